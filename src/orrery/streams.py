@@ -1,0 +1,246 @@
+"""The words everyone shares: clocks, stream specs, ticks, events and episodes.
+
+A world emits *streams* on one clock. A *tick* is the smallest step: a fixed whole number of video frames
+with all samples of the same instant. One tick of a stream is one array; an observation is a dictionary of
+such arrays with a leading batch axis; an episode is the same dictionary with a leading tick axis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "MATERIALS",
+    "SHAPES",
+    "STATE",
+    "Array",
+    "Clock",
+    "Episode",
+    "Event",
+    "Observation",
+    "StateLayout",
+    "StreamSpec",
+    "WorldSpec",
+    "kind_of",
+]
+
+Array = NDArray[Any]
+Observation = dict[str, Array]
+"""Stream name to one tick of payload, `[B, *spec.shape]`."""
+
+SHAPES = ("ball", "box", "cylinder", "finger")
+MATERIALS = ("wood", "steel", "rubber", "plastic")
+
+
+@dataclass(frozen=True)
+class Clock:
+    """One clock for all streams.
+
+    frames_per_second: video frames a second.
+    frames_per_tick: video frames in a tick.
+    samples_per_second: audio samples a second; `samples_per_tick` must come out whole.
+    """
+
+    frames_per_second: int = 24
+    frames_per_tick: int = 2
+    samples_per_second: int = 24_000
+
+    def __post_init__(self) -> None:
+        if min(self.frames_per_second, self.frames_per_tick, self.samples_per_second) <= 0:
+            raise ValueError(f"every rate of a clock is positive, got {self}")
+        if (self.samples_per_second * self.frames_per_tick) % self.frames_per_second:
+            raise ValueError(f"samples per tick are not a whole number for {self}")
+
+    @property
+    def tick_seconds(self) -> float:
+        return self.frames_per_tick / self.frames_per_second
+
+    @property
+    def samples_per_tick(self) -> int:
+        return self.samples_per_second * self.frames_per_tick // self.frames_per_second
+
+    @property
+    def ticks_per_second(self) -> float:
+        return self.frames_per_second / self.frames_per_tick
+
+    def num_ticks(self, seconds: float) -> int:
+        """Fewest whole ticks that cover `seconds`."""
+        return max(1, int(np.ceil(seconds * self.ticks_per_second - 1e-9)))
+
+
+@dataclass(frozen=True)
+class StreamSpec:
+    """One stream: what one tick of it looks like.
+
+    name: `kind.instance`, such as `video.main`; `state`, `action` have one instance and no suffix.
+    shape: payload of one tick, without batch.
+    dtype: numpy dtype name.
+    unit: physical unit of the payload.
+    low, high: inclusive range that values keep; None where unbounded.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None
+
+    def zeros(self, *leading: int) -> Array:
+        """An array of zeros with the given leading axes."""
+        return np.zeros((*leading, *self.shape), self.dtype)
+
+    def check(self, value: Array, num_leading: int = 1) -> None:
+        """Raise ValueError if `value` (with `num_leading` leading axes) is not a payload of this stream."""
+        if value.shape[num_leading:] != self.shape:
+            raise ValueError(f"{self.name}: expected [..., {self.shape}], got {value.shape}")
+        if value.dtype != np.dtype(self.dtype):
+            raise ValueError(f"{self.name}: expected {self.dtype}, got {value.dtype}")
+        if value.dtype.kind == "f" and not np.isfinite(value).all():
+            raise ValueError(f"{self.name}: values that are not finite")
+        if value.size and self.low is not None and value.min() < self.low - 1e-6:
+            raise ValueError(f"{self.name}: {value.min()} is under {self.low} {self.unit}")
+        if value.size and self.high is not None and value.max() > self.high + 1e-6:
+            raise ValueError(f"{self.name}: {value.max()} is over {self.high} {self.unit}")
+
+
+def kind_of(stream_name: str) -> str:
+    """`video.main` is a `video`; `state` is a `state`."""
+    return stream_name.split(".", 1)[0]
+
+
+@dataclass(frozen=True)
+class StateLayout:
+    """Where each field lies in the last axis of the state stream.
+
+    World frame: x right, y away from the viewer, z up; metres, seconds, radians. `quaternion` is wxyz,
+    `linear_velocity` and `angular_velocity` are in the world frame. `size` holds half extents along the
+    body's own axes (ball: radius three times; cylinder and finger: radius, radius, half length). `colour`
+    is sRGB in [0, 1]. `shape` and `material` are one-hot over `shapes` and `materials`.
+    """
+
+    shapes: tuple[str, ...] = SHAPES
+    materials: tuple[str, ...] = MATERIALS
+
+    @property
+    def fields(self) -> dict[str, int]:
+        """Field name to width, in order."""
+        return {
+            "present": 1,
+            "visible": 1,
+            "position": 3,
+            "quaternion": 4,
+            "linear_velocity": 3,
+            "angular_velocity": 3,
+            "shape": len(self.shapes),
+            "size": 3,
+            "colour": 3,
+            "material": len(self.materials),
+        }
+
+    @property
+    def width(self) -> int:
+        return sum(self.fields.values())
+
+    def slice(self, name: str) -> slice:
+        """The slice of the last axis that holds `name`."""
+        start = 0
+        for field_name, width in self.fields.items():
+            if field_name == name:
+                return slice(start, start + width)
+            start += width
+        raise KeyError(f"no state field {name!r}; there are {', '.join(self.fields)}")
+
+    def get(self, state: Array, name: str) -> Array:
+        """View of field `name` of `state [..., D]`, as `[..., width]`."""
+        return state[..., self.slice(name)]
+
+
+STATE = StateLayout()
+
+
+@dataclass(frozen=True)
+class WorldSpec:
+    """All streams of a world, on one clock.
+
+    streams: name to spec. Streams that a world does not have are simply absent.
+    state: layout of the state stream's last axis.
+    """
+
+    clock: Clock
+    streams: Mapping[str, StreamSpec]
+    state: StateLayout = STATE
+
+    def of_kind(self, kind: str) -> list[StreamSpec]:
+        """Specs of one kind (`video`, `audio`, ...), in order."""
+        return [spec for name, spec in self.streams.items() if kind_of(name) == kind]
+
+    def only(self, names: Iterable[str]) -> WorldSpec:
+        """The same world with only the named streams."""
+        keep = set(names)
+        return WorldSpec(self.clock, {n: s for n, s in self.streams.items() if n in keep}, self.state)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, the inverse of `from_json`."""
+        return {
+            "clock": vars(self.clock).copy(),
+            "streams": [{**vars(s), "shape": list(s.shape)} for s in self.streams.values()],
+            "state": {"shapes": list(self.state.shapes), "materials": list(self.state.materials)},
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> WorldSpec:
+        """A spec from `to_json`'s values."""
+        streams = [StreamSpec(**{**s, "shape": tuple(s["shape"])}) for s in values["streams"]]
+        layout = StateLayout(tuple(values["state"]["shapes"]), tuple(values["state"]["materials"]))
+        return cls(Clock(**values["clock"]), {s.name: s for s in streams}, layout)
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened at an instant.
+
+    seconds: since the episode's start. kind: `impact`, `touch` or `rest`.
+    a, b: what took part (`object0`, `table`, `finger`, ...). impulse_ns: newton seconds along the normal.
+    position_m: world frame.
+    """
+
+    seconds: float
+    kind: str
+    a: str
+    b: str
+    impulse_ns: float = 0.0
+    position_m: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    materials: tuple[str, str] = ("", "")
+
+
+@dataclass
+class Episode:
+    """A finished stretch of a world's life.
+
+    streams: name to `[num_ticks, *spec.shape]`; a stream that was not recorded is absent.
+    text: the sentence that describes it. scene: the scene's plain values, where the world has one.
+    """
+
+    spec: WorldSpec
+    streams: dict[str, Array]
+    text: str = ""
+    events: list[Event] = field(default_factory=list)
+    seed: int = 0
+    scene: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def num_ticks(self) -> int:
+        return len(next(iter(self.streams.values())))
+
+    def check(self) -> None:
+        """Raise ValueError if a stream breaks its spec or the streams differ in length."""
+        for name, value in self.streams.items():
+            self.spec.streams[name].check(value)
+            if len(value) != self.num_ticks:
+                raise ValueError(f"{name}: {len(value)} ticks where others have {self.num_ticks}")
