@@ -1,0 +1,154 @@
+"""Every word of the scene language: its class (a terminal of `grammar.lark`) and what it stands for.
+
+One table serves the writer (`captions`), the reader (`language`) and the text tokenizer, so that none of
+them can know a word that the others do not.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from orrery.scenes.materials import COLOURS, MATERIAL_TABLE
+
+__all__ = ["LEXICON", "MATERIAL_WORDS", "SHAPE_WORDS", "Verb", "split_words", "vocabulary"]
+
+SHAPE_WORDS: dict[str, tuple[str, ...]] = {
+    "ball": ("ball", "sphere"),
+    "box": ("box", "cube", "block"),
+    "cylinder": ("cylinder", "can"),
+}
+"""Shape to its nouns, the plain one first; every plural adds `s` or `es`."""
+
+MATERIAL_WORDS: dict[str, tuple[str, ...]] = {
+    "wood": ("wooden", "wood"),
+    "steel": ("steel", "metal"),
+    "rubber": ("rubber",),
+    "plastic": ("plastic",),
+}
+"""Material to the adjectives that name it, the plain one first."""
+
+SYNONYMS = {"violet": "purple", "metallic": "steel", "rubbery": "rubber"}
+"""Words that are read but never written, to the plain word."""
+
+Verb = tuple[str | None, str]
+"""What a verb says (one of MOTIONS; None: some motion, its direction tells) and its form:
+`singular` (falls), `plural` (fall; also the imperative), `ing` (falling), `participle` (thrown)."""
+
+_VERB_FORMS: dict[str | None, dict[str, str]] = {
+    "rests": {
+        "singular": "stands lies rests sits stays remains",
+        "plural": "stand lie rest sit stay remain",
+        "ing": "standing lying resting sitting",
+        "participle": "placed",
+    },
+    "drops": {
+        "singular": "drops falls",
+        "plural": "drop fall",
+        "ing": "dropping falling",
+        "participle": "dropped released",
+    },
+    "flies": {
+        "singular": "flies",
+        "plural": "fly throw toss",
+        "ing": "flying",
+        "participle": "thrown tossed",
+    },
+    "rolls": {"singular": "rolls", "plural": "roll", "ing": "rolling", "participle": "rolled"},
+    "pushed": {
+        "singular": "pushes shoves",
+        "plural": "push shove",
+        "ing": "pushing shoving",
+        "participle": "pushed shoved",
+    },
+    None: {
+        "singular": "moves goes travels",
+        "plural": "move go travel",
+        "ing": "moving going travelling",
+        "participle": "",
+    },
+}
+
+
+def _plural(noun: str) -> str:
+    return noun + ("es" if noun.endswith("x") else "s")
+
+
+def _verbs() -> dict[str, Verb]:
+    return {
+        word: (motion, form)
+        for motion, forms in _VERB_FORMS.items()
+        for form, words in forms.items()
+        for word in words.split()
+    }
+
+
+def _nouns() -> dict[str, tuple[str | None, bool]]:
+    """Noun to its shape (None: any object) and whether it is plural."""
+    nouns: dict[str, tuple[str | None, bool]] = {}
+    for shape, words in {**SHAPE_WORDS, None: ("object", "thing")}.items():
+        for word in words:
+            nouns[word] = (shape, False)
+            nouns[_plural(word)] = (shape, True)
+    return nouns
+
+
+def _attributes() -> dict[str, dict[str, str]]:
+    colours = {name: name for name in COLOURS}
+    materials = {word: name for name in MATERIAL_TABLE for word in MATERIAL_WORDS[name]}
+    for word, plain in SYNONYMS.items():
+        (colours if plain in colours else materials)[word] = plain
+    sizes = dict.fromkeys(("small", "little", "tiny"), "small") | dict.fromkeys(("big", "large"), "big")
+    return {"COLOUR": colours, "MATERIAL": materials, "SIZE": sizes}
+
+
+def _plain(words: str) -> dict[str, None]:
+    return dict.fromkeys(words.split())
+
+
+LEXICON: dict[str, dict[str, object]] = {
+    "NOUN": {**_nouns()},
+    **{kind: {**words} for kind, words in _attributes().items()},
+    "VERB": {**_verbs()},
+    "NUMBER": {"one": 1, "two": 2, "three": 3, "1": 1, "2": 2, "3": 3},
+    "SIDE": {"left": "left", "right": "right", "front": "forward", "back": "back"},
+    "HEADING": {
+        "leftward": "left", "leftwards": "left", "rightward": "right", "rightwards": "right",
+        "forward": "forward", "forwards": "forward", "backward": "back", "backwards": "back",
+    },
+    "BE": {"is": "singular", "are": "plural", "gets": "singular", "get": "plural"},
+    "PRONOUN": {"it": 1, "both": 2, "they": 3, "all": 3},
+    "A": _plain("a an another"),
+    **{
+        word.upper(): _plain(word)
+        for word in (
+            "the and of made to from by being there finger camera away behind above down at each other that still"
+        ).split()
+    },
+    "JOINT": _plain("while as then but with where"),
+    "WHICH": _plain("which who"),
+    "TOWARDS": _plain("towards toward"),
+    "VIEWER": _plain("viewer observer us me"),
+    "PLACE": _plain("table tray ground floor air"),
+    "ON": _plain("on in"),
+    "ONTO": _plain("onto into across over along through"),
+    "SEEN": _plain("seen viewed watched filmed shown"),
+    "LOOKS": _plain("looks look looking"),
+    "HITS": _plain("hits hit strikes strike collides collide bumps bump touches touch"),
+    "VIDEO": _plain("video film scene picture clip"),
+    "SHOWS": _plain("showing shows"),
+}  # fmt: skip
+"""Terminal of the grammar to its words, each with its value (None where the class says it all)."""
+
+_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*|[^\w\s]|_")
+
+
+def vocabulary() -> tuple[str, ...]:
+    """Every word that a caption or a prompt may hold, lower case, in a fixed order, each once."""
+    return tuple(word for words in LEXICON.values() for word in words)
+
+
+def split_words(text: str) -> list[str]:
+    """The words of `text` in lower case, without punctuation; any other sign counts as a word."""
+    folded = unicodedata.normalize("NFKC", text).replace("’", "'").lower()
+    return [word for word in _WORD.findall(folded) if unicodedata.category(word[0])[0] not in "PZC"]
