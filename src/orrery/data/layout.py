@@ -1,0 +1,118 @@
+"""Where everything lies in a dataset folder, and how a tick becomes rows.
+
+The folder is a LeRobotDataset v3.0 (https://huggingface.co/docs/lerobot/lerobot-dataset-v3): one row for
+each video frame, one integer frame rate, files in chunks of 1,000. A stream whose payload `[L, ...]` has two
+axes or more, the first a multiple of the frames in a tick, is split evenly over the tick's rows; any other
+stream (an action `[A]`, one touch reading a tick) is repeated on each of them. Arrays are flattened.
+
+LeRobot's `action` in a row is what is done *after* that row is seen; a world's action stream is what was
+done *during* the tick. The column is therefore the stream rolled back by one tick (the last tick's rows hold
+the first tick's action), which loses nothing.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from orrery.streams import Array, StreamSpec, WorldSpec, kind_of
+
+__all__ = [
+    "CODEBASE_VERSION", "DATA_PATH", "EPISODES_PATH", "EVENTS_PATH", "FILES_PER_CHUNK", "INFO_PATH", "PARTS",
+    "PART_SETTINGS", "STATS_PATH", "TASKS_PATH", "VIDEO_PATH", "column_of", "column_width", "features",
+    "from_rows", "shard", "to_rows",
+]  # fmt: skip
+
+CODEBASE_VERSION = "v3.0"
+FILES_PER_CHUNK = 1000
+DATA_PATH = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
+VIDEO_PATH = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4"
+EPISODES_PATH = "meta/episodes/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
+EVENTS_PATH = "meta/events/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
+INFO_PATH = "meta/info.json"
+STATS_PATH = "meta/stats.json"
+TASKS_PATH = "meta/tasks.parquet"
+PARTS = ".part"
+"""Folder of finished episodes that are not in the layout's files yet."""
+PART_SETTINGS = ".part/collect.json"
+
+_ROW_FEATURES = {
+    "timestamp": "float32",
+    "frame_index": "int64",
+    "episode_index": "int64",
+    "index": "int64",
+    "task_index": "int64",
+}
+
+
+def shard(root: Path, template: str, number: int, **names: str) -> Path:
+    """Path of file `number`, counted over all chunks."""
+    chunk, file = divmod(number, FILES_PER_CHUNK)
+    return root / template.format(chunk_index=chunk, file_index=file, **names)
+
+
+def column_of(stream: str) -> str:
+    """Stream name to the dataset's feature name: `video.main` is `observation.images.main`."""
+    if stream == "action":
+        return "action"
+    kind, _, instance = stream.partition(".")
+    return f"observation.images.{instance}" if kind == "video" else f"observation.{stream}"
+
+
+def _is_split(spec: StreamSpec, num_frames: int) -> bool:
+    return len(spec.shape) >= 2 and spec.shape[0] % num_frames == 0
+
+
+def column_width(spec: StreamSpec, num_frames: int) -> int:
+    """Numbers of one row. num_frames: frames in a tick."""
+    size = int(np.prod(spec.shape))
+    return size // num_frames if _is_split(spec, num_frames) else size
+
+
+def to_rows(spec: StreamSpec, ticks: Array, num_frames: int) -> Array:
+    """`[num_ticks, *shape]` to `[num_ticks * num_frames, width]`. num_frames: frames in a tick."""
+    if spec.name == "action":
+        ticks = np.roll(ticks, -1, axis=0)
+    if _is_split(spec, num_frames):
+        return ticks.reshape(len(ticks) * num_frames, -1)
+    return np.repeat(ticks.reshape(len(ticks), -1), num_frames, axis=0)
+
+
+def from_rows(spec: StreamSpec, rows: Array, num_frames: int) -> Array:
+    """The inverse of `to_rows`, for a whole episode."""
+    if not _is_split(spec, num_frames):
+        rows = rows[::num_frames]
+    ticks = rows.reshape(-1, *spec.shape)
+    return np.roll(ticks, 1, axis=0) if spec.name == "action" else ticks
+
+
+def features(spec: WorldSpec) -> dict[str, dict[str, Any]]:
+    """The `features` table of meta/info.json."""
+    clock = spec.clock
+    table: dict[str, dict[str, Any]] = {}
+    for name, stream in spec.streams.items():
+        if kind_of(name) == "video":
+            _, height, width, channels = stream.shape
+            table[column_of(name)] = {
+                "dtype": "video",
+                "shape": [height, width, channels],
+                "names": ["height", "width", "channels"],
+                "info": {
+                    "video.height": height,
+                    "video.width": width,
+                    "video.channels": channels,
+                    "video.codec": "h264",
+                    "video.pix_fmt": "yuv420p",
+                    "video.is_depth_map": False,
+                    "video.fps": clock.frames_per_second,
+                    "has_audio": False,
+                },
+            }
+        else:
+            width = column_width(stream, clock.frames_per_tick)
+            table[column_of(name)] = {"dtype": stream.dtype, "shape": [width], "names": None}
+    for name, dtype in _ROW_FEATURES.items():
+        table[name] = {"dtype": dtype, "shape": [1], "names": None}
+    return table
