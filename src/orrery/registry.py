@@ -1,0 +1,39 @@
+"""Which model a name means: a checkpoint that ships with the package, or a folder of the user's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from orrery.errors import UserError, nearest
+
+__all__ = ["DEFAULT_MODEL", "SHIPPED", "resolve_model"]
+
+DEFAULT_MODEL = "tabletop"
+SHIPPED = {"tabletop": "things fall, roll, slide and ring on a table; sentence, picture or touch in"}
+"""Name to what it models, one line each; the files are in `orrery/checkpoints/<name>`."""
+
+_FOLDER = Path(__file__).parent / "checkpoints"
+
+
+def resolve_model(name_or_path: str | Path) -> Path:
+    """The folder of the checkpoint that a shipped name or a path stands for.
+
+    A shipped name wins over a folder of the same name here; write `./name` for that one. Raises UserError
+    with the known names, the nearest first, where neither exists.
+    """
+    text = str(name_or_path)
+    if isinstance(name_or_path, str) and text in SHIPPED:
+        folder = _FOLDER / text
+        if not (folder / "config.json").is_file():
+            raise UserError(
+                f"model {text!r} is not in this installation ({folder}); reinstall orrery, or name a folder"
+            )
+        return folder
+    path = Path(name_or_path).expanduser()
+    if path.is_dir():
+        return path
+    if path.exists():
+        raise UserError(f"model {text!r} is a file; name the checkpoint's folder, the one with config.json")
+    close = nearest(text, SHIPPED)
+    hint = f"did you mean {' or '.join(close)}? " if close else ""
+    raise UserError(f"no model {text!r}: {hint}shipped are {', '.join(SHIPPED)}; a folder works too")
