@@ -6,7 +6,6 @@ collection that was stopped goes on where it left off.
 
 from __future__ import annotations
 
-import errno
 import json
 import multiprocessing
 import shutil
@@ -15,7 +14,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, cast, runtime_checkable
@@ -26,7 +24,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from orrery.data import layout
 from orrery.data.writer import finalize, finished_parts, write_json, write_part
 from orrery.errors import BadUse, UserError
-from orrery.streams import Array, Episode, Observation
+from orrery.streams import Array, Episode, Observation, WorldSpec
 from orrery.world import Describable, World
 from orrery.worlds import world_factory
 
@@ -70,9 +68,10 @@ class _Job:
     streams: tuple[str, ...] | None
     image_size: int
 
-    def make_world(self) -> World:
+    def make_world(self, every_stream: bool = False) -> World:
         factory = world_factory(self.factory) if isinstance(self.factory, str) else self.factory
-        return factory(num_worlds=1, streams=self.streams, image_size=self.image_size)
+        streams = None if every_stream else self.streams
+        return factory(num_worlds=1, streams=streams, image_size=self.image_size)
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,6 @@ class _Outcome:
     world_seconds: float = 0.0
     encode_seconds: float = 0.0
     failure: str | None = None
-    disk_full: bool = False
 
 
 def episode_seed(seed: int, number: int) -> int:
@@ -93,7 +91,7 @@ def episode_seed(seed: int, number: int) -> int:
 def record(world: World, seed: int, seconds: float) -> Episode:
     """One episode of world 0 of a batch of one, under its own script if it has one.
 
-    The `action` stream holds the action in force during each tick; the first tick has none (zeros).
+    The `action` stream holds the action in force during each tick.
     """
     num_ticks = world.spec.clock.num_ticks(seconds)
     ticks: list[Observation] = [world.reset(seed=seed)]
@@ -128,28 +126,24 @@ def collect(
     a folder that the same call completes.
     """
     if num_episodes < 1 or num_workers < 1 or seconds <= 0:
-        raise BadUse(
-            f"num_episodes, num_workers and seconds are positive, got {num_episodes}, {num_workers}, {seconds}"
-        )
+        given = f"{num_episodes}, {num_workers} and {seconds}"
+        raise BadUse(f"num_episodes, num_workers and seconds are above 0, got {given}")
     job = _Job(world, Path(out), seed, seconds, tuple(streams) if streams is not None else None, image_size)
     settings = _open_folder(job)
     missing = [i for i in range(num_episodes) if i not in _present(job.out)]
     report = CollectReport()
     try:
         for outcome in _outcomes(job, missing, num_workers, progress):
-            _count(report, outcome, job.out)
+            _count(report, outcome)
     except KeyboardInterrupt:
         report.stopped = True
         report.num_episodes = len(_present(job.out))
         return report
-    with _disk_errors(job.out):
-        report.num_episodes = finalize(job.out, settings)
+    report.num_episodes = finalize(job.out, settings)
     return report
 
 
-def _count(report: CollectReport, outcome: _Outcome, out: Path) -> None:
-    if outcome.disk_full:
-        raise _disk_full(out)
+def _count(report: CollectReport, outcome: _Outcome) -> None:
     if outcome.failure is not None:
         report.dropped[outcome.number] = outcome.failure
         return
@@ -159,23 +153,13 @@ def _count(report: CollectReport, outcome: _Outcome, out: Path) -> None:
     report.encode_seconds += outcome.encode_seconds
 
 
-def _disk_full(out: Path) -> UserError:
-    return UserError(f"the disk of {out} is full; make room and run the same command again to go on")
-
-
-@contextmanager
-def _disk_errors(out: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as problem:
-        if problem.errno == errno.ENOSPC:
-            raise _disk_full(out) from problem
-        raise
-
-
 def _open_folder(job: _Job) -> dict[str, Any]:
     """Settings of the collection in `job.out`, checked against what is there; starts it if nothing is."""
-    name = job.factory if isinstance(job.factory, str) else f"{job.factory.__module__}:{job.factory.__qualname__}"
+    name = (
+        job.factory
+        if isinstance(job.factory, str)
+        else f"{job.factory.__module__}:{job.factory.__qualname__}"
+    )
     asked = {
         "world": name,
         "seed": job.seed,
@@ -186,16 +170,30 @@ def _open_folder(job: _Job) -> dict[str, Any]:
     found = _read_settings(job.out)
     if found is not None:
         there = found.get("collect", {})
-        differing = [f"{k} is {there.get(k)!r} there and {v!r} here" for k, v in asked.items() if there.get(k) != v]
+        differing = [
+            f"{k} is {there.get(k)!r} there and {v!r} here" for k, v in asked.items() if there.get(k) != v
+        ]
         if differing:
-            raise UserError(f"{job.out} holds another collection: {'; '.join(differing)}; choose another folder")
+            raise UserError(
+                f"{job.out} holds another collection: {'; '.join(differing)}; choose another folder"
+            )
     elif job.out.exists() and any(job.out.iterdir()):
         raise UserError(f"{job.out} is not empty and holds no collection; choose another folder")
-    settings = found or {"collect": asked, "spec": job.make_world().spec.to_json()}
-    for leftover in (job.out / layout.PARTS).glob("tmp-*"):
-        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+    settings = found or {"collect": asked, "spec": _checked_spec(job).to_json()}
+    for leftover in (job.out / layout.PARTS).glob(".*.partial"):
+        shutil.rmtree(leftover)
     write_json(job.out / layout.PART_SETTINGS, settings)
     return settings
+
+
+def _checked_spec(job: _Job) -> WorldSpec:
+    """The world's spec; BadUse if it lacks a stream that was asked for."""
+    spec = job.make_world().spec
+    unknown = set(job.streams or ()) - set(spec.streams) - {"text"}
+    if unknown:
+        known = ", ".join(job.make_world(every_stream=True).spec.streams)
+        raise BadUse(f"the world has no stream {', '.join(sorted(unknown))}; it has {known}")
+    return spec
 
 
 def _read_settings(out: Path) -> dict[str, Any] | None:
@@ -252,7 +250,9 @@ def _run_in_processes(job: _Job, numbers: Sequence[int], num_workers: int) -> It
             finished, running = wait(running, return_when=FIRST_COMPLETED)
             yield from sorted((f.result() for f in finished), key=lambda outcome: outcome.number)
     except BrokenProcessPool as problem:
-        raise UserError(f"a worker process died ({problem}); run the same command again to go on") from problem
+        raise UserError(
+            f"a worker process died ({problem}); run the same command again to go on"
+        ) from problem
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
@@ -269,19 +269,16 @@ def _start_worker(job: _Job, ignore_interrupt: bool = True) -> None:
 
 
 def _make_episode(number: int) -> _Outcome:
+    """Record and write one episode. What the world raises costs it; what the disk raises, the run."""
     job = cast(_Job, _worker["job"])
+    started = time.perf_counter()
     try:
         world = _worker.get("world") or _worker.setdefault("world", job.make_world())
-        started = time.perf_counter()
         episode = record(world, episode_seed(job.seed, number), job.seconds)
         episode.check()
-        recorded = time.perf_counter()
-        num_bytes = write_part(job.out, number, episode)
-        return _Outcome(number, num_bytes, recorded - started, time.perf_counter() - recorded)
-    except UserError:
-        raise
-    except Exception as problem:  # one bad episode must not cost the others
-        _worker.pop("world", None)
-        if isinstance(problem, OSError) and problem.errno == errno.ENOSPC:
-            return _Outcome(number, disk_full=True)
+    except Exception as problem:
+        _worker.pop("world", None)  # it may be half-way through something
         return _Outcome(number, failure=f"{type(problem).__name__}: {problem}")
+    recorded = time.perf_counter()
+    num_bytes = write_part(job.out, number, episode)
+    return _Outcome(number, num_bytes, recorded - started, time.perf_counter() - recorded)

@@ -12,7 +12,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -91,7 +90,7 @@ class Dataset:
         start_tick: int = 0,
         num_ticks: int | None = None,
     ) -> dict[str, Array]:
-        """Some streams (None: all) of some ticks (None: to the end) of episode `index`, `[num_ticks, *shape]`.
+        """Some streams (None: all) of some ticks (None: to the end) of an episode, `[num_ticks, *shape]`.
 
         Only what is asked for is read. BadUse for a stream or a tick that is not there; UserError that names
         the file if one cannot be read.
@@ -118,8 +117,12 @@ class Dataset:
         path = layout.shard(self.path, layout.DATA_PATH, _file_number(row, "data"))
         columns = [layout.column_of(name) for name in names]
         try:
-            table = self._file(path).read_row_group(row["orrery/row_group"], columns=columns, use_threads=False)
-            return {n: self._ticks(self.spec.streams[n], table[c]) for n, c in zip(names, columns, strict=True)}
+            table = self._file(path).read_row_group(
+                row["orrery/row_group"], columns=columns, use_threads=False
+            )
+            return {
+                n: self._ticks(self.spec.streams[n], table[c]) for n, c in zip(names, columns, strict=True)
+            }
         except (OSError, pa.ArrowException, KeyError) as problem:
             raise UserError(f"{path} cannot be read ({problem}); collect or download it again") from problem
 
@@ -163,7 +166,9 @@ class Dataset:
             names = [n for n in table.column_names if not n.startswith("stats/")]
             rows.update({row["episode_index"]: row for row in table.select(names).to_pylist()})
         if not rows:
-            raise UserError(f"{self.path} has no readable episodes; {'; '.join(self.problems) or 'collect some'}")
+            raise UserError(
+                f"{self.path} has no readable episodes; {'; '.join(self.problems) or 'collect some'}"
+            )
         return rows
 
     @cached_property
@@ -199,12 +204,16 @@ def _read_info(path: Path) -> dict[str, Any]:
     file = path / layout.INFO_PATH
     if not file.is_file():
         if (path / layout.PARTS).is_dir():
-            raise UserError(f"{path} is a collection that has not finished; run the same collect command again")
+            raise UserError(
+                f"{path} is a collection that has not finished; run the same collect command again"
+            )
         raise UserError(f"{path} is no dataset: it has no {layout.INFO_PATH}")
     try:
         info = json.loads(file.read_text("utf-8"))
         if "orrery" not in info or info.get("codebase_version") != layout.CODEBASE_VERSION:
-            raise UserError(f"{file} was not written by this program's collect; only its own datasets can be read")
+            raise UserError(
+                f"{file} was not written by this program's collect; only its own datasets can be read"
+            )
         return info
     except (json.JSONDecodeError, UnicodeDecodeError) as problem:
         raise UserError(f"{file} is damaged ({problem}); collect or download it again") from problem

@@ -11,6 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import av.error
 import numpy as np
 
 from orrery.errors import UserError
@@ -79,7 +80,7 @@ def decode(path: Path, start_frame: int, num_frames: int, frames_per_second: int
                     pictures.append(frame.to_ndarray(format="rgb24"))
                 if len(pictures) == num_frames:
                     break
-    except (av.FFmpegError, IndexError) as problem:
+    except (av.error.FFmpegError, IndexError) as problem:
         raise UserError(f"{path} cannot be decoded ({problem}); collect or download it again") from problem
     if len(pictures) < num_frames:
         raise UserError(f"{path} ends at frame {start_frame + len(pictures)}; collect or download it again")

@@ -9,9 +9,9 @@ that finalize can be interrupted and run again.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,15 +20,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from orrery.atomic import disk_failure, temporary_name, write_atomically, written_folder
 from orrery.data import layout, video
 from orrery.data.stats import merge_stats, stats_of
-from orrery.errors import UserError
 from orrery.streams import Array, Episode, WorldSpec, kind_of
 
 __all__ = ["finalize", "finished_parts", "write_json", "write_part"]
 
 _MAX_DATA_BYTES = 100 * 10**6
 _MAX_VIDEO_BYTES = 200 * 10**6
+_PARQUET: dict[str, Any] = {"compression": "zstd", "use_dictionary": False}
 _ROWS = "frames.parquet"
 _META = "episode.json"
 
@@ -41,15 +42,8 @@ def write_part(root: Path, number: int, episode: Episode) -> int:
     final = root / layout.PARTS / f"episode-{number:06d}"
     if final.exists():
         return _size(final)
-    temporary = final.with_name(f"tmp-{final.name}-{os.getpid()}")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    try:
+    with written_folder(final) as temporary:
         _write_part_files(temporary, number, episode)
-        temporary.rename(final)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
     return _size(final)
 
 
@@ -90,23 +84,31 @@ def _vectors(rows: Array) -> pa.Array:
     return pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(rows).reshape(-1)), rows.shape[1])
 
 
-def _write_table(path: Path, tables: pa.Table | Sequence[pa.Table]) -> None:
+def _write_table(path: Path, *tables: pa.Table) -> None:
     """One row group a table, so that one episode can be read alone; appears complete or not at all."""
-    tables = [tables] if isinstance(tables, pa.Table) else tables
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"tmp-{path.name}")
-    with pq.ParquetWriter(temporary, tables[0].schema, compression="zstd", use_dictionary=False) as writer:
+    with _replaced(path) as temporary, pq.ParquetWriter(temporary, tables[0].schema, **_PARQUET) as writer:
         for table in tables:
             writer.write_table(table, row_group_size=max(1, len(table)))
-    temporary.rename(path)
+
+
+@contextmanager
+def _replaced(path: Path) -> Iterator[Path]:
+    """A temporary file that becomes `path` at success. UserError where the disk refuses."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = temporary_name(path)
+    try:
+        yield temporary
+        temporary.replace(path)
+    except OSError as problem:
+        raise disk_failure(path, problem) from problem
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def write_json(path: Path, values: Any) -> None:
     """Write plain values as JSON; the file appears complete or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"tmp-{path.name}")
-    temporary.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
-    temporary.rename(path)
+    write_atomically(path, f"{json.dumps(values, indent=1)}\n".encode())
 
 
 def finished_parts(root: Path) -> dict[int, Path]:
@@ -174,21 +176,21 @@ def _tasks(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     return {text: i for i, text in enumerate(dict.fromkeys(row["tasks"][0] for row in rows))}
 
 
-def _move_group(root: Path, group: Sequence[_Part], done: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _move_group(
+    root: Path, group: Sequence[_Part], done: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
     spec = WorldSpec.from_json(group[0].meta["spec"])
     file_number = 1 + max(
         (r["data/chunk_index"] * layout.FILES_PER_CHUNK + r["data/file_index"] for r in done), default=-1
     )
     rows = _episode_rows(group, done, spec, file_number)
     for feature in (layout.column_of(s.name) for s in spec.of_kind("video")):
-        target = layout.shard(root, layout.VIDEO_PATH, file_number, video_key=feature)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f"tmp-{target.name}")
-        video.join(temporary, [p.folder / f"{feature}.mp4" for p in group], spec.clock.frames_per_second)
-        temporary.rename(target)
+        films = [part.folder / f"{feature}.mp4" for part in group]
+        with _replaced(layout.shard(root, layout.VIDEO_PATH, file_number, video_key=feature)) as temporary:
+            video.join(temporary, films, spec.clock.frames_per_second)
     tasks = _tasks([*done, *rows])
     tables = [_data_table(part, row, tasks) for part, row in zip(group, rows, strict=True)]
-    _write_table(layout.shard(root, layout.DATA_PATH, file_number), tables)
+    _write_table(layout.shard(root, layout.DATA_PATH, file_number), *tables)
     _write_table(layout.shard(root, layout.EVENTS_PATH, file_number), _events_table(group, rows))
     _write_table(layout.shard(root, layout.EPISODES_PATH, file_number), pa.Table.from_pylist(rows))
     return rows
@@ -285,7 +287,13 @@ def _tasks_table(tasks: Mapping[str, int]) -> pa.Table:
         "index_columns": ["task"],
         "column_indexes": [],
         "columns": [
-            column | {"name": "task_index", "field_name": "task_index", "pandas_type": "int64", "numpy_type": "int64"},
+            column
+            | {
+                "name": "task_index",
+                "field_name": "task_index",
+                "pandas_type": "int64",
+                "numpy_type": "int64",
+            },
             column | {"name": "task", "field_name": "task", "pandas_type": "unicode", "numpy_type": "object"},
         ],
     }

@@ -36,7 +36,7 @@ WORLDS: dict[str, Callable[..., World]] = {"dummy": _dummy, "tabletop": _tableto
 
 
 def world_factory(name: str) -> Callable[..., World]:
-    """The factory (see `WorldFactory`) of the world called `name`; BadUse with the nearest names if there is none."""
+    """The factory (see `WorldFactory`) of the world `name`; BadUse with the nearest names if none is."""
     if name in WORLDS:
         return WORLDS[name]
     hint = nearest(name, WORLDS) or list(WORLDS)

@@ -26,7 +26,7 @@ _BEEP_SECONDS = 0.2
 
 
 def fold(unfolded: Array) -> Array:
-    """Position in [-1, 1] of an unfolded coordinate: a triangle wave of period 4 that is the identity near 0."""
+    """Position in [-1, 1] of an unfolded coordinate: a triangle wave of period 4, the identity near 0."""
     return 1.0 - np.abs((np.asarray(unfolded) + 1.0) % 4.0 - 2.0)
 
 
@@ -111,7 +111,7 @@ class DummyWorld:
         return self._stack([self._advance(b, zero[b]) if chosen[b] else None for b in range(self.num_worlds)])
 
     def step(self, action: Array | None = None) -> Observation:
-        """See `World.step`. action: `[B, 1]` float32, metres a second added to the ball's speed for this tick."""
+        """See `World.step`. action: `[B, 1]` float32, m/s added to the ball's speed for this tick."""
         if not self._started:
             raise BadUse("reset the world before its first step")
         if action is None:
