@@ -1,0 +1,288 @@
+"""One frame in, a small grid of latent vectors out, and back: the video tokenizer.
+
+Each frame stands alone, so the tokenizer is causal and streams without a memory; two frames squeezed into one
+latent show fast objects twice. Convolutions start after a pixel-unshuffle by 4 and end before a pixel-shuffle
+by 4, so none runs at full resolution. Changes of resolution have a parameter-free shortcut, as in the deep
+compression autoencoder (Chen et al. 2024, arXiv:2410.10733); blocks have no normalisation.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from orrery.atomic import write_atomically
+from orrery.errors import BadUse, UserError
+
+__all__ = ["Reconstruction", "VideoTokenizer", "VideoTokenizerConfig"]
+
+PATCH = 4
+"""Side in pixels of the patch that becomes the channels of the finest stage."""
+LOG_VARIANCE_RANGE = (-16.0, 6.0)
+
+
+@dataclass(frozen=True)
+class VideoTokenizerConfig:
+    """Sizes of a `VideoTokenizer`.
+
+    image_size: side of the frames it is trained for, pixels; other multiples of `downsampling` work too.
+    latent_grid: side of the latent grid of a frame of `image_size`.
+    latent_channels: length of a latent vector.
+    channels: width of each stage, finest first; a stage has half the resolution of the one before it, so
+        `image_size / latent_grid` is `4 * 2 ** (len(channels) - 1)`.
+    num_blocks: residual blocks of each stage, in the encoder and again in the decoder.
+    Raises BadUse where these do not fit together.
+    """
+
+    image_size: int = 128
+    latent_grid: int = 8
+    latent_channels: int = 32
+    channels: tuple[int, ...] = (48, 96, 192)
+    num_blocks: tuple[int, ...] = (1, 1, 1)
+
+    def __post_init__(self) -> None:
+        if len(self.channels) != len(self.num_blocks):
+            raise BadUse(
+                f"video tokenizer: {len(self.channels)} widths but {len(self.num_blocks)} block counts"
+            )
+        if self.latent_grid * self.downsampling != self.image_size:
+            raise BadUse(
+                f"video tokenizer: {len(self.channels)} stages shrink a frame {self.downsampling} times; "
+                f"that does not take {self.image_size} pixels to a grid of {self.latent_grid}; change one of them"
+            )
+        if self.channels[-1] % self.latent_channels:
+            raise BadUse(
+                f"video tokenizer: the last width {self.channels[-1]} is not a multiple of "
+                f"latent_channels {self.latent_channels}"
+            )
+        for fine, coarse in zip(self.channels, self.channels[1:], strict=False):
+            if fine % 4 or (4 * fine) % coarse:
+                raise BadUse(f"video tokenizer: a width of {fine} cannot be followed by {coarse}")
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> VideoTokenizerConfig:
+        """A configuration from the plain values of `dataclasses.asdict`, with lists for tuples."""
+        arguments: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return cls(**arguments)
+
+    @property
+    def downsampling(self) -> int:
+        """Pixels of a frame along one side of a latent cell."""
+        return PATCH * 2 ** (len(self.channels) - 1)
+
+
+class Reconstruction(NamedTuple):
+    """What training needs of one pass.
+
+    pixels: `[N, 3, H, W]`, about [-1, 1]. mean, log_variance: `[N, c, h, w]` of the latents' posterior.
+    """
+
+    pixels: Tensor
+    mean: Tensor
+    log_variance: Tensor
+
+
+def _conv(num_in: int, num_out: int) -> nn.Conv2d:
+    return nn.Conv2d(num_in, num_out, 3, padding=1)
+
+
+class _Block(nn.Module):
+    """x + f(x); f starts at zero, so that a deep stack starts as its shortcuts."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = _conv(width, width)
+        self.second = _conv(width, width)
+        nn.init.zeros_(self.second.weight)
+        nn.init.zeros_(self.second.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.second(F.silu(self.first(F.silu(x))))
+
+
+class _Down(nn.Module):
+    """Half the resolution: space goes into channels, and the shortcut averages neighbouring channels."""
+
+    def __init__(self, num_in: int, num_out: int) -> None:
+        super().__init__()
+        self.num_out = num_out
+        self.conv = _conv(num_in, num_out // 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        shortcut = _average_channels(F.pixel_unshuffle(x, 2), self.num_out)
+        return F.pixel_unshuffle(self.conv(x), 2) + shortcut
+
+
+class _Up(nn.Module):
+    """Twice the resolution: channels go into space, and the shortcut repeats channels."""
+
+    def __init__(self, num_in: int, num_out: int) -> None:
+        super().__init__()
+        self.num_repeats = 4 * num_out // num_in
+        self.conv = nn.Conv2d(
+            num_in, 4 * num_out, 1
+        )  # the blocks around it mix space; 3x3 costs a third more
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.pixel_shuffle(self.conv(x) + x.repeat_interleave(self.num_repeats, dim=1), 2)
+
+
+def _average_channels(x: Tensor, num_out: int) -> Tensor:
+    return x.unflatten(1, (num_out, -1)).mean(2)
+
+
+class _Encoder(nn.Module):
+    def __init__(self, config: VideoTokenizerConfig) -> None:
+        super().__init__()
+        widths = config.channels
+        self.num_latent = config.latent_channels
+        self.stem = _conv(3 * PATCH**2, widths[0])
+        layers: list[nn.Module] = []
+        for stage, width in enumerate(widths):
+            if stage:
+                layers.append(_Down(widths[stage - 1], width))
+            layers += [_Block(width) for _ in range(config.num_blocks[stage])]
+        self.body = nn.Sequential(*layers)
+        self.head = _conv(widths[-1], 2 * self.num_latent)
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        x = self.body(self.stem(F.pixel_unshuffle(pixels, PATCH)))
+        mean, log_variance = self.head(F.silu(x)).float().chunk(2, dim=1)
+        return mean + _average_channels(x, self.num_latent), log_variance.clamp(*LOG_VARIANCE_RANGE)
+
+
+class _Decoder(nn.Module):
+    def __init__(self, config: VideoTokenizerConfig) -> None:
+        super().__init__()
+        widths = config.channels
+        self.num_repeats = widths[-1] // config.latent_channels
+        self.stem = _conv(config.latent_channels, widths[-1])
+        layers: list[nn.Module] = []
+        for stage in reversed(range(len(widths))):
+            layers += [_Block(widths[stage]) for _ in range(config.num_blocks[stage])]
+            if stage:
+                layers.append(_Up(widths[stage], widths[stage - 1]))
+        self.body = nn.Sequential(*layers)
+        self.head = _conv(widths[0], 3 * PATCH**2)
+
+    def forward(self, latents: Tensor) -> Tensor:
+        x = self.stem(latents) + latents.repeat_interleave(self.num_repeats, dim=1)
+        return F.pixel_shuffle(self.head(F.silu(self.body(x))), PATCH)
+
+
+class VideoTokenizer(nn.Module):
+    """A per-frame convolutional autoencoder with a Gaussian bottleneck.
+
+    `encode` and `decode` speak *normalised* latents: zero mean and unit deviation per channel over the frames
+    that `fit_normalisation` saw. The network is fully convolutional, so frames of any size that is a multiple
+    of `config.downsampling` work.
+    """
+
+    latent_mean: Tensor
+    latent_deviation: Tensor
+
+    def __init__(self, config: VideoTokenizerConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or VideoTokenizerConfig()
+        self.encoder = _Encoder(self.config)
+        self.decoder = _Decoder(self.config)
+        self.register_buffer("latent_mean", torch.zeros(self.config.latent_channels))
+        self.register_buffer("latent_deviation", torch.ones(self.config.latent_channels))
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def forward(self, pixels: Tensor, noise: Tensor | None = None) -> Reconstruction:
+        """Encode, sample the posterior, decode.
+
+        pixels: `[N, 3, H, W]` float in [-1, 1]. noise: standard normal `[N, c, h, w]`; without it the
+        posterior's mean is decoded.
+        """
+        mean, log_variance = self.encoder(pixels)
+        latents = mean if noise is None else mean + noise * torch.exp(0.5 * log_variance)
+        return Reconstruction(self.decoder(latents), mean, log_variance)
+
+    @torch.no_grad()
+    def encode(self, frames: Tensor) -> Tensor:
+        """Normalised latents `[B, T, h, w, c]` float32 of uint8 frames `[B, T, H, W, 3]`.
+
+        Raises BadUse for another dtype, or a size that is no multiple of the downsampling.
+        """
+        latents = self._encode_raw(frames)
+        return (latents - self.latent_mean.float()) / self.latent_deviation.float()
+
+    @torch.no_grad()
+    def decode(self, latents: Tensor) -> Tensor:
+        """uint8 frames `[B, T, H, W, 3]` of normalised latents `[B, T, h, w, c]`. Raises BadUse."""
+        if latents.ndim != 5 or latents.shape[-1] != self.config.latent_channels:
+            raise BadUse(
+                f"video tokenizer: latents are [B, T, h, w, {self.config.latent_channels}], "
+                f"got {list(latents.shape)}"
+            )
+        raw = latents.float() * self.latent_deviation.float() + self.latent_mean.float()
+        pixels = self.decoder(raw.flatten(0, 1).permute(0, 3, 1, 2).to(self._dtype))
+        frames = pixels.permute(0, 2, 3, 1).float().add(1.0).mul(127.5).round().clamp(0, 255)
+        return frames.to(torch.uint8).unflatten(0, latents.shape[:2])
+
+    @torch.no_grad()
+    def fit_normalisation(self, batches: Iterable[Tensor]) -> None:
+        """Set mean and deviation of every latent channel from batches of uint8 frames `[B, T, H, W, 3]`.
+
+        Raises BadUse without any frame.
+        """
+        count, total, squares = 0, 0.0, 0.0
+        for frames in batches:
+            latents = self._encode_raw(frames).double().flatten(0, 3)
+            count += len(latents)
+            total = total + latents.sum(0)
+            squares = squares + latents.square().sum(0)
+        if not isinstance(total, Tensor) or not isinstance(squares, Tensor):
+            raise BadUse("video tokenizer: no frames to fit the normalisation of latents on")
+        mean = total / count
+        self.latent_mean.copy_(mean)
+        self.latent_deviation.copy_((squares / count - mean.square()).clamp_min(1e-8).sqrt())
+
+    def save(self, path: str | Path) -> None:
+        """Write weights, normalisation and configuration as one safetensors file, complete or not at all."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tensors = {name: value.detach().cpu().contiguous() for name, value in self.state_dict().items()}
+        write_atomically(path, save(tensors, {"video_tokenizer": json.dumps(asdict(self.config))}))
+
+    @classmethod
+    def load(cls, path: str | Path) -> VideoTokenizer:
+        """The tokenizer that `save` wrote, in evaluation mode. Raises UserError if it is not one."""
+        try:
+            with safe_open(path, framework="pt") as file:
+                values = json.loads(file.metadata()["video_tokenizer"])
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+        except (OSError, SafetensorError, KeyError, TypeError) as error:
+            raise UserError(f"{path} is not a video tokenizer: {error}") from error
+        tokenizer = cls(VideoTokenizerConfig.from_json(values))
+        tokenizer.load_state_dict(tensors)
+        return tokenizer.eval()
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        return self.decoder.stem.weight.dtype
+
+    def _encode_raw(self, frames: Tensor) -> Tensor:
+        """Posterior means `[B, T, h, w, c]` float32, not normalised."""
+        if frames.dtype != torch.uint8 or frames.ndim != 5 or frames.shape[-1] != 3:
+            raise BadUse(
+                f"video tokenizer: frames are uint8 [B, T, H, W, 3], got {frames.dtype} {list(frames.shape)}"
+            )
+        step = self.config.downsampling
+        height, width = frames.shape[2:4]
+        if height % step or width % step or not height or not width:
+            raise BadUse(f"video tokenizer: {width}x{height} is no multiple of {step} pixels")
+        pixels = frames.flatten(0, 1).permute(0, 3, 1, 2).to(self._dtype) / 127.5 - 1.0
+        mean, _ = self.encoder(pixels)
+        return mean.float().permute(0, 2, 3, 1).unflatten(0, frames.shape[:2])
