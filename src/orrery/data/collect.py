@@ -130,16 +130,16 @@ def collect(
         raise BadUse(f"num_episodes, num_workers and seconds are above 0, got {given}")
     job = _Job(world, Path(out), seed, seconds, tuple(streams) if streams is not None else None, image_size)
     settings = _open_folder(job)
-    missing = [i for i in range(num_episodes) if i not in _present(job.out)]
+    present = _present(job.out)
+    missing = [i for i in range(num_episodes) if i not in present]
     report = CollectReport()
     try:
         for outcome in _outcomes(job, missing, num_workers, progress):
             _count(report, outcome)
+        report.num_episodes = finalize(job.out, settings)
     except KeyboardInterrupt:
         report.stopped = True
         report.num_episodes = len(_present(job.out))
-        return report
-    report.num_episodes = finalize(job.out, settings)
     return report
 
 

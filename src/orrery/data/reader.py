@@ -127,7 +127,8 @@ class Dataset:
             raise UserError(f"{path} cannot be read ({problem}); collect or download it again") from problem
 
     def _ticks(self, spec: StreamSpec, column: pa.ChunkedArray) -> Array:
-        values = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+        vectors = pa.types.is_fixed_size_list(column.type)
+        values = (column.combine_chunks().flatten() if vectors else column).to_numpy()
         num_frames = self.spec.clock.frames_per_tick
         width = layout.column_width(spec, num_frames)
         return layout.from_rows(spec, values.reshape(-1, width), num_frames)

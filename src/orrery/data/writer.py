@@ -29,7 +29,6 @@ __all__ = ["finalize", "finished_parts", "write_json", "write_part"]
 
 _MAX_DATA_BYTES = 100 * 10**6
 _MAX_VIDEO_BYTES = 200 * 10**6
-_PARQUET: dict[str, Any] = {"compression": "zstd", "use_dictionary": False}
 _ROWS = "frames.parquet"
 _META = "episode.json"
 
@@ -81,12 +80,28 @@ def _write_part_files(folder: Path, number: int, episode: Episode) -> None:
 
 
 def _vectors(rows: Array) -> pa.Array:
-    return pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(rows).reshape(-1)), rows.shape[1])
+    """`[num_rows, width]` as a column; width 1 is a plain number, as LeRobot has it.
+
+    Elements are declared never null, which reads three times faster.
+    """
+    values = pa.array(np.ascontiguousarray(rows).reshape(-1))
+    if rows.shape[1] == 1:
+        return values
+    vector = pa.list_(pa.field("element", values.type, nullable=False), rows.shape[1])
+    return pa.FixedSizeListArray.from_arrays(values, type=vector)
+
+
+def _is_vector(kind: pa.DataType) -> bool:
+    return pa.types.is_fixed_size_list(kind) and pa.types.is_floating(kind.value_type)
 
 
 def _write_table(path: Path, *tables: pa.Table) -> None:
     """One row group a table, so that one episode can be read alone; appears complete or not at all."""
-    with _replaced(path) as temporary, pq.ParquetWriter(temporary, tables[0].schema, **_PARQUET) as writer:
+    schema = tables[0].schema
+    # Sound and poses halve when their bytes are stored by significance before zstd.
+    encoding = {f"{f.name}.list.element": "BYTE_STREAM_SPLIT" for f in schema if _is_vector(f.type)}
+    options: dict[str, Any] = {"compression": "zstd", "use_dictionary": False, "column_encoding": encoding}
+    with _replaced(path) as temporary, pq.ParquetWriter(temporary, schema, **options) as writer:
         for table in tables:
             writer.write_table(table, row_group_size=max(1, len(table)))
 
