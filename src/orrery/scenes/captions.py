@@ -8,6 +8,7 @@ where the camera is named), so a few dozen patterns give thousands of forms.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -67,7 +68,11 @@ _PREDICATES: dict[str, tuple[tuple[str, str], ...]] = {
         ("is rolling {to}", "are rolling {to}"),
         ("rolls across the table {to}", "roll across the table {to}"),
     ),
-    "pushed": (("is pushed {to} by the finger",) * 2, ("is pushed {to}",) * 2, ("gets pushed {to}",) * 2),
+    "pushed": (
+        ("is pushed {to} by the finger", "are pushed {to} by the finger"),
+        ("is pushed {to}", "are pushed {to}"),
+        ("gets pushed {to}", "get pushed {to}"),
+    ),
 }
 _PARTICIPLES: dict[str, tuple[str, ...]] = {
     "rests": ("standing on the table", "lying on the table", "resting on the table", "on the table"),
@@ -76,12 +81,12 @@ _PARTICIPLES: dict[str, tuple[str, ...]] = {
     "rolls": ("rolling {to}", "rolling across the table {to}"),
     "pushed": ("pushed {to} by the finger", "pushed {to}"),
 }
+_BEFORE_NOUN = {"drops": "falling", "flies": "flying", "rolls": "rolling"}
 _IMPERATIVES = {
-    "rests": ("",),
     "drops": ("drop {thing}",),
     "flies": ("throw {thing} {to}", "toss {thing} {to}"),
     "rolls": ("roll {thing} {to}",),
-    "pushed": ("push {thing} {to}", "the finger pushes {thing} {to}"),
+    "pushed": ("push {thing} {to}",),
 }
 
 T = TypeVar("T")
@@ -89,11 +94,15 @@ Group = tuple[Body, ...]
 """Neighbouring bodies that one phrase names ("two blue boxes")."""
 
 
+@dataclass(frozen=True)
 class _Choices:
-    """The writer's dice. Without a generator every choice is the first one, and the likelier one."""
+    """The writer's dice. Without a generator every choice is the first one, and the likelier one.
 
-    def __init__(self, rng: np.random.Generator | None) -> None:
-        self.rng = rng
+    say_names: state the colour and the shape of every body.
+    """
+
+    rng: np.random.Generator | None
+    say_names: bool = False
 
     def pick(self, options: Sequence[T]) -> T:
         # The first option is the plain one: it keeps a third of the weight, so that rarer forms stay spice.
@@ -121,14 +130,17 @@ def caption(scene: Scene, events: Sequence[Event] = (), rng: np.random.Generator
 
 
 def _compose(choices: _Choices, scene: Scene, events: Sequence[Event]) -> str:
-    if choices.rng is not None and choices.chance(0.12):
+    if choices.chance(0.12):
         return _names_only(choices, scene)
-    clauses = _clauses(choices, scene)
     collision = _collision(choices, scene, events)
     if collision and choices.chance(0.6):
-        clauses.append(collision)
+        # "the red ball" at the end means the one before only if its colour and shape were said there.
+        choices = replace(choices, say_names=True)
+        clauses = [*_clauses(choices, scene), collision]
+    else:
+        clauses = _clauses(choices, scene)
     text = _join(choices, clauses)
-    if choices.chance(0.25) and choices.rng is not None:
+    if choices.chance(0.25):
         side = _SIDES[scene.camera]
         seen = choices.pick([f"seen from {side}", f"viewed from {side}", f"filmed from {side}"])
         text = f"{seen}, {text}" if choices.chance(0.3) else f"{text}, {seen}"
@@ -173,10 +185,10 @@ def _name(choices: _Choices, group: Group, prefix: str = "") -> str:
     words = [prefix] if prefix else []
     if choices.chance(0.4):
         words.append(choices.pick(_SIZES[body.size_word]))
-    if choices.chance(0.94):
+    if choices.say_names or choices.chance(0.94):
         words.append(body.colour)
     stated = choices.chance(0.6)
-    after = stated and choices.rng is not None and choices.chance(0.2)
+    after = stated and choices.chance(0.2)
     if stated and not after:
         words.append(choices.pick(MATERIAL_WORDS[body.material]))
     words.append(_noun(choices, body.shape, plural=len(group) > 1))
@@ -189,7 +201,7 @@ def _name(choices: _Choices, group: Group, prefix: str = "") -> str:
 
 def _noun(choices: _Choices, shape: str, plural: bool = False) -> str:
     word = choices.pick(SHAPE_WORDS[shape])
-    if choices.rng is not None and choices.chance(0.015):
+    if not choices.say_names and choices.chance(0.015):
         word = "object"
     return word if not plural else word + ("es" if word.endswith("x") else "s")
 
@@ -199,17 +211,19 @@ def _clauses(choices: _Choices, scene: Scene) -> list[str]:
     if len(groups) > 1 and _same_motion(groups) and choices.chance(0.5):
         names = _enumerate([_name(choices, group) for group in groups])
         return [f"{names} {_predicate(choices, groups[0][0], plural=True)}"]
-    if choices.rng is not None and choices.chance(0.15):
-        phrases = [
-            f"{_name(choices, g)} {_headed(choices, choices.pick(_PARTICIPLES[g[0].motion]), g[0])}"
-            for g in groups
-        ]
-        opening = choices.pick(["there is ", "", "a video of "])
-        if opening == "there is " and len(groups[0]) > 1:
-            opening = "there are "
-        phrases[0] = opening + phrases[0]
-        return phrases
-    return [_clause(choices, group) for group in groups]
+    if choices.chance(0.15):
+        return _listing(choices, groups)
+    return [_clause(choices, group, first=k == 0) for k, group in enumerate(groups)]
+
+
+def _listing(choices: _Choices, groups: Sequence[Group]) -> list[str]:
+    """What there is, each with a participle: "there is a red ball falling and a blue box standing still"."""
+    phrases = []
+    for group in groups:
+        doing = _headed(choices, choices.pick(_PARTICIPLES[group[0].motion]), group[0])
+        phrases.append(f"{_name(choices, group)} {doing}")
+    there = "there is " if len(groups[0]) == 1 else "there are "
+    return [choices.pick([there, "", "a video of "]) + phrases[0], *phrases[1:]]
 
 
 def _same_motion(groups: Sequence[Group]) -> bool:
@@ -219,29 +233,24 @@ def _same_motion(groups: Sequence[Group]) -> bool:
     )
 
 
-def _clause(choices: _Choices, group: Group) -> str:
-    """One body or group and its motion, in one of the clause forms."""
+def _clause(choices: _Choices, group: Group, first: bool) -> str:
+    """One body or group and its motion, in one of the clause forms. Verbs ("drop ...") only come first."""
     body = group[0]
-    draw = 1.0 if choices.rng is None else choices.rng.random()
-    if draw < 0.12 and body.motion != "rests":
+    if first and body.motion != "rests" and choices.chance(0.15):
         return _headed(choices, choices.pick(_IMPERATIVES[body.motion]), body, _name(choices, group))
-    if draw < 0.3 and body.motion == "pushed":
+    if body.motion == "pushed" and choices.chance(0.3):
         return _headed(choices, "the finger pushes {thing} {to}", body, _name(choices, group))
-    if draw < 0.12:
+    if first and body.motion == "rests" and choices.chance(0.2):
         lies = ("lies", "stands") if len(group) == 1 else ("lie", "stand")
         return f"on the table {choices.pick(lies)} {_name(choices, group)}"
-    if draw < 0.16 and body.motion == "drops":
-        return (
-            f"{choices.pick(['there is', 'there is'])} {_name(choices, group, 'falling')}"
-            if len(group) == 1
-            else f"{_name(choices, group)} drop"
-        )
-    predicate = _predicate(choices, body, plural=len(group) > 1)
-    return f"{_name(choices, group)} {predicate}"
+    if body.motion in _BEFORE_NOUN and len(group) == 1 and choices.chance(0.05):
+        return f"there is {_name(choices, group, _BEFORE_NOUN[body.motion])}"
+    relative = "that " if choices.chance(0.04) else ""
+    return f"{_name(choices, group)} {relative}{_predicate(choices, body, plural=len(group) > 1)}"
 
 
 def _predicate(choices: _Choices, body: Body, plural: bool) -> str:
-    if body.direction and choices.rng is not None and choices.chance(0.05) and body.motion != "pushed":
+    if body.direction and choices.chance(0.05) and body.motion != "pushed":
         return _headed(choices, "move {to}" if plural else "moves {to}", body)
     return _headed(choices, choices.pick(_PREDICATES[body.motion])[int(plural)], body)
 
@@ -250,7 +259,7 @@ def _headed(choices: _Choices, pattern: str, body: Body, thing: str = "") -> str
     """`pattern` with the direction (sometimes left unsaid) and the thing filled in."""
     to = ""
     if body.direction and "{to}" in pattern:
-        vague = choices.rng is not None and not pattern.startswith("move") and choices.chance(0.06)
+        vague = not pattern.startswith("move") and choices.chance(0.06)
         to = "" if vague else choices.pick(_HEADINGS[body.direction])
     return " ".join(pattern.format(to=to, thing=thing).split())
 
@@ -267,7 +276,7 @@ def _join(choices: _Choices, clauses: Sequence[str]) -> str:
 
 
 def _collision(choices: _Choices, scene: Scene, events: Sequence[Event]) -> str | None:
-    """ "the ball hits the box": the first impact between two objects that can be told apart in a word or two."""
+    """The first impact between two objects that can be named in a word or two: "the ball hits the box"."""
     for event in events:
         slots = [int(n[6:]) for n in (event.a, event.b) if n.startswith("object") and n[6:].isdigit()]
         if event.kind != "impact" or len(slots) != 2 or max(slots) >= len(scene.bodies):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from typing import Any
 
 from orrery.scenes.materials import COLOURS, MATERIAL_TABLE
 
@@ -33,40 +34,39 @@ SYNONYMS = {"violet": "purple", "metallic": "steel", "rubbery": "rubber"}
 
 Verb = tuple[str | None, str]
 """What a verb says (one of MOTIONS; None: some motion, its direction tells) and its form:
-`singular` (falls), `plural` (fall; also the imperative), `ing` (falling), `participle` (thrown)."""
+`singular` (falls), `plural` (fall; also the imperative), `base` (throw: the imperative only), `ing`
+(falling), `participle` (thrown)."""
 
 _VERB_FORMS: dict[str | None, dict[str, str]] = {
     "rests": {
-        "singular": "stands lies rests sits stays remains",
-        "plural": "stand lie rest sit stay remain",
-        "ing": "standing lying resting sitting",
+        "singular": "rests stands lies sits stays remains",
+        "plural": "rest stand lie sit stay remain",
+        "base": "place put",
+        "ing": "resting standing lying sitting",
         "participle": "placed",
     },
     "drops": {
         "singular": "drops falls",
         "plural": "drop fall",
+        "base": "release",
         "ing": "dropping falling",
         "participle": "dropped released",
     },
     "flies": {
         "singular": "flies",
-        "plural": "fly throw toss",
+        "plural": "fly",
+        "base": "throw toss",
         "ing": "flying",
         "participle": "thrown tossed",
     },
     "rolls": {"singular": "rolls", "plural": "roll", "ing": "rolling", "participle": "rolled"},
     "pushed": {
         "singular": "pushes shoves",
-        "plural": "push shove",
-        "ing": "pushing shoving",
+        "base": "push shove",
+        "ing": "pushing",
         "participle": "pushed shoved",
     },
-    None: {
-        "singular": "moves goes travels",
-        "plural": "move go travel",
-        "ing": "moving going travelling",
-        "participle": "",
-    },
+    None: {"singular": "moves goes travels", "plural": "move go travel", "ing": "moving travelling"},
 }
 
 
@@ -98,7 +98,7 @@ def _attributes() -> dict[str, dict[str, str]]:
     materials = {word: name for name in MATERIAL_TABLE for word in MATERIAL_WORDS[name]}
     for word, plain in SYNONYMS.items():
         (colours if plain in colours else materials)[word] = plain
-    sizes = dict.fromkeys(("small", "little", "tiny"), "small") | dict.fromkeys(("big", "large"), "big")
+    sizes = {"small": "small", "little": "small", "tiny": "small", "big": "big", "large": "big"}
     return {"COLOUR": colours, "MATERIAL": materials, "SIZE": sizes}
 
 
@@ -106,10 +106,10 @@ def _plain(words: str) -> dict[str, None]:
     return dict.fromkeys(words.split())
 
 
-LEXICON: dict[str, dict[str, object]] = {
-    "NOUN": {**_nouns()},
-    **{kind: {**words} for kind, words in _attributes().items()},
-    "VERB": {**_verbs()},
+LEXICON: dict[str, dict[str, Any]] = {
+    "NOUN": _nouns(),
+    **_attributes(),
+    "VERB": _verbs(),
     "NUMBER": {"one": 1, "two": 2, "three": 3, "1": 1, "2": 2, "3": 3},
     "SIDE": {"left": "left", "right": "right", "front": "forward", "back": "back"},
     "HEADING": {
@@ -119,24 +119,38 @@ LEXICON: dict[str, dict[str, object]] = {
     "BE": {"is": "singular", "are": "plural", "gets": "singular", "get": "plural"},
     "PRONOUN": {"it": 1, "both": 2, "they": 3, "all": 3},
     "A": _plain("a an another"),
-    **{
-        word.upper(): _plain(word)
-        for word in (
-            "the and of made to from by being there finger camera away behind above down at each other that still"
-        ).split()
-    },
-    "JOINT": _plain("while as then but with where"),
-    "WHICH": _plain("which who"),
+    "THE": _plain("the"),
+    "AND": _plain("and"),
+    "WITH": _plain("with"),
+    "JOINT": _plain("while as then but where"),
+    "THERE": _plain("there here"),
+    "WHICH": _plain("which that"),
+    "MADE": _plain("made"),
+    "OF": _plain("of"),
+    "BEING": _plain("being"),
+    "STILL": _plain("still motionless"),
+    "TO": _plain("to"),
     "TOWARDS": _plain("towards toward"),
+    "FROM": _plain("from"),
+    "BY": _plain("by"),
+    "AT": _plain("at"),
+    "AWAY": _plain("away"),
+    "BEHIND": _plain("behind"),
+    "ABOVE": _plain("above"),
+    "DOWN": _plain("down"),
     "VIEWER": _plain("viewer observer us me"),
+    "CAMERA": _plain("camera"),
+    "FINGER": _plain("finger"),
     "PLACE": _plain("table tray ground floor air"),
     "ON": _plain("on in"),
     "ONTO": _plain("onto into across over along through"),
     "SEEN": _plain("seen viewed watched filmed shown"),
-    "LOOKS": _plain("looks look looking"),
+    "LOOKS": _plain("looks looking"),
     "HITS": _plain("hits hit strikes strike collides collide bumps bump touches touch"),
+    "EACH": _plain("each"),
+    "OTHER": _plain("other"),
     "VIDEO": _plain("video film scene picture clip"),
-    "SHOWS": _plain("showing shows"),
+    "SHOWS": _plain("showing shows show"),
 }  # fmt: skip
 """Terminal of the grammar to its words, each with its value (None where the class says it all)."""
 

@@ -48,8 +48,8 @@ MATERIAL_TABLE: dict[str, Material] = {
     ),
     "steel": Material(
         density_kg_m3=900.0, friction=0.25, rolling_m=0.0006, restitution=0.60,
-        base_hertz=1150.0, mode_ratios=(1.0, 1.58, 2.32, 2.93, 4.1, 5.4, 6.7), rt60_seconds=0.6, rt60_slope=0.2,
-        hardness=1.0, loudness=1.0, specular=1.0, shininess=0.9, texture="plain",
+        base_hertz=1150.0, mode_ratios=(1.0, 1.58, 2.32, 2.93, 4.1, 5.4, 6.7), rt60_seconds=0.6,
+        rt60_slope=0.2, hardness=1.0, loudness=1.0, specular=1.0, shininess=0.9, texture="plain",
     ),
     "rubber": Material(
         density_kg_m3=600.0, friction=0.9, rolling_m=0.0020, restitution=0.78,

@@ -30,7 +30,7 @@ DIRECTIONS: dict[str, tuple[float, float]] = {
     "back": (0.0, 1.0),
 }
 """Where a moving thing heads, as the front camera sees it: `forward` is towards the viewer."""
-SIZES: dict[str, tuple[float, float]] = {"small": (0.034, 0.041), "big": (0.048, 0.056)}
+SIZES: dict[str, tuple[float, float]] = {"small": (0.038, 0.044), "big": (0.052, 0.060)}
 """Size word to the range of the characteristic half extent, metres."""
 MAX_BODIES = 3
 
@@ -100,7 +100,7 @@ class Body:
     @property
     def half_extents_m(self) -> tuple[float, float, float]:
         """Half extents along the body's own axes."""
-        return (self.half_extent_m,) * 3
+        return (self.half_extent_m, self.half_extent_m, self.half_extent_m)
 
 
 @dataclass(frozen=True)
@@ -128,14 +128,16 @@ class Scene:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Scene:
         """A scene from `to_json`'s values."""
-        bodies = tuple(
-            Body(**{k: tuple(v) if isinstance(v, list | tuple) else v for k, v in b.items()})
-            for b in values["bodies"]
-        )
+        bodies = tuple(Body(**_tuples(body)) for body in values["bodies"])
         push = values.get("push")
         if push is not None:
-            push = Push(**{**push, "direction": tuple(push["direction"])})
+            push = Push(**_tuples(push))
         return cls(bodies, values["camera"], push)
+
+
+def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The same fields with JSON's lists as tuples."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
 @dataclass(frozen=True)
@@ -167,9 +169,7 @@ def sample_scene(rng: np.random.Generator, request: SceneRequest | None = None) 
     if request is None:
         request = SceneRequest(tuple(BodyRequest() for _ in range(rng.choice([1, 2, 3], p=[0.3, 0.4, 0.3]))))
     wishes = _fill_wishes(rng, request.bodies)
-    bodies: list[Body] = []
-    for wish in wishes:
-        bodies.append(_place(rng, wish, bodies))
+    bodies = _place(rng, wishes)
     camera = request.camera or str(rng.choice(list(CAMERAS)))
     pushed = [k for k, body in enumerate(bodies) if body.motion == "pushed"]
     push = _sample_push(rng, pushed[0], bodies[pushed[0]]) if pushed else None
@@ -200,8 +200,11 @@ def _fill_wishes(rng: np.random.Generator, wishes: tuple[BodyRequest, ...]) -> l
     return filled
 
 
-def _draw_motion(rng: np.random.Generator, wish: BodyRequest, someone_moves: bool, someone_pushed: bool) -> str:
-    weights = {"rests": 0.35 if someone_moves else 0.1, "drops": 0.3, "flies": 0.2, "rolls": 0.2, "pushed": 0.15}
+def _draw_motion(
+    rng: np.random.Generator, wish: BodyRequest, someone_moves: bool, someone_pushed: bool
+) -> str:
+    rests = 0.35 if someone_moves else 0.1
+    weights = {"rests": rests, "drops": 0.3, "flies": 0.2, "rolls": 0.2, "pushed": 0.15}
     if wish.direction:
         weights.update(rests=0.0, drops=0.0)
     if someone_pushed:
@@ -220,23 +223,35 @@ def _draw_direction(rng: np.random.Generator, motion: str) -> str | None:
     return None if motion in ("rests", "drops") else str(rng.choice(list(DIRECTIONS)))
 
 
-def _place(rng: np.random.Generator, wish: BodyRequest, others: list[Body]) -> Body:
-    """A body for a fully drawn wish, clear of the others."""
-    for attempt in range(1000):
-        body = _sample_body(rng, wish)
-        if all(_clear(body, other) for other in others):
-            return body
-    raise RuntimeError(f"no free place on the tray after {attempt + 1} attempts")
+def _place(rng: np.random.Generator, wishes: list[BodyRequest]) -> list[Body]:
+    """Bodies for fully drawn wishes, clear of each other."""
+    for _ in range(1000):
+        bodies: list[Body] = []
+        for wish in wishes:
+            # The first bodies may leave no room for the next: then all are drawn again.
+            tries = (_sample_body(rng, wish) for _ in range(30))
+            body = next((new for new in tries if all(_clear(new, other) for other in bodies)), None)
+            if body is None:
+                break
+            bodies.append(body)
+        else:
+            return bodies
+    raise RuntimeError(f"no room on the tray for {wishes}")
+
+
+_REACH = {"ball": math.sqrt(2.0), "box": math.sqrt(3.0), "cylinder": math.sqrt(2.0)}
+"""Radius of the sphere that a body keeps free, in half extents: its corners', and for a ball some room."""
 
 
 def _clear(a: Body, b: Body) -> bool:
-    """Whether two bodies' bounding spheres keep apart, with a margin."""
-    reach = math.sqrt(2.0) * (a.half_extent_m + b.half_extent_m) + 0.01
+    """Whether two bodies' spheres keep apart, with a margin."""
+    reach = _REACH[a.shape] * a.half_extent_m + _REACH[b.shape] * b.half_extent_m + 0.01
     return math.dist(a.position_m, b.position_m) > reach
 
 
 def _sample_body(rng: np.random.Generator, wish: BodyRequest) -> Body:
-    assert wish.shape and wish.colour and wish.material and wish.size and wish.motion
+    if not (wish.shape and wish.colour and wish.material and wish.size and wish.motion):
+        raise ValueError(f"a wish with something left to draw: {wish}")
     half = float(rng.uniform(*SIZES[wish.size]))
     towards = np.array(DIRECTIONS[wish.direction]) if wish.direction else np.zeros(2)
     position, velocity, spin = _MOTION_STARTS[wish.motion](rng, half, towards)
