@@ -69,7 +69,7 @@ class ContactSheet:
 
     num_total_frames: how many will be added. num_frames: how many of them are shown, evenly spaced from the
     first on. samples_per_second: None without sound. title: a line above, such as the prompt.
-    ticks: instants in seconds to mark on the sound, such as impacts.
+    ticks: instants in seconds to mark on the sound; ticks_label: what they are, for the legend.
     """
 
     def __init__(
@@ -80,6 +80,7 @@ class ContactSheet:
         num_frames: int = 12,
         title: str | None = None,
         ticks: Sequence[float] = (),
+        ticks_label: str = "impacts",
     ) -> None:
         if num_total_frames < 1 or num_frames < 1:
             raise ValueError(f"a sheet of {num_frames} of {num_total_frames} frames")
@@ -87,6 +88,7 @@ class ContactSheet:
         self.samples_per_second = samples_per_second
         self.title = title
         self.ticks = tuple(ticks)
+        self.ticks_label = ticks_label
         self._num_total = num_total_frames
         shown = min(num_frames, num_total_frames)
         self._wanted = [k * num_total_frames // shown for k in range(shown)]
@@ -123,7 +125,7 @@ class ContactSheet:
         num_columns = -(-len(self._pictures) // num_rows)
         width = num_columns * CELL_WIDTH * SCALE
         lines = _wrapped(self.title or "", _font(TITLE_SIZE), width)
-        header = (MARGIN + len(lines) * (TITLE_SIZE + 6) + TEXT_SIZE + 16) * SCALE
+        header = (MARGIN + len(lines) * (TITLE_SIZE + 6) + TEXT_SIZE + 18) * SCALE
         layout = _Layout(num_columns, num_rows, self._pictures[0].height, header, audio is not None)
         sheet = Image.new("RGB", layout.size, PAPER)
         pen = ImageDraw.Draw(sheet)
@@ -131,7 +133,11 @@ class ContactSheet:
         for line in lines:
             pen.text((MARGIN * SCALE, y), line, INK, _font(TITLE_SIZE))
             y += (TITLE_SIZE + 6) * SCALE
-        pen.text((MARGIN * SCALE, y), self._facts(audio), FAINT, _font(TEXT_SIZE))
+        facts, small = self._facts(audio), _font(TEXT_SIZE)
+        pen.text((MARGIN * SCALE, y + 3 * SCALE), facts, FAINT, small)
+        if audio is not None and self.ticks:
+            x = MARGIN * SCALE + small.getlength(facts + "  ·  ")
+            pen.text((x, y + 3 * SCALE), f"| {self.ticks_label}", MARK, small)
         for index, picture in enumerate(self._pictures):
             x, y = layout.corner(index)
             sheet.paste(picture, (x, y))
@@ -145,7 +151,7 @@ class ContactSheet:
 
     def _facts(self, audio: Array | None) -> str:
         width, height = self._frame_size
-        facts = [f"{self._num_seen / self.frames_per_second:.2f} s", f"{width} × {height}"]
+        facts = [f"{self._num_seen / self.frames_per_second:.2f} s", f"{width}x{height}"]
         facts.append(f"{self.frames_per_second:g} frames/s")
         if audio is not None and self.samples_per_second:
             peak = float(np.abs(audio).max(initial=0))
@@ -192,13 +198,16 @@ def contact_sheet(
     num_frames: int = 12,
     title: str | None = None,
     ticks: Sequence[float] = (),
+    ticks_label: str = "impacts",
 ) -> Path:
     """The PNG `path` of a whole film in memory; `ContactSheet` takes one tick by tick.
 
     frames: `[n, H, W, 3]` uint8, or a list of `[H, W, 3]`. audio: `[m, channels]` float32, or None.
     """
     stacked = np.asarray(frames)
-    sheet = ContactSheet(len(stacked), frames_per_second, samples_per_second, num_frames, title, ticks)
+    sheet = ContactSheet(
+        len(stacked), frames_per_second, samples_per_second, num_frames, title, ticks, ticks_label
+    )
     sheet.add(stacked, audio)
     return sheet.save(path)
 

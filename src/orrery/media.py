@@ -118,6 +118,7 @@ class FilmWriter:
         if self.samples_per_second is not None:
             self._audio = self._container.add_stream("aac", rate=self.samples_per_second, layout="stereo")
             self._audio.bit_rate = AAC_BITS_PER_SECOND
+        self._container.start_encoding()  # makes the file, so that a disk that refuses does so now
 
     def write(self, frames: Array, audio: Array | None = None) -> None:
         """Append one tick: frames `[T, H, W, 3]` uint8 sRGB, audio `[N, 2]` float32 (clipped to [-1, 1]).
