@@ -57,7 +57,7 @@ class VideoTokenizerConfig:
         if self.latent_grid * self.downsampling != self.image_size:
             raise BadUse(
                 f"video tokenizer: {len(self.channels)} stages shrink a frame {self.downsampling} times; "
-                f"that does not take {self.image_size} pixels to a grid of {self.latent_grid}; change one of them"
+                f"that does not take {self.image_size} pixels to a grid of {self.latent_grid}; change either"
             )
         if self.channels[-1] % self.latent_channels:
             raise BadUse(
