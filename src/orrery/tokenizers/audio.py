@@ -1,0 +1,390 @@
+"""Sound as a few numbers a tick, and back, without latency.
+
+The encoder reads causal log spectra. The decoder writes the amplitude and the pitch of a bank of narrow bands
+about every millisecond; phase is *integrated* from pitch, never predicted, so a ring stays in tune from frame
+to frame and only what can be heard has to be learned. The bank is an inverse STFT whose windows are triangles
+of two millisecond frames: linear interpolation between the last frame and this one, hence no lookahead.
+
+Sources: oscillator bank and filtered noise as the decoder's head, Engel et al. 2020, "DDSP", arXiv:2001.04643;
+frame-wise inverse-transform head, Siuzdak 2023, "Vocos", arXiv:2306.00814; blocks after Liu et al. 2022,
+"A ConvNet for the 2020s", arXiv:2201.03545.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from orrery.atomic import write_atomically
+from orrery.errors import BadUse, UserError
+
+__all__ = ["AudioDecoderState", "AudioTokenizer", "AudioTokenizerConfig"]
+
+FLOOR = 3e-5  # features start 90 dB under full scale: below that the encoder hears nothing
+NOISE_PERIOD_FRAMES = 1920  # two seconds at the usual frame rate: long enough not to be heard as a loop
+QUIET = 3e-4  # amplitudes are linear in the decoder's output below this, exponential above
+SOFT_CLIP = 2.0  # in standard deviations: latents are nearly linear below it and logarithmic above
+
+
+@dataclass(frozen=True)
+class AudioTokenizerConfig:
+    """Sizes of an `AudioTokenizer`.
+
+    samples_per_tick, samples_per_second: the clock; two channels (left, right).
+    tokens_per_tick, latent_width: the bottleneck.
+    frames_per_tick: frames of the network in a tick; a multiple of `tokens_per_tick`.
+    subframes_per_frame: amplitudes that a frame emits; sets the sharpness of onsets.
+    num_bands: oscillators. num_noise_bands, num_pan_bands: coarser groups of them (divisors of `num_bands`).
+    long_window, short_window: samples of the encoder's two analysis windows.
+    """
+
+    samples_per_tick: int = 2000
+    samples_per_second: int = 24_000
+    tokens_per_tick: int = 2
+    latent_width: int = 32
+    width: int = 128
+    frames_per_tick: int = 8
+    subframes_per_frame: int = 10
+    num_bands: int = 128
+    num_noise_bands: int = 32
+    num_pan_bands: int = 8
+    num_encoder_blocks: int = 3
+    num_decoder_blocks: int = 3
+    kernel: int = 5
+    long_window: int = 1024
+    short_window: int = 256
+
+    def __post_init__(self) -> None:
+        if self.frames_per_tick % self.tokens_per_tick:
+            raise BadUse(
+                f"frames_per_tick {self.frames_per_tick} is not a multiple of {self.tokens_per_tick}"
+            )
+        if self.samples_per_tick % (self.frames_per_tick * self.subframes_per_frame):
+            raise BadUse(f"{self.samples_per_tick} samples a tick do not divide into frames and subframes")
+        if self.num_bands % self.num_noise_bands or self.num_bands % self.num_pan_bands:
+            raise BadUse(f"noise and pan bands must divide num_bands {self.num_bands}")
+
+    @property
+    def samples_per_frame(self) -> int:
+        return self.samples_per_tick // self.frames_per_tick
+
+    @property
+    def hop(self) -> int:
+        """Samples between two amplitudes of the synthesis."""
+        return self.samples_per_frame // self.subframes_per_frame
+
+    @property
+    def frames_per_token(self) -> int:
+        return self.frames_per_tick // self.tokens_per_tick
+
+
+class AudioDecoderState(NamedTuple):
+    """All that the decoder remembers between ticks; every tensor leads with the batch.
+
+    caches: inputs of each causal convolution, `[B, kernel - 1, width]`.
+    phase: oscillator phases in cycles, `[B, num_bands]` float64. cosine, sine: last frame, `[B, 2, num_bands]`.
+    frame: index of the next synthesis frame within the noise table.
+    """
+
+    caches: tuple[Tensor, ...]
+    phase: Tensor
+    cosine: Tensor
+    sine: Tensor
+    frame: int
+
+
+class CausalBlock(nn.Module):
+    """Depthwise causal convolution, then a pointwise MLP, with a residual; `[B, L, C]` in and out."""
+
+    def __init__(self, width: int, kernel: int) -> None:
+        super().__init__()
+        self.kernel = kernel
+        self.mix = nn.Parameter(torch.randn(kernel, width) / math.sqrt(kernel * 4))
+        self.norm = nn.RMSNorm(width)
+        self.expand = nn.Linear(width, 2 * width)
+        self.contract = nn.Linear(2 * width, width)
+        nn.init.normal_(self.contract.weight, std=0.02)
+
+    def forward(self, x: Tensor, cache: Tensor) -> tuple[Tensor, Tensor]:
+        """cache: the `kernel - 1` inputs before `x`; returns the output and the cache for what follows."""
+        padded = torch.cat([cache, x], 1)
+        length = x.shape[1]
+        mixed = padded[:, :length] * self.mix[0]
+        for tap in range(1, self.kernel):
+            mixed = torch.addcmul(mixed, padded[:, tap : tap + length], self.mix[tap])
+        x = x + self.contract(F.gelu(self.expand(self.norm(mixed + x)), approximate="tanh"))
+        return x, padded[:, length:]
+
+
+def band_centres_hz(num_bands: int, highest_hz: float) -> np.ndarray:
+    """Centres `[num_bands]` from 60 Hz, even on the mel scale (m = 1127 ln(1 + f / 700))."""
+    low, high = 1127 * math.log1p(60 / 700), 1127 * math.log1p(highest_hz / 700)
+    return 700 * np.expm1(np.linspace(low, high, num_bands) / 1127)
+
+
+def band_noise(half_widths: np.ndarray, num_frames: int, frames_per_second: float) -> np.ndarray:
+    """Complex Gaussian noise `[num_frames, bands]`, unit power, band-limited to `half_widths` (Hz), periodic."""
+    rng = np.random.default_rng(0)
+    spectrum = rng.standard_normal((2, num_frames, len(half_widths)))
+    frequency = np.abs(np.fft.fftfreq(num_frames, 1 / frames_per_second))[:, None]
+    signal = np.fft.ifft((spectrum[0] + 1j * spectrum[1]) * (frequency <= half_widths[None]), axis=0)
+    return signal / np.sqrt((np.abs(signal) ** 2).mean(0, keepdims=True))
+
+
+class OscillatorBank(nn.Module):
+    """Amplitudes and pitches of bands, a frame every `hop` samples, to stereo samples."""
+
+    carriers: Tensor
+    increment: Tensor
+    half_width: Tensor
+    noise: Tensor
+
+    def __init__(self, config: AudioTokenizerConfig) -> None:
+        super().__init__()
+        self.hop = config.hop
+        rate = config.samples_per_second
+        centre = band_centres_hz(config.num_bands, 0.96 * rate / 2)
+        # Neighbours overlap a little, so that a pitch on the border can be had from both.
+        half_width = 0.6 * np.gradient(centre)
+        time = np.arange(1, self.hop + 1)
+        cycles = 2 * np.pi * centre[:, None] / rate
+        fade = time / self.hop
+        after, before = cycles * time, cycles * (time - self.hop)
+        leave = (1 - fade) * np.concatenate([np.cos(after), -np.sin(after)])
+        arrive = fade * np.concatenate([np.cos(before), -np.sin(before)])
+        noise = band_noise(half_width, NOISE_PERIOD_FRAMES, rate / self.hop)
+        self.register_buffer(
+            "carriers", torch.from_numpy(np.stack([leave, arrive])).float(), persistent=False
+        )
+        self.register_buffer("increment", torch.from_numpy(centre * self.hop / rate), persistent=False)
+        self.register_buffer("half_width", torch.from_numpy(half_width * self.hop / rate), persistent=False)
+        table = np.stack([noise.real, noise.imag])
+        self.register_buffer("noise", torch.from_numpy(table).float(), persistent=False)
+
+    def forward(
+        self, tone: Tensor, hiss: Tensor, detune: Tensor, pan: Tensor, state: AudioDecoderState
+    ) -> tuple[Tensor, AudioDecoderState]:
+        """Samples `[B, L * hop, 2]` and the state after them (`caches` untouched).
+
+        tone, hiss: amplitudes `[B, L, bands]` of the oscillator and of the noise of each band.
+        detune: `[B, L, bands]` in [-1, 1] of a band's half width. pan: gains `[B, L, 2, bands]`.
+        """
+        num_frames = tone.shape[1]
+        # Double precision: a float32 running sum would drift from the tick-by-tick one.
+        step = self.increment + self.half_width * detune.double()
+        phase = torch.remainder(state.phase[:, None] + step.cumsum(1), 1.0)
+        angle = (2 * math.pi * phase).float()
+        rows = (torch.arange(num_frames, device=tone.device) + state.frame) % self.noise.shape[1]
+        cosine = tone * angle.cos() + hiss * self.noise[0, rows]
+        sine = tone * angle.sin() + hiss * self.noise[1, rows]
+        cosine, sine = pan * cosine[:, :, None], pan * sine[:, :, None]
+        all_cosine = torch.cat([state.cosine[:, None], cosine], 1)
+        all_sine = torch.cat([state.sine[:, None], sine], 1)
+        both = torch.cat([all_cosine, all_sine], -1)
+        samples = both[:, :-1] @ self.carriers[0] + both[:, 1:] @ self.carriers[1]
+        samples = samples.transpose(2, 3).flatten(1, 2)
+        frame = (state.frame + num_frames) % self.noise.shape[1]
+        return samples, AudioDecoderState(
+            state.caches, phase[:, -1], all_cosine[:, -1], all_sine[:, -1], frame
+        )
+
+
+class AudioFeatures(nn.Module):
+    """Causal log spectra and millisecond energies of stereo sound; exactly zero for silence."""
+
+    long: Tensor
+    short: Tensor
+
+    def __init__(self, config: AudioTokenizerConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.width = config.long_window // 2 + 1 + 2 * (config.short_window // 2 + 1)
+        self.width += 4 * config.subframes_per_frame
+        self.register_buffer("long", late_window(config.long_window), persistent=False)
+        self.register_buffer("short", late_window(config.short_window), persistent=False)
+
+    def forward(self, audio: Tensor) -> Tensor:
+        """`[B, samples, 2]` to `[B, frames, width]`; frame k uses samples up to its own end."""
+        frame = self.config.samples_per_frame
+        left_right = audio.transpose(1, 2)
+        long = self.magnitude(left_right, self.long).square().mean(1).sqrt()
+        short = self.magnitude(left_right, self.short).transpose(1, 2).flatten(2)
+        # The first difference is a high pass: clicks stand out of a low ring in it.
+        difference = left_right - F.pad(left_right, (1, 0))[..., :-1]
+        both = torch.cat([left_right, difference], 1).unflatten(2, (-1, frame))
+        energy = both.unflatten(3, (-1, self.config.hop)).square().mean(-1).sqrt()
+        features = torch.cat([long, short, energy.transpose(1, 2).flatten(2)], -1)
+        return (features + FLOOR).log() / -math.log(FLOOR) + 1
+
+    def magnitude(self, left_right: Tensor, window: Tensor) -> Tensor:
+        frame = self.config.samples_per_frame
+        padded = F.pad(left_right, (len(window) - frame, 0))
+        return torch.fft.rfft(padded.unfold(2, len(window), frame) * window).abs()
+
+
+def late_window(length: int) -> Tensor:
+    """A window that rises slowly and falls within its last eighth, so that what just happened counts; a
+    sinusoid of amplitude 1 reads 1."""
+    fall = length // 8
+    rise = torch.hann_window(2 * (length - fall))[: length - fall]
+    window = torch.cat([rise, torch.hann_window(2 * fall)[fall:]])
+    return window * 2 / window.sum()
+
+
+class AudioTokenizer(nn.Module):
+    """Stereo sound to `tokens_per_tick` latents of `latent_width` a tick, and back; both ways causal.
+
+    Latents are near zero mean, unit variance and within about 4 once `fit_normalisation` has seen data.
+    """
+
+    latent_mean: Tensor
+    latent_std: Tensor
+
+    def __init__(self, config: AudioTokenizerConfig | None = None) -> None:
+        super().__init__()
+        self.config = config = config or AudioTokenizerConfig()
+        width, per_token = config.width, config.frames_per_token
+        self.features = AudioFeatures(config)
+        self.embed = nn.Linear(self.features.width, width)
+        self.encoder = self._blocks(config.num_encoder_blocks)
+        self.to_token = nn.Linear(per_token * width, width)
+        self.to_latent = nn.Sequential(nn.RMSNorm(width), nn.Linear(width, config.latent_width))
+        self.from_latent = nn.Linear(config.latent_width, width)
+        self.token_decoder = self._blocks(1)
+        self.to_frames = nn.Linear(width, per_token * width)
+        self.decoder = self._blocks(config.num_decoder_blocks)
+        self.norm = nn.RMSNorm(width)
+        amplitudes = config.subframes_per_frame * (config.num_bands + config.num_noise_bands)
+        self.amplitudes = nn.Linear(width, amplitudes)
+        self.detune = nn.Linear(width, config.num_bands)
+        self.pan = nn.Linear(width, config.num_pan_bands)
+        self.bank = OscillatorBank(config)
+        self.register_buffer("latent_mean", torch.zeros(config.latent_width))
+        self.register_buffer("latent_std", torch.ones(config.latent_width))
+        for head in (self.amplitudes, self.detune, self.pan):
+            nn.init.normal_(head.weight, std=0.02)
+            nn.init.zeros_(head.bias)
+        nn.init.orthogonal_(self.to_latent[1].weight)
+        nn.init.constant_(self.amplitudes.bias, 0.5)
+
+    def _blocks(self, count: int) -> nn.ModuleList:
+        return nn.ModuleList(CausalBlock(self.config.width, self.config.kernel) for _ in range(count))
+
+    def encode(self, audio: Tensor) -> Tensor:
+        """Sound `[B, ticks, samples, 2]`, full scale 1, to normalised latents `[B, ticks, tokens, D]`."""
+        return self.normalise(self.encode_raw(audio))
+
+    def encode_raw(self, audio: Tensor) -> Tensor:
+        """Latents before normalisation, each within [-3, 3]."""
+        config = self.config
+        if audio.dim() != 4 or audio.shape[2:] != (config.samples_per_tick, 2):
+            raise BadUse(f"audio is [B, ticks, {config.samples_per_tick}, 2], got {list(audio.shape)}")
+        x = self.embed(self.features(audio.flatten(1, 2)))
+        for block in self.encoder:
+            x, _ = block(x, x.new_zeros(x.shape[0], config.kernel - 1, config.width))
+        x = self.to_token(x.unflatten(1, (-1, config.frames_per_token)).flatten(2))
+        latents = 3 * torch.tanh(self.to_latent(x) / 3)
+        return latents.unflatten(1, (-1, config.tokens_per_tick))
+
+    def normalise(self, raw: Tensor) -> Tensor:
+        """Standardise and soft-clip: silence dominates, so that sound lies many deviations from the mean."""
+        return SOFT_CLIP * torch.asinh((raw - self.latent_mean) / (self.latent_std * SOFT_CLIP))
+
+    def denormalise(self, latents: Tensor) -> Tensor:
+        """The inverse of `normalise`."""
+        bounded = latents.clamp(-6.0, 6.0) / SOFT_CLIP
+        return torch.sinh(bounded) * self.latent_std * SOFT_CLIP + self.latent_mean
+
+    def save(self, path: str | Path) -> None:
+        """Write weights, normalisation and configuration as one safetensors file, complete or not at all."""
+        tensors = {name: value.detach().cpu().contiguous() for name, value in self.state_dict().items()}
+        write_atomically(Path(path), save(tensors, {"audio_tokenizer": json.dumps(asdict(self.config))}))
+
+    @classmethod
+    def load(cls, path: str | Path) -> AudioTokenizer:
+        """The tokenizer that `save` wrote, in evaluation mode. Raises UserError if it is not one."""
+        try:
+            with safe_open(path, framework="pt") as file:
+                config = json.loads(file.metadata()["audio_tokenizer"])
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+        except (OSError, SafetensorError, KeyError, TypeError) as error:
+            raise UserError(f"{path} is not an audio tokenizer: {error}") from error
+        tokenizer = cls(AudioTokenizerConfig(**config))
+        tokenizer.load_state_dict(tensors)
+        return tokenizer.eval()
+
+    @torch.no_grad()
+    def fit_normalisation(self, clips: Iterable[Tensor]) -> None:
+        """Set the statistics of the latents from sound `[B, ticks, samples, 2]` as it really occurs."""
+        raw = torch.cat([self.encode_raw(clip).flatten(0, 2) for clip in clips])
+        self.latent_mean.copy_(raw.mean(0))
+        self.latent_std.copy_(raw.std(0).clamp_min(1e-2))
+
+    def initial_state(self, batch: int) -> AudioDecoderState:
+        """The state of a decoder that has heard nothing."""
+        config, weight = self.config, self.amplitudes.weight
+        num_caches = 1 + config.num_decoder_blocks
+        cache = weight.new_zeros(batch, config.kernel - 1, config.width)
+        last = weight.new_zeros(batch, 2, config.num_bands)
+        phase = torch.zeros(batch, config.num_bands, dtype=torch.float64, device=weight.device)
+        return AudioDecoderState((cache,) * num_caches, phase, last, last, 0)
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Normalised latents `[B, ticks, tokens, D]` to sound `[B, ticks, samples, 2]`, from a fresh start."""
+        samples, _ = self.decode_raw(self.denormalise(latents), self.initial_state(latents.shape[0]))
+        return samples
+
+    def decode_tick(
+        self, latents: Tensor, stream_state: AudioDecoderState | None = None
+    ) -> tuple[Tensor, AudioDecoderState]:
+        """One tick of latents `[B, tokens, D]` to its sound `[B, samples, 2]` and the state for the next.
+
+        The same sound as `decode`, to rounding. None starts a stream.
+        """
+        state = stream_state or self.initial_state(latents.shape[0])
+        samples, state = self.decode_raw(self.denormalise(latents)[:, None], state)
+        return samples[:, 0], state
+
+    def decode_raw(self, raw: Tensor, state: AudioDecoderState) -> tuple[Tensor, AudioDecoderState]:
+        """Latents before normalisation `[B, ticks, tokens, D]` to sound `[B, ticks, samples, 2]`."""
+        caches = list(state.caches)
+        x = self.from_latent(raw.flatten(1, 2))
+        x, caches[0] = self.token_decoder[0](x, caches[0])
+        x = self.to_frames(x).unflatten(2, (self.config.frames_per_token, -1)).flatten(1, 2)
+        for index, block in enumerate(self.decoder, 1):
+            x, caches[index] = block(x, caches[index])
+        samples, state = self.bank(*self.controls(self.norm(x)), state._replace(caches=tuple(caches)))
+        return samples.unflatten(1, (raw.shape[1], -1)), state
+
+    def loudness(self, x: Tensor) -> Tensor:
+        """Any number to an amplitude: exactly 0 below 0, linear up to about -70 dBFS, exponential above."""
+        negative = x.clamp(max=0.0)
+        # The gradient leaks through zero, and in training nothing is quite zero, since the gradient of a
+        # magnitude vanishes there: otherwise the way to sound would be shut wherever silence was learned.
+        x = x.clamp(0.0, 9.0) + 0.1 * (negative - negative.detach())
+        return QUIET * torch.sinh(x) + (0.05 * QUIET if self.training else 0.0)
+
+    def controls(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Hidden frames `[B, frames, width]` to the four inputs of the oscillator bank."""
+        config = self.config
+        per_frame, bands = config.subframes_per_frame, config.num_bands
+        amplitude = self.loudness(self.amplitudes(x).unflatten(2, (per_frame, -1)).flatten(1, 2))
+        tone, hiss = amplitude.split([bands, config.num_noise_bands], -1)
+        hiss = hiss.repeat_interleave(bands // config.num_noise_bands, -1)
+        detune = torch.tanh(self.detune(x)).repeat_interleave(per_frame, 1)
+        # Equal power: the squares of the two gains sum to 2.
+        angle = math.pi / 4 * (1 + torch.tanh(self.pan(x)))
+        gains = math.sqrt(2) * torch.stack([angle.cos(), angle.sin()], 2)
+        gains = gains.repeat_interleave(bands // config.num_pan_bands, -1).repeat_interleave(per_frame, 1)
+        return tone, hiss, detune, gains
