@@ -111,7 +111,7 @@ class DummyWorld:
         return self._stack([self._advance(b, zero[b]) if chosen[b] else None for b in range(self.num_worlds)])
 
     def step(self, action: Array | None = None) -> Observation:
-        """See `World.step`. action: `[B, 1]` float32, m/s added to the ball's speed for this tick."""
+        """See `World.step`. action: `[B, 1]` float32, m/s added to the ball's velocity, clipped to [-1, 1]."""
         if not self._started:
             raise BadUse("reset the world before its first step")
         if action is None:
@@ -119,6 +119,7 @@ class DummyWorld:
         action = np.asarray(action, np.float32)
         if action.shape != (self.num_worlds, 1):
             raise BadUse(f"the dummy world's action is [{self.num_worlds}, 1], got {list(action.shape)}")
+        action = np.clip(action, -1.0, 1.0)
         return self._stack([self._advance(b, action[b]) for b in range(self.num_worlds)])
 
     def snapshot(self) -> Any:

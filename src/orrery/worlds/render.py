@@ -1,0 +1,134 @@
+"""Pictures of a tabletop scene, from mujoco-warp's ray tracer, which needs no system library.
+
+The ray tracer compiles its kernel for the number and kinds of geoms, so there is one fixed stage for every
+scene: each slot owns one geom of every shape, and those not in use lie buried under the table. A frame then
+only costs the copy of poses, a refit of the bounding volumes and the rays.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import mujoco
+import mujoco_warp
+import numpy as np
+import warp
+
+from orrery.scenes.materials import COLOURS, MATERIAL_TABLE
+from orrery.scenes.scene import BODY_SHAPES, CAMERAS, MAX_BODIES, Camera, Scene
+from orrery.streams import Array
+from orrery.worlds.physics import FINGER_COLOUR, FINGER_HALF_LENGTH_M, FINGER_RADIUS_M, GEOM_TYPES, rim_boxes
+
+__all__ = ["TABLE_COLOUR", "Renderer", "shared_renderer"]
+
+TABLE_COLOUR = (0.56, 0.52, 0.47)
+_RIM_COLOUR = (0.36, 0.27, 0.20)
+_FIELD_OF_VIEW_RAD = next(iter(CAMERAS.values())).field_of_view_rad
+_BURIED_M = (0.0, 0.0, -5.0)
+
+def _grain_pixels(size: int = 64) -> list[int]:
+    """Wood grain: dark, slightly wavy lines on white, `[size, size, 3]` sRGB bytes."""
+    v, u = np.mgrid[0:size, 0:size] / size
+    rings = np.sin(2 * np.pi * (4 * v + 0.15 * np.sin(2 * np.pi * u)))
+    brightness = 1.0 - 0.30 * (rings > 0.35)
+    return (255 * np.repeat(brightness[..., None], 3, axis=2)).astype(int).ravel().tolist()
+
+
+def _stage() -> mujoco.MjModel:
+    """The fixed stage: table, rims, finger, one geom per slot and shape, two lights, one camera."""
+    spec = mujoco.MjSpec()
+    spec.visual.headlight.active = 1
+    spec.visual.headlight.ambient = [0.38, 0.38, 0.40]
+    spec.visual.headlight.diffuse = [0.10, 0.10, 0.10]
+    spec.visual.headlight.specular = [0.0, 0.0, 0.0]
+    spec.add_texture(
+        name="grain", type=mujoco.mjtTexture.mjTEXTURE_2D, width=64, height=64, nchannel=3, data=_grain_pixels()
+    )
+    for name, material in MATERIAL_TABLE.items():
+        look = spec.add_material(name=name, specular=material.specular, shininess=material.shininess)
+        if material.texture == "grain":
+            textures = list(look.textures)
+            textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = "grain"
+            look.textures = textures
+    spec.add_material(name="matte", specular=0.0, shininess=0.0)
+    root = spec.worldbody
+    root.add_geom(name="table", type=mujoco.mjtGeom.mjGEOM_PLANE, size=[3, 3, 0.1], material="matte", rgba=[*TABLE_COLOUR, 1])
+    for index, (position, size) in enumerate(rim_boxes()):
+        root.add_geom(name=f"rim{index}", type=mujoco.mjtGeom.mjGEOM_BOX, pos=position, size=size, material="matte", rgba=[*_RIM_COLOUR, 1])
+    root.add_geom(
+        name="finger", type=mujoco.mjtGeom.mjGEOM_CAPSULE, size=[FINGER_RADIUS_M, FINGER_HALF_LENGTH_M, 0],
+        pos=_BURIED_M, material="matte", rgba=[*FINGER_COLOUR, 1],
+    )  # fmt: skip
+    for slot in range(MAX_BODIES):
+        for shape in BODY_SHAPES:
+            root.add_geom(name=f"{shape}{slot}", type=GEOM_TYPES[shape], size=[0.04] * 3, pos=_BURIED_M, material="rubber")
+    root.add_light(pos=[-0.6, -0.8, 1.6], dir=[0.35, 0.45, -1.0], diffuse=[0.62, 0.61, 0.58], specular=[0.4] * 3, castshadow=True, type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL)
+    root.add_camera(name="main", pos=[0, 0, 1], fovy=math.degrees(_FIELD_OF_VIEW_RAD))
+    return spec.compile()
+
+
+class Renderer:
+    """Draws `[H, W, 3]` uint8 sRGB pictures of one scene after the other.
+
+    image_size: height and width in pixels. samples_per_pixel: rays along each axis of a pixel.
+    """
+
+    def __init__(self, image_size: int = 128, samples_per_pixel: int = 1) -> None:
+        warp.config.quiet = True
+        self.image_size = image_size
+        self._mjm = _stage()
+        data = mujoco.MjData(self._mjm)
+        mujoco.mj_forward(self._mjm, data)
+        self._data_host = data
+        self._model = mujoco_warp.put_model(self._mjm)
+        self._data = mujoco_warp.put_data(self._mjm, data)
+        self._context = mujoco_warp.create_render_context(
+            self._mjm, nworld=1, cam_res=(image_size, image_size), render_rgb=True, render_seg=False,
+            use_shadows=True, samples_per_pixel=samples_per_pixel, background_color=(0.75, 0.78, 0.82, 1.0),
+        )  # fmt: skip
+        self._rgb = warp.zeros((1, image_size, image_size), dtype=warp.vec3)
+        self._finger = self._mjm.geom("finger").id
+        self._slots = [[self._mjm.geom(f"{shape}{slot}").id for shape in BODY_SHAPES] for slot in range(MAX_BODIES)]
+        self._geoms: list[int] = []
+
+    def set_scene(self, scene: Scene, camera: Camera) -> None:
+        """Choose which geoms show, how large and in which look, and where the camera stands."""
+        size = self._mjm.geom_size.copy()
+        rgba = self._mjm.geom_rgba.copy()
+        look = self._mjm.geom_matid.copy()
+        self._geoms = []
+        for slot, body in enumerate(scene.bodies):
+            geom = self._slots[slot][BODY_SHAPES.index(body.shape)]
+            size[geom] = body.half_extents_m
+            rgba[geom] = (*COLOURS[body.colour], 1.0)
+            look[geom] = self._mjm.material(body.material).id
+            self._geoms.append(geom)
+        self._model.geom_size.assign(size[None])
+        self._model.geom_rgba.assign(rgba[None])
+        self._model.geom_matid.assign(look[None])
+        self._data.cam_xpos.assign(np.asarray(camera.position_m, np.float32)[None, None])
+        self._data.cam_xmat.assign(camera.axes.astype(np.float32)[None, None])
+
+    def draw(self, positions_m: Array, rotations: Array, finger_position_m: Array) -> Array:
+        """One picture `[H, W, 3]` uint8.
+
+        positions_m: `[num_bodies, 3]`, rotations: `[num_bodies, 3, 3]` (body to world), both in slot order.
+        finger_position_m: `[3]`, centre of the finger.
+        """
+        xpos = self._data_host.geom_xpos.astype(np.float32)
+        xmat = self._data_host.geom_xmat.reshape(-1, 3, 3).astype(np.float32)
+        xpos[self._geoms], xmat[self._geoms] = positions_m, rotations
+        xpos[self._finger] = finger_position_m
+        self._data.geom_xpos.assign(xpos[None])
+        self._data.geom_xmat.assign(xmat[None])
+        mujoco_warp.refit_bvh(self._model, self._data, self._context)
+        mujoco_warp.render(self._model, self._data, self._context)
+        mujoco_warp.get_rgb(self._context, 0, self._rgb)
+        return (self._rgb.numpy()[0] * 255.0 + 0.5).astype(np.uint8)
+
+
+@lru_cache(maxsize=4)
+def shared_renderer(image_size: int) -> Renderer:
+    """The process's renderer of this size: compiling it takes seconds, and worlds take turns."""
+    return Renderer(image_size)

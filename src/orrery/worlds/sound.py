@@ -1,0 +1,419 @@
+"""The sound of contacts: impacts strike modal banks, rolling and sliding feed them noise, tick by tick.
+
+It is modelled. A physics substep of about a millisecond and soft contacts of 6 to 10 ms cannot excite the
+high modes of a hard body, so the contact force is not played: each impact is found in the force rows, its
+impulse J is taken, and a half-sine pulse of the length that such a contact really has (0.2 to 2 ms, by the
+softer body's hardness and the smaller mass) strikes both bodies' modes (van den Doel and Pai, modal synthesis;
+pulse and decay magnitudes after Traer, Cusimano and McDermott, DAFx 2019). Loudness grows with
+`J / sqrt(mass)`, the root of the energy; it falls with 1/r, and the pan is equal-power by azimuth.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from scipy.signal import lfilter
+
+from orrery.scenes.materials import MATERIAL_TABLE
+from orrery.streams import Array, Clock
+from orrery.worlds.modes import ModalBank, half_sine_pulse
+
+__all__ = ["ContactSamples", "ContactSound", "Impact", "ImpactFinder", "SoundingBody"]
+
+GRAVITY_M_S2 = 9.81
+LOAD_SECONDS = 0.010  # how fast the resting load is learned
+IMPACT_SECONDS = 0.008  # an impact's force is summed for at most this long
+MERGE_SECONDS = 0.030  # later impacts of the same pair belong to the first one's event
+ONSET_REACH = 3  # substeps that an onset may lie before the force is clearly an impact
+SOUND_SPEED_M_S = 0.005  # impacts whose impulse is under this times the smaller mass are not played
+EVENT_SPEED_M_S = 0.02  # ... and under this times the smaller mass are no events
+DEAD_SPEED_M_S = 0.01  # slower slip and roll is numerical creep, and silent
+IMPACT_GAIN = 3.3
+SLIDE_GAIN, ROLL_GAIN = 0.03, 0.015  # output at 1 m/s under the body's own weight, before distance
+FRICTION_CUTOFF_HZ = {"slide": 3000.0, "roll": 500.0}
+SHARES = {"table": 0.2, "finger": 0.3}  # of the pulse that a body of that shape turns into sound; others 1
+NEAREST_M = 0.2
+LIMIT_KNEE = 0.7
+
+
+@dataclass(frozen=True)
+class SoundingBody:
+    """One body that can sound.
+
+    name: `object0`, ..., `table`, `finger`. material: key of MATERIAL_TABLE. shape: ball | box | cylinder |
+    finger | table. half_extent_m: half of the length that sets the pitch. mass_kg: a table's is large.
+    """
+
+    name: str
+    material: str
+    shape: str
+    half_extent_m: float
+    mass_kg: float
+
+
+@dataclass(frozen=True)
+class ContactSamples:
+    """All contacts of one tick: one row per pair (or contact point) and physics substep, sorted by substep.
+
+    substep: `[n]` int within this tick. a, b: `[n]` int, index of the bodies, a < b. normal_force_n: `[n]`.
+    slip_speed_m_s: `[n]` relative tangential speed at the contact. roll_speed_m_s: `[n]` speed of the contact
+    point over the surfaces. position_m: `[n, 3]` world frame. Rows of the same pair and substep add up.
+    """
+
+    substep: Array
+    a: Array
+    b: Array
+    normal_force_n: Array
+    slip_speed_m_s: Array
+    roll_speed_m_s: Array
+    position_m: Array
+
+    @classmethod
+    def empty(cls) -> ContactSamples:
+        """A tick without contact."""
+        none = np.zeros(0)
+        index = np.zeros(0, int)
+        return cls(index, index, index, none, none, none, np.zeros((0, 3)))
+
+
+@dataclass(frozen=True)
+class Impact:
+    """One impact. seconds: since the tick's start; slightly negative for one that began in the tick before.
+
+    a, b: index of the bodies. impulse_ns: newton seconds along the normal. position_m: world frame.
+    """
+
+    seconds: float
+    a: int
+    b: int
+    impulse_ns: float
+    position_m: tuple[float, float, float]
+
+
+@dataclass
+class _Rise:
+    """An impact whose force is still being summed. Substeps count from the first tick's start."""
+
+    onset: int
+    last: int
+    position_m: tuple[float, float, float]
+    peak_n: float = 0.0
+    impulse_ns: float = 0.0
+    excess_ns: float = 0.0
+    played_ns: float = 0.0
+
+
+@dataclass(frozen=True)
+class _Strike:
+    """What the modes get: `impulse_ns` at `substep` of this tick, to the bodies of `pair`."""
+
+    pair: int
+    substep: int
+    impulse_ns: float
+
+
+@dataclass
+class _FinderState:
+    num_substeps: int = 0
+    load: Array = field(default_factory=lambda: np.zeros(0))
+    tail: Array = field(default_factory=lambda: np.zeros(0))
+    rises: dict[int, _Rise] = field(default_factory=dict)
+    last_event: dict[int, int] = field(default_factory=dict)
+
+
+class ImpactFinder:
+    """Finds impacts in sampled normal forces, causally and across tick borders.
+
+    An impact begins where a pair's force exceeds twice its resting load (a running mean over 10 ms) plus the
+    smaller body's weight, and is dated back to the substep at which the contact closed. Its impulse is summed
+    until the force halves, at most 8 ms. A load that stays therefore strikes at most once.
+    """
+
+    def __init__(self, masses_kg: Array, substep_seconds: float) -> None:
+        self.pairs = list(itertools.combinations(range(len(masses_kg)), 2))
+        self.smaller_mass_kg = np.array([min(masses_kg[a], masses_kg[b]) for a, b in self.pairs])
+        self._allowance_n = self.smaller_mass_kg * GRAVITY_M_S2
+        self._dt = substep_seconds
+        self._keep = float(np.exp(-substep_seconds / LOAD_SECONDS))
+        self._window = max(1, round(IMPACT_SECONDS / substep_seconds))
+        self.state = _FinderState(
+            load=np.zeros((len(self.pairs), 1)), tail=np.zeros((len(self.pairs), ONSET_REACH))
+        )
+
+    def find(
+        self, force: Array, positions: dict[tuple[int, int], Array]
+    ) -> tuple[list[_Strike], list[Impact]]:
+        """Strikes to play and impacts to report for one tick.
+
+        force: `[num_pairs, num_substeps]` newtons. positions: (pair, substep) to the contact's position.
+        """
+        state, num_substeps = self.state, force.shape[1]
+        load, after = lfilter([1.0 - self._keep], [1.0, -self._keep], force, zi=state.load)
+        before = np.concatenate([state.load / self._keep, load[:, :-1]], axis=1)
+        hot = force > 2.0 * before + self._allowance_n[:, None]
+        strikes: list[_Strike] = []
+        impacts: list[Impact] = []
+        for pair in np.flatnonzero(hot.any(axis=1) | np.isin(np.arange(len(force)), list(state.rises))):
+            self._follow(int(pair), force[pair], hot[pair], positions, strikes, impacts)
+        state.load = after
+        state.tail = np.concatenate([state.tail, force], axis=1)[:, -ONSET_REACH:]
+        state.num_substeps += num_substeps
+        return strikes, impacts
+
+    def _follow(
+        self,
+        pair: int,
+        force: Array,
+        hot: Array,
+        positions: dict[tuple[int, int], Array],
+        strikes: list[_Strike],
+        impacts: list[Impact],
+    ) -> None:
+        """Go through one pair's tick: finish the impact that was under way, then find new ones."""
+        start = self.state.num_substeps
+        substep = 0
+        rise = self.state.rises.pop(pair, None)
+        while True:
+            if rise is None:
+                ahead = np.flatnonzero(hot[substep:])
+                if not len(ahead):
+                    return
+                substep += int(ahead[0])
+                rise = self._begin(pair, force, substep, positions)
+                substep = max(rise.onset - start, 0)
+            substep, ended = self._sum(pair, rise, force, substep)
+            self._play(pair, rise, strikes)
+            if not ended:
+                self.state.rises[pair] = rise
+                return
+            self._report(pair, rise, impacts)
+            rise = None
+
+    def _begin(self, pair: int, force: Array, substep: int, positions: dict[tuple[int, int], Array]) -> _Rise:
+        """The rise that was noticed at `substep`, dated back to where the contact closed."""
+        recent = np.concatenate([self.state.tail[pair], force[: substep + 1]])[-ONSET_REACH - 1 :]
+        open_before = np.flatnonzero(recent[:-1] <= 0.0)
+        back = ONSET_REACH - 1 - int(open_before[-1]) if len(open_before) else 0
+        onset = self.state.num_substeps + substep - back
+        place = tuple(float(x) for x in positions[(pair, substep)])
+        rise = _Rise(onset, onset + self._window, place)  # type: ignore[arg-type]
+        for value in recent[len(recent) - 1 - back : len(recent) - 1]:
+            if onset < self.state.num_substeps:  # rows of the tick before are summed here
+                self._add(pair, rise, float(value))
+                onset += 1
+        return rise
+
+    def _add(self, pair: int, rise: _Rise, force_n: float) -> None:
+        rise.peak_n = max(rise.peak_n, force_n)
+        rise.impulse_ns += force_n * self._dt
+        rise.excess_ns += max(force_n - self._allowance_n[pair], 0.0) * self._dt
+
+    def _sum(self, pair: int, rise: _Rise, force: Array, substep: int) -> tuple[int, bool]:
+        """Sum from `substep` on; returns where it stopped and whether the impact is over."""
+        last = rise.last - self.state.num_substeps
+        while substep < len(force):
+            if substep >= last or force[substep] < 0.5 * rise.peak_n:
+                return substep, True
+            self._add(pair, rise, float(force[substep]))
+            substep += 1
+        return substep, False
+
+    def _play(self, pair: int, rise: _Rise, strikes: list[_Strike]) -> None:
+        """Strike with what has not been played yet: all of it at the onset, unless a tick border cut it."""
+        if rise.excess_ns < SOUND_SPEED_M_S * self.smaller_mass_kg[pair]:
+            return
+        substep = max(rise.onset - self.state.num_substeps, 0)
+        strikes.append(_Strike(pair, substep, rise.excess_ns - rise.played_ns))
+        rise.played_ns = rise.excess_ns
+
+    def _report(self, pair: int, rise: _Rise, impacts: list[Impact]) -> None:
+        """Report a finished impact, merged with this tick's event of the same pair where there is one."""
+        if rise.excess_ns < EVENT_SPEED_M_S * self.smaller_mass_kg[pair]:
+            return
+        a, b = self.pairs[pair]
+        seconds = (rise.onset - self.state.num_substeps) * self._dt
+        earlier = self.state.last_event.get(pair)
+        if earlier is None or (rise.onset - earlier) * self._dt > MERGE_SECONDS:
+            self.state.last_event[pair] = rise.onset
+            impacts.append(Impact(seconds, a, b, rise.impulse_ns, rise.position_m))
+            return
+        for index, known in enumerate(impacts):
+            if (known.a, known.b) == (a, b) and rise.impulse_ns > known.impulse_ns:
+                if seconds - known.seconds <= MERGE_SECONDS:
+                    impacts[index] = Impact(known.seconds, a, b, rise.impulse_ns, rise.position_m)
+
+
+class ContactSound:
+    """Stereo sound of one world's contacts, streamed.
+
+    bodies: whatever can touch, in the order of the contact rows' indices. num_substeps: physics substeps in
+    one tick. listener: position `[3]` and unit right axis `[3]`, metres, world frame. seed: draws each body's
+    deviations from its material and the noise of friction. After each tick `impacts` lists what was struck.
+    """
+
+    def __init__(
+        self,
+        bodies: Sequence[SoundingBody],
+        clock: Clock,
+        num_substeps: int,
+        listener: tuple[Any, Any],
+        seed: int,
+    ) -> None:
+        self.bodies = tuple(bodies)
+        self.clock = clock
+        self.num_substeps = num_substeps
+        self._ear = np.asarray(listener[0], float)
+        self._right = np.asarray(listener[1], float)
+        rate = clock.samples_per_second
+        self.banks = [
+            ModalBank(b.material, b.shape, b.half_extent_m, rate, np.random.default_rng([seed, index]))
+            for index, b in enumerate(self.bodies)
+        ]
+        self._gains = np.array(
+            [MATERIAL_TABLE[b.material].loudness * SHARES.get(b.shape, 1.0) for b in bodies]
+        )
+        self._finder = ImpactFinder(
+            np.array([b.mass_kg for b in self.bodies]), clock.tick_seconds / num_substeps
+        )
+        self._pair_index = np.full((len(self.bodies), len(self.bodies)), -1)
+        for index, (a, b) in enumerate(self._finder.pairs):
+            self._pair_index[a, b] = self._pair_index[b, a] = index
+        self._pulses = [self._pulse(a, b) for a, b in self._finder.pairs]
+        self._edges = np.round(np.arange(num_substeps + 1) * clock.samples_per_tick / num_substeps).astype(
+            int
+        )
+        self._tail = np.zeros((len(self.bodies), max(len(p) for p in self._pulses)))
+        self._noise = np.random.default_rng([seed, len(self.bodies)])
+        self._poles = {k: float(np.exp(-2.0 * np.pi * hz / rate)) for k, hz in FRICTION_CUTOFF_HZ.items()}
+        self._noise_state = {kind: np.zeros(1) for kind in FRICTION_CUTOFF_HZ}
+        self._drive = {kind: np.zeros(len(self._finder.pairs)) for kind in FRICTION_CUTOFF_HZ}
+        self._pan: Array | None = None
+        self.impacts: list[Impact] = []
+
+    def _pulse(self, a: int, b: int) -> Array:
+        """The contact pulse of a pair: 0.2 ms for hard and light bodies to 2 ms for soft and heavy ones."""
+        hardness = min(MATERIAL_TABLE[self.bodies[i].material].hardness for i in (a, b))
+        mass_kg = min(self.bodies[i].mass_kg for i in (a, b))
+        seconds = 2.0e-3 * 10.0 ** (-1.1 * hardness) * (mass_kg / 0.25) ** 0.2
+        return half_sine_pulse(float(np.clip(seconds, 0.2e-3, 2.0e-3)), self.clock.samples_per_second)
+
+    def render_tick(self, contacts: ContactSamples, body_positions_m: Array) -> Array:
+        """One tick of sound `[samples_per_tick, 2]` (left, right), float32 in [-1, 1].
+
+        body_positions_m: `[num_bodies, 3]` at the tick's end, world frame; loudness and pan move there
+        evenly from where they were at its start.
+        """
+        num_samples = self.clock.samples_per_tick
+        excitation = np.zeros((len(self.bodies), num_samples + self._tail.shape[1]))
+        excitation[:, : self._tail.shape[1]] = self._tail
+        pairs = self._pair_index[contacts.a, contacts.b]
+        self._strike(contacts, pairs, excitation)
+        self._rub(contacts, pairs, excitation[:, :num_samples])
+        self._tail = excitation[:, num_samples:].copy()
+        pan = self._pan_gains(np.asarray(body_positions_m, float))
+        start = pan if self._pan is None else self._pan
+        self._pan = pan
+        out = np.zeros((num_samples, 2))
+        ramp = (np.arange(num_samples) + 1.0)[:, None] / num_samples
+        for index, bank in enumerate(self.banks):
+            if bank.is_silent and not excitation[index, :num_samples].any():
+                continue
+            sound = bank.render(excitation[index, :num_samples])[:, None]
+            out += sound * (start[index] + (pan[index] - start[index]) * ramp)
+        return _limit(out).astype(np.float32)
+
+    def _strike(self, contacts: ContactSamples, pairs: Array, excitation: Array) -> None:
+        """Find the tick's impacts and add their pulses to `excitation`."""
+        flat = pairs * self.num_substeps + contacts.substep
+        shape = (len(self._finder.pairs), self.num_substeps)
+        force = np.bincount(flat, contacts.normal_force_n, shape[0] * shape[1]).reshape(shape)
+        positions = {
+            (int(p), int(s)): x for p, s, x in zip(pairs, contacts.substep, contacts.position_m, strict=True)
+        }
+        strikes, self.impacts = self._finder.find(force, positions)
+        for strike in strikes:
+            strength = IMPACT_GAIN * strike.impulse_ns / np.sqrt(self._finder.smaller_mass_kg[strike.pair])
+            pulse, first = self._pulses[strike.pair], self._edges[strike.substep]
+            for body in self._finder.pairs[strike.pair]:
+                excitation[body, first : first + len(pulse)] += strength * self._gains[body] * pulse
+
+    def _rub(self, contacts: ContactSamples, pairs: Array, excitation: Array) -> None:
+        """Add the noise of sliding and rolling to `excitation`."""
+        num_samples = excitation.shape[1]
+        white = self._noise.standard_normal(num_samples)
+        for kind, gain, speed in (
+            ("slide", SLIDE_GAIN, contacts.slip_speed_m_s),
+            ("roll", ROLL_GAIN, contacts.roll_speed_m_s),
+        ):
+            pole = self._poles[kind]
+            noise, self._noise_state[kind] = lfilter(
+                [1.0 - pole], [1.0, -pole], white, zi=self._noise_state[kind]
+            )
+            drive = self._drive_rows(contacts, pairs, gain, speed)
+            for pair in np.flatnonzero(drive.any(axis=1) | (self._drive[kind] > 0.0)):
+                knots = np.concatenate([self._drive[kind][pair : pair + 1], drive[pair]])
+                envelope = np.interp(np.arange(num_samples) + 1.0, self._edges, knots)
+                for body in self._finder.pairs[pair]:
+                    level = self._gains[body] / self.banks[body].noise_gain
+                    excitation[body] += level * envelope * noise
+            self._drive[kind] = drive[:, -1].copy()
+
+    def _drive_rows(self, contacts: ContactSamples, pairs: Array, gain: float, speed: Array) -> Array:
+        """`[num_pairs, num_substeps]` level of friction noise: speed times the root of load over weight."""
+        drive = np.zeros((len(self._finder.pairs), self.num_substeps))
+        moving = np.asarray(speed) > DEAD_SPEED_M_S
+        if moving.any():
+            rows = pairs[moving]
+            weight_n = self._finder.smaller_mass_kg[rows] * GRAVITY_M_S2
+            load = np.sqrt(np.clip(contacts.normal_force_n[moving] / weight_n, 0.0, 4.0))
+            values = gain * (np.asarray(speed)[moving] - DEAD_SPEED_M_S) * load
+            np.maximum.at(drive, (rows, contacts.substep[moving]), values)
+        return drive
+
+    def _pan_gains(self, body_positions_m: Array) -> Array:
+        """`[num_bodies, 2]` left and right gain: 1/r and equal power by azimuth."""
+        offset = body_positions_m - self._ear
+        distance = np.maximum(np.linalg.norm(offset, axis=1), NEAREST_M)
+        angle = (np.clip(offset @ self._right / distance, -1.0, 1.0) + 1.0) * (np.pi / 4.0)
+        return np.stack([np.cos(angle), np.sin(angle)], axis=1) / distance[:, None]
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything that the next ticks depend on."""
+        return copy.deepcopy(
+            {
+                "finder": self._finder.state,
+                "banks": [bank.state for bank in self.banks],
+                "tail": self._tail,
+                "noise": self._noise.bit_generator.state,
+                "noise_state": self._noise_state,
+                "drive": self._drive,
+                "pan": self._pan,
+                "impacts": self.impacts,
+            }
+        )
+
+    def restore(self, snapshot: dict[str, Any]) -> None:
+        """Go back to `snapshot`, taken from a ContactSound of the same making."""
+        values = copy.deepcopy(snapshot)
+        self._finder.state = values["finder"]
+        for bank, state in zip(self.banks, values["banks"], strict=True):
+            bank.state = state
+        self._tail = values["tail"]
+        self._noise.bit_generator.state = values["noise"]
+        self._noise_state = values["noise_state"]
+        self._drive = values["drive"]
+        self._pan = values["pan"]
+        self.impacts = values["impacts"]
+
+
+def _limit(signal: Array) -> Array:
+    """Soft limiter: unchanged up to 0.7, then bent towards 1, which it never reaches."""
+    over = np.maximum(np.abs(signal) - LIMIT_KNEE, 0.0)
+    room = 1.0 - LIMIT_KNEE
+    bent = LIMIT_KNEE + room * np.tanh(over / room)
+    return np.where(over > 0.0, np.sign(signal) * bent, signal)
