@@ -154,7 +154,7 @@ LEXICON: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 """Terminal of the grammar to its words, each with its value (None where the class says it all)."""
 
-_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*|[^\w\s]|_")
+_WORD = re.compile(r"[^\W_]+|[^\w\s]|_")
 
 
 def vocabulary() -> tuple[str, ...]:
@@ -163,6 +163,7 @@ def vocabulary() -> tuple[str, ...]:
 
 
 def split_words(text: str) -> list[str]:
-    """The words of `text` in lower case, without punctuation; any other sign counts as a word."""
-    folded = unicodedata.normalize("NFKC", text).replace("’", "'").lower()
+    """The words of `text` in lower case, without punctuation ("there's" is two); other signs are words."""
+    folded = unicodedata.normalize("NFKC", text).lower()
+    folded = re.sub(r"['’]s\b", " is", folded)
     return [word for word in _WORD.findall(folded) if unicodedata.category(word[0])[0] not in "PZC"]

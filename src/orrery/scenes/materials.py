@@ -42,22 +42,22 @@ class Material:
 
 MATERIAL_TABLE: dict[str, Material] = {
     "wood": Material(
-        density_kg_m3=450.0, friction=0.45, rolling_m=0.0012, restitution=0.50,
+        density_kg_m3=450.0, friction=0.45, rolling_m=0.0012, restitution=0.40,
         base_hertz=420.0, mode_ratios=(1.0, 2.57, 3.9, 5.1, 6.6, 8.2), rt60_seconds=0.12, rt60_slope=0.45,
         hardness=0.6, loudness=0.8, specular=0.15, shininess=0.2, texture="grain",
     ),
     "steel": Material(
-        density_kg_m3=900.0, friction=0.25, rolling_m=0.0006, restitution=0.60,
+        density_kg_m3=900.0, friction=0.25, rolling_m=0.0006, restitution=0.50,
         base_hertz=1150.0, mode_ratios=(1.0, 1.58, 2.32, 2.93, 4.1, 5.4, 6.7), rt60_seconds=0.6,
         rt60_slope=0.2, hardness=1.0, loudness=1.0, specular=1.0, shininess=0.9, texture="plain",
     ),
     "rubber": Material(
-        density_kg_m3=600.0, friction=0.9, rolling_m=0.0020, restitution=0.78,
+        density_kg_m3=600.0, friction=0.9, rolling_m=0.0020, restitution=0.72,
         base_hertz=130.0, mode_ratios=(1.0, 1.9, 2.8, 3.9), rt60_seconds=0.07, rt60_slope=0.6,
         hardness=0.1, loudness=0.9, specular=0.0, shininess=0.0, texture="plain",
     ),
     "plastic": Material(
-        density_kg_m3=350.0, friction=0.35, rolling_m=0.0009, restitution=0.66,
+        density_kg_m3=350.0, friction=0.35, rolling_m=0.0009, restitution=0.56,
         base_hertz=700.0, mode_ratios=(1.0, 2.1, 3.2, 4.6, 6.1), rt60_seconds=0.04, rt60_slope=0.3,
         hardness=0.45, loudness=0.7, specular=0.6, shininess=0.5, texture="plain",
     ),

@@ -41,7 +41,7 @@ class Tray:
 
     half_x: float = 0.34
     half_y: float = 0.24
-    rim_height: float = 0.035
+    rim_height: float = 0.05
     rim_thickness: float = 0.015
 
 
@@ -285,14 +285,14 @@ def _start_rest(rng: np.random.Generator, half: float, towards: np.ndarray) -> S
 
 
 def _start_drop(rng: np.random.Generator, half: float, towards: np.ndarray) -> Start:
-    height = rng.uniform(0.14, 0.36)
-    return np.array([*(0.85 * _spot(rng, half, towards)), half + height]), np.zeros(3), np.zeros(3)
+    height = rng.uniform(0.12, 0.30)
+    return np.array([*(0.7 * _spot(rng, half, towards)), half + height]), np.zeros(3), np.zeros(3)
 
 
 def _start_fly(rng: np.random.Generator, half: float, towards: np.ndarray) -> Start:
-    position = np.array([*_spot(rng, half, towards, run_up=0.22), half + rng.uniform(0.06, 0.24)])
-    speed = rng.uniform(0.35, 0.8) * (1.0 if towards[0] else 0.7)
-    velocity = np.array([*(towards * speed), rng.uniform(0.1, 1.1)])
+    position = np.array([*_spot(rng, half, towards, run_up=0.22), half + rng.uniform(0.06, 0.2)])
+    speed = rng.uniform(0.3, 0.6) * (1.0 if towards[0] else 0.7)
+    velocity = np.array([*(towards * speed), rng.uniform(0.0, 0.8)])
     return position, velocity, rng.normal(0.0, 1.5, 3)
 
 
