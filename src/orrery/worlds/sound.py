@@ -3,7 +3,7 @@
 It is modelled. A physics substep of about a millisecond and soft contacts of 6 to 10 ms cannot excite the
 high modes of a hard body, so the contact force is not played: each impact is found in the force rows, its
 impulse J is taken, and a half-sine pulse of the length that such a contact really has (0.2 to 2 ms, by the
-softer body's hardness and the smaller mass) strikes both bodies' modes (van den Doel and Pai, modal synthesis;
+softer body's hardness and the smaller mass) strikes both bodies' modes (modal synthesis: van den Doel, Pai;
 pulse and decay magnitudes after Traer, Cusimano and McDermott, DAFx 2019). Loudness grows with
 `J / sqrt(mass)`, the root of the energy; it falls with 1/r, and the pan is equal-power by azimuth.
 """
@@ -243,9 +243,9 @@ class ImpactFinder:
             impacts.append(Impact(seconds, a, b, rise.impulse_ns, rise.position_m))
             return
         for index, known in enumerate(impacts):
-            if (known.a, known.b) == (a, b) and rise.impulse_ns > known.impulse_ns:
-                if seconds - known.seconds <= MERGE_SECONDS:
-                    impacts[index] = Impact(known.seconds, a, b, rise.impulse_ns, rise.position_m)
+            same = (known.a, known.b) == (a, b) and seconds - known.seconds <= MERGE_SECONDS
+            if same and rise.impulse_ns > known.impulse_ns:
+                impacts[index] = Impact(known.seconds, a, b, rise.impulse_ns, rise.position_m)
 
 
 class ContactSound:
