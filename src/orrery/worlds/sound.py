@@ -11,9 +11,8 @@ pulse and decay magnitudes after Traer, Cusimano and McDermott, DAFx 2019). Loud
 from __future__ import annotations
 
 import copy
-import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,19 +20,13 @@ from scipy.signal import lfilter
 
 from orrery.scenes.materials import MATERIAL_TABLE
 from orrery.streams import Array, Clock
+from orrery.worlds.impacts import GRAVITY_M_S2, Impact, ImpactFinder
 from orrery.worlds.modes import ModalBank, half_sine_pulse
 
-__all__ = ["ContactSamples", "ContactSound", "Impact", "ImpactFinder", "SoundingBody"]
+__all__ = ["ContactSamples", "ContactSound", "SoundingBody"]
 
-GRAVITY_M_S2 = 9.81
-LOAD_SECONDS = 0.010  # how fast the resting load is learned
-IMPACT_SECONDS = 0.008  # an impact's force is summed for at most this long
-MERGE_SECONDS = 0.030  # later impacts of the same pair belong to the first one's event
-ONSET_REACH = 3  # substeps that an onset may lie before the force is clearly an impact
-SOUND_SPEED_M_S = 0.005  # impacts whose impulse is under this times the smaller mass are not played
-EVENT_SPEED_M_S = 0.02  # ... and under this times the smaller mass are no events
 DEAD_SPEED_M_S = 0.01  # slower slip and roll is numerical creep, and silent
-IMPACT_GAIN = 3.3
+IMPACT_GAIN = 3.0
 SLIDE_GAIN, ROLL_GAIN = 0.03, 0.015  # output at 1 m/s under the body's own weight, before distance
 FRICTION_CUTOFF_HZ = {"slide": 3000.0, "roll": 500.0}
 SHARES = {"table": 0.2, "finger": 0.3}  # of the pulse that a body of that shape turns into sound; others 1
@@ -81,173 +74,6 @@ class ContactSamples:
         return cls(index, index, index, none, none, none, np.zeros((0, 3)))
 
 
-@dataclass(frozen=True)
-class Impact:
-    """One impact. seconds: since the tick's start; slightly negative for one that began in the tick before.
-
-    a, b: index of the bodies. impulse_ns: newton seconds along the normal. position_m: world frame.
-    """
-
-    seconds: float
-    a: int
-    b: int
-    impulse_ns: float
-    position_m: tuple[float, float, float]
-
-
-@dataclass
-class _Rise:
-    """An impact whose force is still being summed. Substeps count from the first tick's start."""
-
-    onset: int
-    last: int
-    position_m: tuple[float, float, float]
-    peak_n: float = 0.0
-    impulse_ns: float = 0.0
-    excess_ns: float = 0.0
-    played_ns: float = 0.0
-
-
-@dataclass(frozen=True)
-class _Strike:
-    """What the modes get: `impulse_ns` at `substep` of this tick, to the bodies of `pair`."""
-
-    pair: int
-    substep: int
-    impulse_ns: float
-
-
-@dataclass
-class _FinderState:
-    num_substeps: int = 0
-    load: Array = field(default_factory=lambda: np.zeros(0))
-    tail: Array = field(default_factory=lambda: np.zeros(0))
-    rises: dict[int, _Rise] = field(default_factory=dict)
-    last_event: dict[int, int] = field(default_factory=dict)
-
-
-class ImpactFinder:
-    """Finds impacts in sampled normal forces, causally and across tick borders.
-
-    An impact begins where a pair's force exceeds twice its resting load (a running mean over 10 ms) plus the
-    smaller body's weight, and is dated back to the substep at which the contact closed. Its impulse is summed
-    until the force halves, at most 8 ms. A load that stays therefore strikes at most once.
-    """
-
-    def __init__(self, masses_kg: Array, substep_seconds: float) -> None:
-        self.pairs = list(itertools.combinations(range(len(masses_kg)), 2))
-        self.smaller_mass_kg = np.array([min(masses_kg[a], masses_kg[b]) for a, b in self.pairs])
-        self._allowance_n = self.smaller_mass_kg * GRAVITY_M_S2
-        self._dt = substep_seconds
-        self._keep = float(np.exp(-substep_seconds / LOAD_SECONDS))
-        self._window = max(1, round(IMPACT_SECONDS / substep_seconds))
-        self.state = _FinderState(
-            load=np.zeros((len(self.pairs), 1)), tail=np.zeros((len(self.pairs), ONSET_REACH))
-        )
-
-    def find(
-        self, force: Array, positions: dict[tuple[int, int], Array]
-    ) -> tuple[list[_Strike], list[Impact]]:
-        """Strikes to play and impacts to report for one tick.
-
-        force: `[num_pairs, num_substeps]` newtons. positions: (pair, substep) to the contact's position.
-        """
-        state, num_substeps = self.state, force.shape[1]
-        load, after = lfilter([1.0 - self._keep], [1.0, -self._keep], force, zi=state.load)
-        before = np.concatenate([state.load / self._keep, load[:, :-1]], axis=1)
-        hot = force > 2.0 * before + self._allowance_n[:, None]
-        strikes: list[_Strike] = []
-        impacts: list[Impact] = []
-        for pair in np.flatnonzero(hot.any(axis=1) | np.isin(np.arange(len(force)), list(state.rises))):
-            self._follow(int(pair), force[pair], hot[pair], positions, strikes, impacts)
-        state.load = after
-        state.tail = np.concatenate([state.tail, force], axis=1)[:, -ONSET_REACH:]
-        state.num_substeps += num_substeps
-        return strikes, impacts
-
-    def _follow(
-        self,
-        pair: int,
-        force: Array,
-        hot: Array,
-        positions: dict[tuple[int, int], Array],
-        strikes: list[_Strike],
-        impacts: list[Impact],
-    ) -> None:
-        """Go through one pair's tick: finish the impact that was under way, then find new ones."""
-        start = self.state.num_substeps
-        substep = 0
-        rise = self.state.rises.pop(pair, None)
-        while True:
-            if rise is None:
-                ahead = np.flatnonzero(hot[substep:])
-                if not len(ahead):
-                    return
-                substep += int(ahead[0])
-                rise = self._begin(pair, force, substep, positions)
-                substep = max(rise.onset - start, 0)
-            substep, ended = self._sum(pair, rise, force, substep)
-            self._play(pair, rise, strikes)
-            if not ended:
-                self.state.rises[pair] = rise
-                return
-            self._report(pair, rise, impacts)
-            rise = None
-
-    def _begin(self, pair: int, force: Array, substep: int, positions: dict[tuple[int, int], Array]) -> _Rise:
-        """The rise that was noticed at `substep`, dated back to where the contact closed."""
-        recent = np.concatenate([self.state.tail[pair], force[: substep + 1]])[-ONSET_REACH - 1 :]
-        open_before = np.flatnonzero(recent[:-1] <= 0.0)
-        back = ONSET_REACH - 1 - int(open_before[-1]) if len(open_before) else 0
-        onset = self.state.num_substeps + substep - back
-        place = tuple(float(x) for x in positions[(pair, substep)])
-        rise = _Rise(onset, onset + self._window, place)  # type: ignore[arg-type]
-        for value in recent[len(recent) - 1 - back : len(recent) - 1]:
-            if onset < self.state.num_substeps:  # rows of the tick before are summed here
-                self._add(pair, rise, float(value))
-                onset += 1
-        return rise
-
-    def _add(self, pair: int, rise: _Rise, force_n: float) -> None:
-        rise.peak_n = max(rise.peak_n, force_n)
-        rise.impulse_ns += force_n * self._dt
-        rise.excess_ns += max(force_n - self._allowance_n[pair], 0.0) * self._dt
-
-    def _sum(self, pair: int, rise: _Rise, force: Array, substep: int) -> tuple[int, bool]:
-        """Sum from `substep` on; returns where it stopped and whether the impact is over."""
-        last = rise.last - self.state.num_substeps
-        while substep < len(force):
-            if substep >= last or force[substep] < 0.5 * rise.peak_n:
-                return substep, True
-            self._add(pair, rise, float(force[substep]))
-            substep += 1
-        return substep, False
-
-    def _play(self, pair: int, rise: _Rise, strikes: list[_Strike]) -> None:
-        """Strike with what has not been played yet: all of it at the onset, unless a tick border cut it."""
-        if rise.excess_ns < SOUND_SPEED_M_S * self.smaller_mass_kg[pair]:
-            return
-        substep = max(rise.onset - self.state.num_substeps, 0)
-        strikes.append(_Strike(pair, substep, rise.excess_ns - rise.played_ns))
-        rise.played_ns = rise.excess_ns
-
-    def _report(self, pair: int, rise: _Rise, impacts: list[Impact]) -> None:
-        """Report a finished impact, merged with this tick's event of the same pair where there is one."""
-        if rise.excess_ns < EVENT_SPEED_M_S * self.smaller_mass_kg[pair]:
-            return
-        a, b = self.pairs[pair]
-        seconds = (rise.onset - self.state.num_substeps) * self._dt
-        earlier = self.state.last_event.get(pair)
-        if earlier is None or (rise.onset - earlier) * self._dt > MERGE_SECONDS:
-            self.state.last_event[pair] = rise.onset
-            impacts.append(Impact(seconds, a, b, rise.impulse_ns, rise.position_m))
-            return
-        for index, known in enumerate(impacts):
-            same = (known.a, known.b) == (a, b) and seconds - known.seconds <= MERGE_SECONDS
-            if same and rise.impulse_ns > known.impulse_ns:
-                impacts[index] = Impact(known.seconds, a, b, rise.impulse_ns, rise.position_m)
-
-
 class ContactSound:
     """Stereo sound of one world's contacts, streamed.
 
@@ -284,9 +110,8 @@ class ContactSound:
         for index, (a, b) in enumerate(self._finder.pairs):
             self._pair_index[a, b] = self._pair_index[b, a] = index
         self._pulses = [self._pulse(a, b) for a, b in self._finder.pairs]
-        self._edges = np.round(np.arange(num_substeps + 1) * clock.samples_per_tick / num_substeps).astype(
-            int
-        )
+        edges = np.arange(num_substeps + 1) * clock.samples_per_tick / num_substeps
+        self._edges = np.round(edges).astype(int)
         self._tail = np.zeros((len(self.bodies), max(len(p) for p in self._pulses)))
         self._noise = np.random.default_rng([seed, len(self.bodies)])
         self._poles = {k: float(np.exp(-2.0 * np.pi * hz / rate)) for k, hz in FRICTION_CUTOFF_HZ.items()}
@@ -332,10 +157,12 @@ class ContactSound:
         flat = pairs * self.num_substeps + contacts.substep
         shape = (len(self._finder.pairs), self.num_substeps)
         force = np.bincount(flat, contacts.normal_force_n, shape[0] * shape[1]).reshape(shape)
-        positions = {
-            (int(p), int(s)): x for p, s, x in zip(pairs, contacts.substep, contacts.position_m, strict=True)
-        }
-        strikes, self.impacts = self._finder.find(force, positions)
+
+        def position_at(pair: int, substep: int) -> tuple[float, float, float]:
+            x, y, z = contacts.position_m[np.flatnonzero(flat == pair * self.num_substeps + substep)[0]]
+            return float(x), float(y), float(z)
+
+        strikes, self.impacts = self._finder.find(force, position_at)
         for strike in strikes:
             strength = IMPACT_GAIN * strike.impulse_ns / np.sqrt(self._finder.smaller_mass_kg[strike.pair])
             pulse, first = self._pulses[strike.pair], self._edges[strike.substep]
@@ -413,7 +240,6 @@ class ContactSound:
 
 def _limit(signal: Array) -> Array:
     """Soft limiter: unchanged up to 0.7, then bent towards 1, which it never reaches."""
-    over = np.maximum(np.abs(signal) - LIMIT_KNEE, 0.0)
-    room = 1.0 - LIMIT_KNEE
-    bent = LIMIT_KNEE + room * np.tanh(over / room)
+    over = np.maximum(np.abs(signal) - LIMIT_KNEE, 0.0) / (1.0 - LIMIT_KNEE)
+    bent = LIMIT_KNEE + (1.0 - LIMIT_KNEE) * over / (1.0 + over)
     return np.where(over > 0.0, np.sign(signal) * bent, signal)
