@@ -240,6 +240,17 @@ def test_a_damaged_film_is_a_film_or_a_users_error(film_path: Path, data: st.Dat
         assert film.audio is None or np.isfinite(film.audio).all()
 
 
+def test_rates_that_would_fill_the_memory_are_refused(tmp_path: Path, film_path: Path) -> None:
+    content = film_path.read_bytes()
+    # `stts` of the picture: version, one entry, 72 frames, and how long each is in units of 1/12288 s.
+    entry = b"stts" + bytes(4) + (1).to_bytes(4, "big") + (72).to_bytes(4, "big")
+    assert content.count(entry) == 1
+    at = content.index(entry) + len(entry)
+    (tmp_path / "slow.mp4").write_bytes(content[:at] + (2**31 - 1).to_bytes(4, "big") + content[at + 4 :])
+    with pytest.raises(UserError, match="frames a second"):
+        read_film(tmp_path / "slow.mp4")
+
+
 def test_what_is_no_film_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("once upon a time\n" * 50)
     (tmp_path / "empty.mp4").write_bytes(b"")

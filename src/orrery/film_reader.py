@@ -19,6 +19,7 @@ from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer
+from av.error import FFmpegError
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -30,6 +31,8 @@ __all__ = ["Film", "FilmHeader", "film_header", "iterate_film", "read_film"]
 MAX_FRAME_PIXELS = 100_000_000
 MAX_FILM_BYTES = 4 * 2**30
 MAX_GAP_SECONDS = 60.0
+MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 4_000, 384_000
+MIN_FRAME_RATE, MAX_FRAME_RATE = 0.1, 1_000
 MAX_STAMP_ERROR_SECONDS = 0.02
 READ_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": "mov,matroska,avi,mpegts,ogg,gif"}
 """Films only: a playlist that names other files or addresses is refused."""
@@ -112,12 +115,20 @@ def iterate_film(path: str | Path) -> Iterator[tuple[Array, Array | None]]:
 
 
 def _frame_rate(video: VideoStream) -> Fraction:
-    return Fraction(video.average_rate or video.guessed_rate or 24)
+    rate = Fraction(video.average_rate or video.guessed_rate or 24)
+    if not MIN_FRAME_RATE <= rate <= MAX_FRAME_RATE:
+        raise UserError(f"{video.container.name}: it has {float(rate):g} frames a second; is it damaged?")
+    return rate
 
 
 def _sound(container: InputContainer) -> AudioStream | None:
     streams = container.streams.audio
-    return streams[0] if streams and streams[0].codec_context.sample_rate else None
+    if not streams or streams[0].codec_context is None:  # no decoder: as good as no sound
+        return None
+    rate = streams[0].codec_context.sample_rate
+    if not MIN_SAMPLE_RATE <= rate <= MAX_SAMPLE_RATE:
+        raise UserError(f"{container.name}: its sound has {rate:,} samples a second; is it damaged?")
+    return streams[0]
 
 
 @contextmanager
@@ -134,7 +145,7 @@ def _opened(path: Path) -> Iterator[InputContainer]:
             if context is None or not 0 < context.width * context.height <= MAX_FRAME_PIXELS:
                 raise UserError(f"{path}: its picture has no decoder here, or no sensible size")
             yield container
-    except (OSError, ValueError, EOFError) as error:
+    except (FFmpegError, OSError, ValueError) as error:
         raise UserError(
             f"{path}: cannot be read as a film ({error}); is it damaged or no film at all?"
         ) from error
