@@ -130,14 +130,15 @@ class ImpactFinder:
 
     def _follow(self, pair: int, sudden: Array, tick: _Tick) -> None:
         """Go through one pair's tick: finish the impact that was under way, then find new ones."""
-        substep = 0
+        substep, noticed = 0, -1
         rise = self.state.rises.pop(pair, None)
         while True:
             if rise is None:
                 ahead = sudden[sudden >= substep]
                 if not len(ahead):
                     return
-                rise = self._begin(pair, int(ahead[0]), tick)
+                noticed = int(ahead[0])
+                rise = self._begin(pair, noticed, tick)
                 substep = max(rise.onset - self.state.num_substeps, 0)
             substep, is_over = self._sum(pair, rise, tick.force_n[pair], substep)
             self._strike(pair, rise, tick)
@@ -146,6 +147,7 @@ class ImpactFinder:
                 return
             self._report(pair, rise, tick)
             rise = None
+            substep = max(substep, noticed + 1)  # dating back must not find the same rise again
 
     def _begin(self, pair: int, substep: int, tick: _Tick) -> _Rise:
         """The impact noticed at `substep`, dated back to where the contact closed."""
