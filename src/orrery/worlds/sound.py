@@ -27,7 +27,7 @@ __all__ = ["ContactSamples", "ContactSound", "SoundingBody"]
 
 DEAD_SPEED_M_S = 0.01  # slower slip and roll is numerical creep, and silent
 IMPACT_GAIN = 3.0
-SLIDE_GAIN, ROLL_GAIN = 0.03, 0.015  # output at 1 m/s under the body's own weight, before distance
+SLIDE_GAIN, ROLL_GAIN = 0.015, 0.01  # output at 1 m/s under the body's own weight, before distance
 FRICTION_CUTOFF_HZ = {"slide": 3000.0, "roll": 500.0}
 SHARES = {"table": 0.2, "finger": 0.3}  # of the pulse that a body of that shape turns into sound; others 1
 NEAREST_M = 0.2
