@@ -105,7 +105,7 @@ class TabletopWorld:
 
     def events(self, index: int = 0) -> list[Event]:
         """Impacts in world `index` since its reset, in order of time."""
-        return list(self._table(index).events)
+        return sorted(self._table(index).events, key=lambda event: event.seconds)
 
     def text(self, index: int = 0) -> str:
         """The sentence that world `index` started from, or one that describes it."""

@@ -1,0 +1,279 @@
+"""The state stream as numbers that a network can denoise, and as features that it can see.
+
+What is denoised is, per slot and frame, the *change* since the last frame of the previous tick (position,
+rotation vector, velocities), squashed by asinh(change / s) with s a quarter of the field's RMS: impacts do
+not rule the scale and rest is exactly zero. The first tick has no previous one and is written absolutely.
+What the network sees besides is the anchor itself (the state the change is counted from), its clearance
+over the table, its nearest neighbour, and where the denoised estimate lies in the camera's picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from orrery.streams import STATE, StateLayout
+from orrery.tokenizers.rotation import (
+    conjugate,
+    from_rotation_vector,
+    multiply,
+    rotate,
+    six_numbers,
+    to_rotation_vector,
+)
+
+__all__ = ["MOVING_FIELDS", "StateCodec"]
+
+MOVING_FIELDS = ("position", "rotation", "linear_velocity", "angular_velocity")
+WHAT_FIELDS = ("present", "shape", "size", "colour", "material")
+_ABSOLUTE_SCALE = {"position": 0.2, "rotation": 1.5, "linear_velocity": 0.4, "angular_velocity": 4.0}
+_SIZE_MEAN_M, _SIZE_SCALE_M = 0.049, 0.01
+_UV_BANDS = 3
+
+
+@dataclass(frozen=True)
+class StateCodec:
+    """Numbers for states of `num_slots` slots and `frames` frames a tick.
+
+    change_scale: field to the scale of its asinh, in the field's unit (m, rad, m/s, rad/s).
+    """
+
+    num_slots: int
+    frames: int
+    change_scale: Mapping[str, float] = field(
+        default_factory=lambda: {
+            "position": 0.008,
+            "rotation": 0.06,
+            "linear_velocity": 0.1,
+            "angular_velocity": 1.0,
+        }
+    )
+    layout: StateLayout = STATE
+
+    @property
+    def what_width(self) -> int:
+        return 1 + len(self.layout.shapes) + 3 + 3 + len(self.layout.materials)
+
+    @property
+    def width(self) -> int:
+        """Numbers a slot that are denoised: what it is, then 13 for each frame."""
+        return self.what_width + 13 * self.frames
+
+    @property
+    def feature_width(self) -> int:
+        """Numbers a slot that are only seen."""
+        return 1 + self.what_width + 22 + 9 + self.frames * (9 + 3 + 4 * _UV_BANDS)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "num_slots": self.num_slots,
+            "frames": self.frames,
+            "change_scale": dict(self.change_scale),
+            "layout": {"shapes": list(self.layout.shapes), "materials": list(self.layout.materials)},
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> StateCodec:
+        layout = StateLayout(tuple(values["layout"]["shapes"]), tuple(values["layout"]["materials"]))
+        return cls(values["num_slots"], values["frames"], dict(values["change_scale"]), layout)
+
+    def fit(self, states: Tensor) -> StateCodec:
+        """The same codec with scales from `states [num, ticks, frames, K, D]`: a quarter of each change's RMS."""
+        anchor = states[:, :-1, -1:]
+        later = states[:, 1:]
+        present = self._get(later, "present")[..., 0] > 0.5
+        change = self._change(later, anchor)
+        scale = {name: 0.25 * float(value[present].square().mean().sqrt()) for name, value in change.items()}
+        return StateCodec(self.num_slots, self.frames, scale, self.layout)
+
+    def encode(self, state: Tensor, anchor: Tensor, has_anchor: Tensor) -> Tensor:
+        """Numbers to denoise, `[..., K, width]`.
+
+        state: `[..., frames, K, D]`. anchor: `[..., K, D]`, the last frame before. has_anchor: `[...]` bool.
+        """
+        change = self._change(state, anchor[..., None, :, :])
+        absolute = {
+            "position": self._get(state, "position"),
+            "rotation": to_rotation_vector(self._get(state, "quaternion")),
+            "linear_velocity": self._get(state, "linear_velocity"),
+            "angular_velocity": self._get(state, "angular_velocity"),
+        }
+        choose = has_anchor[..., None, None, None]
+        parts = [
+            torch.where(
+                choose,
+                torch.asinh(change[name] / self.change_scale[name]),
+                absolute[name] / _ABSOLUTE_SCALE[name],
+            )
+            for name in MOVING_FIELDS
+        ]
+        moving = torch.cat([*parts, 2.0 * self._get(state, "visible") - 1.0], dim=-1)
+        present = self._get(state, "present")
+        moving = (moving * present).movedim(-3, -2).flatten(-2)  # [..., K, frames * 13]
+        return torch.cat([self._what(state[..., -1, :, :]), moving], dim=-1)
+
+    def decode(self, numbers: Tensor, anchor: Tensor, has_anchor: Tensor, snap: bool = True) -> Tensor:
+        """The inverse: `[..., frames, K, D]`. What an object is stays as in the anchor, where there is one.
+
+        snap: make a first tick's shape, material and presence definite.
+        """
+        what = self._read_what(numbers[..., : self.what_width], snap)
+        choose = has_anchor[..., None, None]
+        what = {name: torch.where(choose, self._get(anchor, name), value) for name, value in what.items()}
+        moving = numbers[..., self.what_width :].unflatten(-1, (self.frames, 13)).movedim(-2, -3)
+        parts = dict(zip(MOVING_FIELDS, moving[..., :12].split(3, dim=-1), strict=True))
+        fixed = anchor[..., None, :, :]
+        new = choose[..., None, :, :]
+        limit = 6.0  # asinh squashes: 6 is 200 scales, beyond anything seen
+        change = {
+            n: torch.sinh(p.clamp(-limit, limit)) * self.change_scale[n] for n, p in parts.items()
+        }
+        absolute = {n: p * _ABSOLUTE_SCALE[n] for n, p in parts.items()}
+        turned = multiply(from_rotation_vector(change["rotation"]), self._get(fixed, "quaternion"))
+        quaternion = torch.where(new, turned, from_rotation_vector(absolute["rotation"]))
+        result = {
+            "visible": (moving[..., 12:] > 0).to(numbers.dtype),
+            "quaternion": quaternion / quaternion.norm(dim=-1, keepdim=True).clamp_min(1e-6),
+        }
+        for name in ("position", "linear_velocity", "angular_velocity"):
+            result[name] = torch.where(new, self._get(fixed, name) + change[name], absolute[name])
+        return self._assemble(what, result)
+
+    def features(
+        self, numbers: Tensor, anchor: Tensor, has_anchor: Tensor, level: Tensor, camera: Tensor
+    ) -> Tensor:
+        """What the network sees besides `numbers`: `[..., K, feature_width]`.
+
+        level: `[...]` noise level of the state. camera: `[..., 8]` pose and field of view.
+        """
+        known = has_anchor[..., None, None].to(numbers.dtype)
+        estimate = self.decode(numbers, anchor, has_anchor, snap=False)
+        trust = (1.0 - level)[..., None, None]
+        parts = [
+            known.expand(*anchor.shape[:-1], 1),
+            self._what(anchor) * known,
+            self._anchor_features(anchor) * known,
+            self._neighbour_features(anchor) * known,
+        ]
+        for frame in range(self.frames):
+            parts.append(self._picture_features(estimate[..., frame, :, :], camera) * trust)
+        return torch.cat(parts, dim=-1)
+
+    def _anchor_features(self, anchor: Tensor) -> Tensor:
+        """Pose and velocities of the anchor at coarse and at fine scale, `[..., K, 22]`."""
+        linear, angular = self._get(anchor, "linear_velocity"), self._get(anchor, "angular_velocity")
+        position = self._get(anchor, "position")
+        clearance = self._clearance(anchor)
+        return torch.cat(
+            [
+                position / 0.2,
+                six_numbers(self._get(anchor, "quaternion")),
+                torch.asinh(linear / 0.05),
+                linear,
+                torch.asinh(angular / 0.5),
+                angular / 8.0,
+                torch.asinh(clearance / 0.003),
+            ],
+            dim=-1,
+        )
+
+    def _clearance(self, state: Tensor) -> Tensor:
+        """Height of the lowest point over the table, `[..., K, 1]` metres, from shape, size and rotation."""
+        size = self._get(state, "size")
+        up = torch.tensor([0.0, 0.0, 1.0], dtype=state.dtype, device=state.device).expand_as(size)
+        towards = rotate(conjugate(self._get(state, "quaternion")), up).abs()  # world's up, in body axes
+        box = (towards * size).sum(-1, keepdim=True)
+        level = (1.0 - towards[..., 2:].square()).clamp_min(0.0).sqrt()
+        cylinder = towards[..., 2:] * size[..., 2:] + level * size[..., :1]
+        capsule = size[..., 2:] + size[..., :1]
+        reach = torch.stack([size[..., :1], box, cylinder, capsule], dim=-1)
+        kind = self._get(state, "shape")[..., None, :]
+        return self._get(state, "position")[..., 2:] - (reach * kind).sum(-1)
+
+    def _neighbour_features(self, anchor: Tensor) -> Tensor:
+        """Offset, gap, speed and kind of the nearest other object, `[..., K, 9]`; zero where there is none."""
+        position, present = self._get(anchor, "position"), self._get(anchor, "present")[..., 0]
+        reach = self._get(anchor, "size")[..., 0]
+        offset = position[..., None, :, :] - position[..., :, None, :]
+        gap = offset.norm(dim=-1) - reach[..., None, :] - reach[..., :, None]
+        eye = torch.eye(self.num_slots, dtype=torch.bool, device=anchor.device)
+        blocked = eye | (present[..., None, :] < 0.5)
+        nearest = gap.masked_fill(blocked, torch.inf).argmin(-1, keepdim=True)
+        chosen_gap = gap.gather(-1, nearest)
+        none = blocked.gather(-1, nearest)
+        pick = nearest[..., None].expand(*nearest.shape, 3)
+        chosen = offset.gather(-2, pick)[..., 0, :]
+        linear = self._get(anchor, "linear_velocity")
+        relative = (linear[..., None, :, :] - linear[..., :, None, :]).gather(-2, pick)[..., 0, :]
+        is_finger = (nearest == self.num_slots - 1).to(anchor.dtype)
+        near = torch.exp(-chosen_gap.clamp_min(0.0) / 0.05)
+        parts = [chosen / 0.2, torch.asinh(chosen_gap / 0.01), near, relative, is_finger]
+        return torch.cat(parts, dim=-1).masked_fill(none, 0.0)
+
+    def _picture_features(self, state: Tensor, camera: Tensor) -> Tensor:
+        """Pose, and place in the picture in bands of growing fineness, `[..., K, 12 + 4 * bands]`."""
+        position = self._get(state, "position")
+        inverse = conjugate(camera[..., None, 3:7])
+        inverse = inverse / inverse.norm(dim=-1, keepdim=True).clamp_min(1e-6)
+        seen = rotate(inverse.expand(*position.shape[:-1], 4), position - camera[..., None, :3])
+        depth = (-seen[..., 2:]).clamp_min(0.2)
+        half = torch.tan(camera[..., None, 7:].clamp(0.1, 2.0) / 2)
+        uv = (seen[..., :2] / depth / half).clamp(-2.0, 2.0)
+        apparent = self._get(state, "size")[..., :1] / depth / half
+        waves = [f(uv * (torch.pi * 2.0**band)) for band in range(_UV_BANDS) for f in (torch.sin, torch.cos)]
+        rotation = six_numbers(self._get(state, "quaternion"))
+        return torch.cat([position / 0.2, rotation, uv, 8.0 * apparent, *waves], dim=-1)
+
+    def _change(self, state: Tensor, anchor: Tensor) -> dict[str, Tensor]:
+        before = conjugate(self._get(anchor, "quaternion")).expand_as(self._get(state, "quaternion"))
+        change = {
+            name: self._get(state, name) - self._get(anchor, name)
+            for name in ("position", "linear_velocity", "angular_velocity")
+        }
+        change["rotation"] = to_rotation_vector(multiply(self._get(state, "quaternion"), before))
+        return {name: change[name] for name in MOVING_FIELDS}
+
+    def _what(self, state: Tensor) -> Tensor:
+        """What each object is, about unit scale, `[..., K, what_width]`; zero but for `present` where absent."""
+        present = self._get(state, "present")
+        parts = [
+            2.0 * self._get(state, "shape") - 1.0,
+            (self._get(state, "size") - _SIZE_MEAN_M) / _SIZE_SCALE_M,
+            2.0 * self._get(state, "colour") - 1.0,
+            2.0 * self._get(state, "material") - 1.0,
+        ]
+        return torch.cat([2.0 * present - 1.0, torch.cat(parts, dim=-1) * present], dim=-1)
+
+    def _read_what(self, numbers: Tensor, snap: bool) -> dict[str, Tensor]:
+        shapes, materials = len(self.layout.shapes), len(self.layout.materials)
+        present, shape, size, colour, material = numbers.split([1, shapes, 3, 3, materials], dim=-1)
+        if snap:
+            present = (present > 0).to(numbers.dtype)
+            shape, material = _one_hot(shape) * present, _one_hot(material) * present
+        else:
+            present = (present + 1.0) / 2.0
+            shape, material = (shape + 1.0) / 2.0, (material + 1.0) / 2.0
+        metres = (size * _SIZE_SCALE_M + _SIZE_MEAN_M).clamp(0.01, 0.2)
+        return {
+            "present": present,
+            "shape": shape,
+            "size": metres,
+            "colour": ((colour + 1.0) / 2.0).clamp(0.0, 1.0),
+            "material": material,
+        }
+
+    def _assemble(self, what: Mapping[str, Tensor], moving: Mapping[str, Tensor]) -> Tensor:
+        frames = {**moving, **{n: v[..., None, :, :].expand(*moving["visible"].shape[:-1], v.shape[-1]) for n, v in what.items()}}  # fmt: skip
+        state = torch.cat([frames[name] for name in self.layout.fields], dim=-1)
+        return state * (frames["present"] > 0.5)
+
+    def _get(self, state: Tensor, name: str) -> Tensor:
+        return state[..., self.layout.slice(name)]
+
+
+def _one_hot(scores: Tensor) -> Tensor:
+    return torch.nn.functional.one_hot(scores.argmax(-1), scores.shape[-1]).to(scores.dtype)
