@@ -134,19 +134,19 @@ class WorldTransformer(nn.Module):
         self.word_places = nn.Parameter(0.02 * torch.randn(config.max_words, width))
         self.enter = nn.ModuleDict(
             {
-                name: nn.Sequential(
+                _key(name): nn.Sequential(
                     nn.Linear(shape.width + shape.feature_width, 2 * width), nn.SiLU(), nn.Linear(2 * width, width)
                 )
                 for name, shape in shapes.items()
             }
         )
         self.places = nn.ParameterDict(
-            {name: nn.Parameter(0.02 * torch.randn(shape.num_tokens, width)) for name, shape in shapes.items()}
+            {_key(name): nn.Parameter(0.02 * torch.randn(shape.num_tokens, width)) for name, shape in shapes.items()}
         )
-        self.levels = nn.ModuleDict({name: LevelEmbedding(width) for name in shapes})
+        self.levels = nn.ModuleDict({_key(name): LevelEmbedding(width) for name in shapes})
         self.blocks = nn.ModuleList([Block(config) for _ in range(config.num_layers)])
         self.leave = nn.ModuleDict(
-            {name: nn.Sequential(nn.RMSNorm(width), nn.Linear(width, shape.width)) for name, shape in shapes.items()}
+            {_key(name): nn.Sequential(nn.RMSNorm(width), nn.Linear(width, shape.width)) for name, shape in shapes.items()}
         )
         self._initialise()
 
@@ -174,7 +174,7 @@ class WorldTransformer(nn.Module):
         numbers: `[B, ticks, tokens, width]`. features: the same with feature_width, or None. level: `[B, ticks]`.
         """
         inputs = numbers if features is None else torch.cat([numbers, features], dim=-1)
-        tokens = self.enter[name](inputs) + self.places[name] + self.levels[name](level)[:, :, None]
+        tokens = self.enter[_key(name)](inputs) + self.places[_key(name)] + self.levels[_key(name)](level)[:, :, None]
         return tokens.flatten(1, 2)
 
     def run(
@@ -204,7 +204,7 @@ class WorldTransformer(nn.Module):
 
     def read(self, name: str, tokens: Tensor) -> Tensor:
         """Estimates `[B, ticks, tokens, width]` from a stream's final tokens `[B, ticks * tokens, width]`."""
-        return self.leave[name](tokens).unflatten(1, (-1, self.config.streams[name].num_tokens))
+        return self.leave[_key(name)](tokens).unflatten(1, (-1, self.config.streams[name].num_tokens))
 
     def forward(
         self,
@@ -234,6 +234,11 @@ class WorldTransformer(nn.Module):
     def _by_expert(self, numbers: Mapping[str, Tensor]) -> list[str]:
         """Streams present, in the order of the configuration."""
         return [name for name in self.config.streams if name in numbers]
+
+
+def _key(name: str) -> str:
+    """A stream's name as a module's: torch allows no dots there."""
+    return name.replace(".", "_")
 
 
 class _Layout:

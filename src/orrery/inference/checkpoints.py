@@ -1,0 +1,104 @@
+"""A whole model on disk: transformer, tokenizers and codecs as one checkpoint of kind `world`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from orrery.checkpoint import Checkpoint, checkpoint_hash, load_checkpoint, require, save_checkpoint
+from orrery.errors import UserError
+from orrery.models.transformer import TransformerConfig, WorldTransformer
+from orrery.streams import WorldSpec
+from orrery.tokenizers.audio import AudioTokenizer, AudioTokenizerConfig
+from orrery.tokenizers.codecs import Codecs
+from orrery.tokenizers.text import WordTokenizer
+from orrery.tokenizers.video import VideoTokenizer, VideoTokenizerConfig
+
+__all__ = ["Sampling", "WorldModel", "load_model", "save_model"]
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Steps of the sampler: for the first tick's state, for later states, for sound with touch, for video."""
+
+    first: int = 16
+    state: int = 1
+    sound: int = 2
+    video: int = 2
+
+
+@dataclass
+class WorldModel:
+    """Everything that generation needs. provenance: how it was made, plain values."""
+
+    spec: WorldSpec
+    transformer: WorldTransformer
+    codecs: Codecs
+    words: WordTokenizer
+    video: VideoTokenizer
+    audio: AudioTokenizer
+    sampling: Sampling
+    provenance: dict[str, Any]
+    hash: str = ""
+
+
+def save_model(model: WorldModel, folder: str | Path, card: str = "") -> Path:
+    """Write `model` as a checkpoint; weights at half precision. card: Markdown, kept beside the weights."""
+    config = {
+        "kind": "world",
+        "spec": model.spec.to_json(),
+        "transformer": model.transformer.config.to_json(),
+        "codecs": model.codecs.to_json(),
+        "words": model.words.to_json(),
+        "video": asdict(model.video.config),
+        "audio": asdict(model.audio.config),
+        "sampling": asdict(model.sampling),
+        "provenance": model.provenance,
+    }
+    parts = {"transformer": model.transformer, "video": model.video, "audio": model.audio}
+    tensors = {name: _half(part) for name, part in parts.items()}
+    return save_checkpoint(folder, config, tensors, {"card.md": card} if card else None)
+
+
+def load_model(folder: str | Path) -> WorldModel:
+    """Read a checkpoint that `save_model` wrote. Raises UserError that names what is wrong with it."""
+    checkpoint = load_checkpoint(folder, kind="world")
+    config = checkpoint.config
+    try:
+        model = WorldModel(
+            spec=WorldSpec.from_json(config["spec"]),
+            transformer=WorldTransformer(TransformerConfig.from_json(config["transformer"])),
+            codecs=Codecs.from_json(config["codecs"]),
+            words=WordTokenizer.from_json(config["words"]),
+            video=VideoTokenizer(VideoTokenizerConfig.from_json(config["video"])),
+            audio=AudioTokenizer(AudioTokenizerConfig(**config["audio"])),
+            sampling=Sampling(**config["sampling"]),
+            provenance=config["provenance"],
+            hash=checkpoint_hash(folder),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        problem = f"{type(error).__name__}: {error}"
+        raise UserError(f"{folder}/config.json does not describe a world model ({problem})") from error
+    for name in ("transformer", "video", "audio"):
+        _fill(getattr(model, name), name, checkpoint)
+    return model
+
+
+def _fill(part: nn.Module, name: str, checkpoint: Checkpoint) -> None:
+    tensors: Mapping[str, torch.Tensor] = checkpoint.tensors[name]
+    expected = part.state_dict()
+    require(tensors, expected, checkpoint.folder / f"{name}.safetensors")
+    part.load_state_dict({key: value.to(expected[key].dtype) for key, value in tensors.items()})
+    part.eval().requires_grad_(False)
+
+
+def _half(part: nn.Module) -> dict[str, torch.Tensor]:
+    """Weights at half precision; numbers that are not weights (buffers) as they are."""
+    buffers = dict(part.named_buffers())
+    state = part.state_dict()
+    return {name: value if name in buffers else value.half() for name, value in state.items()}

@@ -1,0 +1,311 @@
+"""The learned world wears the interface of any world: reset and step.
+
+Each tick is made in the order of its ranks: state (with camera), then touch and sound, then pictures. A
+stream that is given is encoded instead of sampled; nothing else changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from orrery.diffusion.samplers import levels_for, sample
+from orrery.engines.torch import TorchEngine
+from orrery.inference.checkpoints import WorldModel, load_model
+from orrery.models.kv_cache import KVCache
+from orrery.scenes.language import parse
+from orrery.streams import Array, Observation
+from orrery.tokenizers.audio import AudioDecoderState
+from orrery.tokenizers.codecs import GENERATE, PERCEIVE
+
+__all__ = ["ImaginedWorld", "load_world"]
+
+
+def load_world(folder: str | Path, num_worlds: int = 1) -> ImaginedWorld:
+    """The imagined world of a checkpoint folder. Raises UserError for a damaged one."""
+    return ImaginedWorld(load_model(folder), num_worlds)
+
+
+class ImaginedWorld:
+    """`num_worlds` independent dreams of one model; see `orrery.world.World`."""
+
+    def __init__(self, model: WorldModel, num_worlds: int = 1) -> None:
+        self.model = model
+        self.spec = model.spec
+        self.num_worlds = num_worlds
+        self.checkpoint_hash = model.hash
+        self._engines = {
+            "generate": TorchEngine(model.transformer, GENERATE),
+            "perceive": TorchEngine(model.transformer, PERCEIVE),
+        }
+        self._dreams: list[_Dream | None] = [None] * num_worlds
+
+    @torch.inference_mode()
+    def reset(
+        self,
+        seed: int,
+        prompt: str | None = None,
+        scene: Any | None = None,
+        given: Mapping[str, Array] | None = None,
+        mask: Array | None = None,
+    ) -> Observation:
+        """Start again. given: streams `[B, num_ticks, *shape]`, used tick by tick until they run out.
+
+        With `video.main` given and no `state`, the state of the first tick is perceived. Raises UserError
+        for a prompt with words that the model does not know.
+        """
+        if scene is not None:
+            raise ValueError("an imagined world starts from a prompt or from given streams, not from a scene")
+        if prompt is not None:
+            parse(prompt)
+        for index in range(self.num_worlds):
+            if mask is None or mask[index]:
+                mine = {name: value[index] for name, value in (given or {}).items()}
+                dream = _Dream(self.model, self._engines, prompt or "", mine, [seed, index])
+                dream.advance(None)
+                self._dreams[index] = dream
+        return self._observe()
+
+    @torch.inference_mode()
+    def step(self, action: Array | None = None) -> Observation:
+        """Imagine the next tick. action: `[B, frames, 3]` m/s of the finger's target, or None: imagined too."""
+        expected = (self.num_worlds, *self.spec.streams["action"].shape)
+        if action is not None and np.shape(action) != expected:
+            raise ValueError(f"action: expected {expected}, got {np.shape(action)}")
+        for index in range(self.num_worlds):
+            self._dream(index).advance(None if action is None else np.asarray(action[index], np.float32))
+        return self._observe()
+
+    def text(self, index: int = 0) -> str:
+        """The sentence that world `index` started from."""
+        return self._dream(index).prompt
+
+    def snapshot(self) -> list[Any]:
+        """All memory of all worlds."""
+        return [self._dream(index).snapshot() for index in range(self.num_worlds)]
+
+    def restore(self, snapshot: list[Any]) -> None:
+        """Go back to `snapshot`."""
+        for index, values in enumerate(snapshot):
+            self._dream(index).restore(values)
+
+    def _dream(self, index: int) -> _Dream:
+        dream = self._dreams[index]
+        if dream is None:
+            raise RuntimeError("reset() comes before anything else")
+        return dream
+
+    def _observe(self) -> Observation:
+        ticks = [self._dream(index).tick for index in range(self.num_worlds)]
+        return {name: np.stack([tick[name] for tick in ticks]) for name in self.spec.streams}
+
+
+@dataclass
+class _Memory:
+    """What a dream carries from tick to tick."""
+
+    cache: KVCache
+    camera: Tensor | None = None
+    anchor: Tensor | None = None
+    sound: AudioDecoderState | None = None
+    generator: Tensor = field(default_factory=lambda: torch.empty(0))
+
+
+class _Dream:
+    """One imagined world. given: stream to `[num_ticks, *shape]`."""
+
+    def __init__(
+        self,
+        model: WorldModel,
+        engines: Mapping[str, TorchEngine],
+        prompt: str,
+        given: Mapping[str, Array],
+        seed: list[int],
+    ) -> None:
+        self.prompt = prompt
+        self.tick: dict[str, Array] = {}
+        self._model, self._engines = model, engines
+        self._given = {name: torch.from_numpy(np.ascontiguousarray(v)) for name, v in given.items()}
+        self._known = self._encode_given()
+        self._random = torch.Generator().manual_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
+        self._words = torch.from_numpy(model.words.encode_batch([prompt]))
+        self._memory = _Memory(engines["generate"].new_cache(self._words))
+
+    def _encode_given(self) -> dict[str, Tensor]:
+        """Given pictures and sound as latents, `[num_ticks, tokens, numbers]`, encoded as one stretch."""
+        known = {}
+        if "video.main" in self._given:
+            latents = self._model.video.encode(self._given["video.main"])
+            known["video.main"] = latents.permute(0, 2, 3, 1, 4).flatten(3).flatten(1, 2)
+        if "audio.main" in self._given:
+            known["audio.main"] = self._model.audio.encode(self._given["audio.main"][None])[0]
+        for name, codec in self._model.codecs.vectors.items():
+            if name in self._given:
+                value = self._given[name][:, -1] if name == "camera.main" else self._given[name]
+                known[name] = codec.encode(value)
+        return known
+
+    def advance(self, action: Array | None) -> None:
+        """Make the next tick and leave its payload in `self.tick`."""
+        number = self._memory.cache.num_ticks
+        known = {name: value[number][None] for name, value in self._known.items() if number < len(value)}
+        if action is not None:
+            known["action"] = self._model.codecs.vectors["action"].encode(torch.from_numpy(action))[None]
+        state = self._settle_state(number, known)
+        sound = self._settle_sound(known)
+        video = self._settle_video(known)
+        self._memory.cache.end_tick()
+        self._memory.anchor = state[:, -1]
+        self.tick = self._payload(number, known, state, sound, video)
+
+    def _settle_state(self, number: int, known: Mapping[str, Tensor]) -> Tensor:
+        """The tick's state `[1, frames, K, D]`: given, perceived or imagined; with it, the camera."""
+        codec = self._model.codecs.state
+        has_anchor = torch.tensor([number > 0])
+        anchor = self._memory.anchor
+        if anchor is None:
+            anchor = torch.zeros(1, codec.num_slots, codec.layout.width)
+        camera = known.get("camera.main", self._memory.camera)
+        if "state" in self._given and number < len(self._given["state"]):
+            state = self._given["state"][number][None]
+        else:
+            numbers, camera = self._sample_state(known, anchor, has_anchor, camera)
+            state = codec.decode(numbers, anchor, has_anchor)
+        if camera is None:
+            camera = torch.zeros(1, 1, self._model.codecs.vectors["camera.main"].width)
+        self._memory.camera = camera
+        numbers = codec.encode(state, anchor, has_anchor)
+        pose = self._model.codecs.vectors["camera.main"].decode(camera)
+        features = codec.features(numbers, anchor, has_anchor, torch.zeros(1), pose)
+        self._estimate(
+            {"action": self._action(known), "camera.main": camera, "state": numbers}, {"state": features},
+            {"action": 0.0 if "action" in known else 1.0, "camera.main": 0.0, "state": 0.0}, settle=True,
+        )  # fmt: skip
+        return state
+
+    def _sample_state(
+        self, known: Mapping[str, Tensor], anchor: Tensor, has_anchor: Tensor, camera: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Imagined numbers of the state, and of the camera where it is not known yet.
+
+        Both are denoised together, as one row of numbers.
+        """
+        codec = self._model.codecs.state
+        perceives = "video.main" in known and not bool(has_anchor)
+        cache, engine = self._perceiving_cache(known) if perceives else (self._memory.cache, None)
+        width = self._model.codecs.vectors["camera.main"].width
+        num_state = codec.num_slots * codec.width
+
+        def estimate(row: Tensor, level: float) -> Tensor:
+            numbers = row[:, :num_state].unflatten(1, (codec.num_slots, codec.width))
+            view = row[:, None, num_state:] if camera is None else camera
+            pose = self._model.codecs.vectors["camera.main"].decode(view)
+            features = codec.features(numbers, anchor, has_anchor, torch.full((1,), level), pose)
+            inputs = {"camera.main": view, "state": numbers}
+            levels = {"camera.main": level if camera is None else 0.0, "state": level}
+            if engine is None:
+                inputs["action"], levels["action"] = self._action(known), float("action" not in known)
+            out = (engine or self._engines["generate"]).estimate(cache, inputs, {"state": features}, levels)
+            return torch.cat([out["state"].flatten(1), out["camera.main"].flatten(1)], dim=1)
+
+        steps = self._model.sampling.state if bool(has_anchor) else self._model.sampling.first
+        row = sample(estimate, self._noise(1, num_state + width), levels_for(steps))
+        numbers = row[:, :num_state].unflatten(1, (codec.num_slots, codec.width))
+        return numbers, row[:, None, num_state:] if camera is None else camera
+
+    def _perceiving_cache(self, known: Mapping[str, Tensor]) -> tuple[KVCache, TorchEngine]:
+        """A memory of this tick's pictures and sound alone, for the engine that reads the state off them."""
+        engine = self._engines["perceive"]
+        cache = engine.new_cache(self._words)
+        action = self._action(known)
+        engine.estimate(cache, {"action": action}, {}, {"action": float("action" not in known)}, settle=True)
+        inputs, levels = {}, {}
+        for name in ("video.main", "touch.finger", "audio.main"):
+            shape = self._model.transformer.config.streams[name]
+            inputs[name] = known.get(name, torch.zeros(1, shape.num_tokens, shape.width))
+            levels[name] = float(name not in known)
+        engine.estimate(cache, inputs, {}, levels, settle=True)
+        return cache, engine
+
+    def _settle_sound(self, known: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The tick's touch and sound, denoised together."""
+        return self._settle(("touch.finger", "audio.main"), known, self._model.sampling.sound)
+
+    def _settle_video(self, known: Mapping[str, Tensor]) -> Tensor:
+        return self._settle(("video.main",), known, self._model.sampling.video)["video.main"]
+
+    def _settle(self, names: tuple[str, ...], known: Mapping[str, Tensor], steps: int) -> dict[str, Tensor]:
+        """Streams of one rank, `[1, tokens, width]` each: sampled where not known, then kept."""
+        shapes = {name: self._model.transformer.config.streams[name] for name in names}
+        wanted = [name for name in names if name not in known]
+        settled = {name: known[name] for name in names if name in known}
+        sizes = [shapes[name].num_tokens * shapes[name].width for name in wanted]
+
+        def split(row: Tensor) -> dict[str, Tensor]:
+            parts = row.split(sizes, dim=1)
+            return {n: p.unflatten(1, (-1, shapes[n].width)) for n, p in zip(wanted, parts, strict=True)}
+
+        def estimate(row: Tensor, level: float) -> Tensor:
+            levels = {name: level if name in wanted else 0.0 for name in names}
+            out = self._estimate(settled | split(row), {}, levels)
+            return torch.cat([out[name].flatten(1) for name in wanted], dim=1)
+
+        if wanted:
+            settled |= split(sample(estimate, self._noise(1, sum(sizes)), levels_for(steps)))
+        self._estimate(settled, {}, dict.fromkeys(names, 0.0), settle=True)
+        return settled
+
+    def _estimate(
+        self, numbers: dict[str, Tensor], features: dict[str, Tensor], levels: dict[str, float], settle: bool = False
+    ) -> dict[str, Tensor]:
+        return self._engines["generate"].estimate(self._memory.cache, numbers, features, levels, settle)
+
+    def _action(self, known: Mapping[str, Tensor]) -> Tensor:
+        return known.get("action", torch.zeros(1, 1, self._model.codecs.vectors["action"].width))
+
+    def _noise(self, *shape: int) -> Tensor:
+        return torch.randn(*shape, generator=self._random)
+
+    def _payload(
+        self, number: int, known: Mapping[str, Tensor], state: Tensor, sound: Mapping[str, Tensor], video: Tensor
+    ) -> dict[str, Array]:
+        """The tick as observed: given streams as they were given, the others decoded."""
+        model = self._model
+        size = model.video.config.latent_grid
+        latents = video.unflatten(1, (size, size)).unflatten(3, (model.spec.clock.frames_per_tick, -1))
+        heard, self._memory.sound = model.audio.decode_tick(sound["audio.main"], self._memory.sound)
+        vectors = model.codecs.vectors
+        assert self._memory.camera is not None
+        tick = {
+            "video.main": model.video.decode(latents.permute(0, 3, 1, 2, 4)),
+            "audio.main": heard.clamp(-1.0, 1.0),
+            "touch.finger": vectors["touch.finger"].decode(sound["touch.finger"]),
+            "state": state,
+            "camera.main": vectors["camera.main"].decode(self._memory.camera)[:, None].expand(
+                -1, model.spec.clock.frames_per_tick, -1
+            ),
+            "action": vectors["action"].decode(self._action(known)),
+        }
+        for name, value in self._given.items():
+            if number < len(value):
+                tick[name] = value[number][None]
+        return {name: tick[name][0].numpy().astype(model.spec.streams[name].dtype) for name in model.spec.streams}
+
+    def snapshot(self) -> tuple[_Memory, dict[str, Array]]:
+        memory = _Memory(
+            self._memory.cache.copy(), self._memory.camera, self._memory.anchor, self._memory.sound,
+            self._random.get_state(),
+        )  # fmt: skip
+        return memory, dict(self.tick)
+
+    def restore(self, snapshot: tuple[_Memory, dict[str, Array]]) -> None:
+        memory, tick = snapshot
+        self._memory = _Memory(memory.cache.copy(), memory.camera, memory.anchor, memory.sound)
+        self._random.set_state(memory.generator)
+        self.tick = dict(tick)

@@ -1,0 +1,80 @@
+"""How a model's parts are sized from a recipe and a dataset."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from orrery.models.transformer import StreamShape, TransformerConfig
+from orrery.scenes.lexicon import vocabulary
+from orrery.streams import Array, WorldSpec
+from orrery.tokenizers.codecs import Codecs
+from orrery.tokenizers.state import StateCodec
+from orrery.tokenizers.text import WordTokenizer
+from orrery.tokenizers.vector import VectorCodec
+
+__all__ = ["ModelSize", "fit_codecs", "transformer_config", "word_tokenizer"]
+
+
+@dataclass(frozen=True)
+class ModelSize:
+    """Width, depth and the experts' gated units of a transformer, and how far its queries look back."""
+
+    width: int = 192
+    num_heads: int = 4
+    num_layers: int = 6
+    hidden_text: int = 256
+    hidden_control: int = 128
+    hidden_state: int = 512
+    hidden_sound: int = 256
+    hidden_video: int = 512
+    window_ticks: int = 23
+    video_window_ticks: int = 5
+
+
+def word_tokenizer() -> WordTokenizer:
+    """The tokenizer of the tabletop's sentences."""
+    return WordTokenizer(vocabulary(), max_words=44)
+
+
+def fit_codecs(spec: WorldSpec, states: Array, cameras: Array) -> Codecs:
+    """Codecs with scales from data: states `[episodes, ticks, frames, K, D]`, cameras `[episodes, ticks, 8]`."""
+    frames, num_slots, _ = spec.streams["state"].shape
+    state = StateCodec(num_slots, frames, layout=spec.state).fit(torch.from_numpy(np.array(states[:1000])))
+    mean, deviation = cameras.mean((0, 1)), cameras.std((0, 1))
+    action = spec.streams["action"]
+    vectors = {
+        "camera.main": VectorCodec(
+            (8,), tuple(map(float, mean)), tuple(float(max(d, 0.05)) for d in deviation)
+        ),
+        "action": VectorCodec(action.shape, scale=(0.4,)),
+        "touch.finger": VectorCodec(spec.streams["touch.finger"].shape, scale=(0.05,), squash=True),
+    }
+    return Codecs(state, vectors)
+
+
+def transformer_config(
+    size: ModelSize, spec: WorldSpec, codecs: Codecs, audio: tuple[int, int], video: tuple[int, int]
+) -> TransformerConfig:
+    """Configuration for a world's streams. audio, video: (tokens a tick, numbers a token)."""
+    vectors, state = codecs.vectors, codecs.state
+    near, far = size.video_window_ticks, size.window_ticks
+    streams = {
+        "action": StreamShape(1, vectors["action"].width, "control", window=far),
+        "camera.main": StreamShape(1, vectors["camera.main"].width, "control", window=far),
+        "state": StreamShape(state.num_slots, state.width, "state", state.feature_width, window=far),
+        "touch.finger": StreamShape(1, vectors["touch.finger"].width, "sound", window=far),
+        "audio.main": StreamShape(*audio, "sound", window=far),
+        "video.main": StreamShape(*video, "video", window=near),
+    }
+    hidden = {
+        "text": size.hidden_text, "control": size.hidden_control, "state": size.hidden_state,
+        "sound": size.hidden_sound, "video": size.hidden_video,
+    }  # fmt: skip
+    tokenizer = word_tokenizer()
+    return TransformerConfig(
+        streams, hidden, tokenizer.num_tokens, tokenizer.max_words, size.width, size.num_heads,
+        size.num_layers, spec.clock.tick_seconds,
+    )  # fmt: skip

@@ -1,0 +1,123 @@
+"""A dataset as the network sees it: episodes encoded once, kept as arrays, read in clips.
+
+Pictures and sound go through their tokenizers once; everything else is kept as it is.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.progress import track
+
+from orrery.data.reader import Dataset
+from orrery.errors import UserError
+from orrery.streams import Array, WorldSpec
+from orrery.tokenizers.audio import AudioTokenizer
+from orrery.tokenizers.video import VideoTokenizer
+
+__all__ = ["LatentSet", "encode_dataset"]
+
+
+@dataclass
+class LatentSet:
+    """Encoded episodes of equal length.
+
+    arrays: stream to `[num_episodes, num_ticks, ...]`: `video.main` as `[h * w, frames * channels]`,
+    `audio.main` as `[tokens, numbers]`, the others as in the spec. scenes, texts: one an episode.
+    """
+
+    spec: WorldSpec
+    arrays: dict[str, Array]
+    scenes: list[dict[str, Any]]
+    texts: list[str]
+
+    def __len__(self) -> int:
+        return len(self.scenes)
+
+    @property
+    def num_ticks(self) -> int:
+        return self.arrays["state"].shape[1]
+
+    def split(self, num_held_out: int) -> tuple[LatentSet, LatentSet]:
+        """All but the last `num_held_out` episodes, and those."""
+        cut = len(self) - num_held_out
+        parts = [
+            LatentSet(
+                self.spec, {n: a[s] for n, a in self.arrays.items()}, self.scenes[s], self.texts[s]
+            )
+            for s in (slice(0, cut), slice(cut, None))
+        ]
+        return parts[0], parts[1]
+
+    @classmethod
+    def open(cls, folder: str | Path) -> LatentSet:
+        """A set that `encode_dataset` wrote; arrays stay on disk until read."""
+        folder = Path(folder)
+        if not (folder / "about.json").is_file():
+            raise UserError(f"{folder} holds no encoded dataset: about.json is missing; encode it first")
+        about = json.loads((folder / "about.json").read_text())
+        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in about["streams"]}
+        return cls(WorldSpec.from_json(about["spec"]), arrays, about["scenes"], about["texts"])
+
+
+def encode_dataset(
+    dataset: Dataset, video: VideoTokenizer | None, audio: AudioTokenizer, out: str | Path, device: str = "cpu"
+) -> LatentSet:
+    """Encode every readable episode into folder `out`, which appears when it is complete.
+
+    video: None, or for a dataset without pictures, leaves pictures out. Episodes of another length than the
+    first are left out.
+    """
+    out = Path(out)
+    if out.exists():
+        return LatentSet.open(out)
+    length = dataset.num_ticks(dataset.readable[0])
+    numbers = [i for i in dataset.readable if dataset.num_ticks(i) == length]
+    names = [n for n in dataset.spec.streams if n != "video.main" or video is not None]
+    unfinished = out.with_name(out.name + ".part")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    arrays: dict[str, Array] = {}
+    for row, number in enumerate(track(numbers, description="encoding")):
+        streams = dataset.load(number, names)
+        for name in names:
+            value = _encode(name, streams[name], video, audio, device)
+            if name not in arrays:
+                arrays[name] = np.lib.format.open_memmap(
+                    unfinished / f"{name}.npy", "w+", value.dtype, (len(numbers), *value.shape)
+                )
+            arrays[name][row] = value
+    about = {
+        "spec": dataset.spec.only(names).to_json(),
+        "streams": names,
+        "scenes": [dataset.scene(i) for i in numbers],
+        "texts": [dataset.text(i) for i in numbers],
+    }
+    for array in arrays.values():
+        array.flush()  # type: ignore[attr-defined]
+    (unfinished / "about.json").write_text(json.dumps(about))
+    unfinished.rename(out)
+    return LatentSet.open(out)
+
+
+@torch.inference_mode()
+def _encode(
+    name: str, value: Array, video: VideoTokenizer | None, audio: AudioTokenizer, device: str
+) -> Array:
+    """One episode's stream `[ticks, ...]` as stored."""
+    if name == "video.main" and video is not None:
+        latents = video.encode(torch.from_numpy(value).to(device))  # [ticks, frames, h, w, c]
+        ticks, frames, height, width, channels = latents.shape
+        tokens = latents.permute(0, 2, 3, 1, 4).reshape(ticks, height * width, frames * channels)
+        return tokens.half().cpu().numpy()
+    if name == "audio.main":
+        return audio.encode(torch.from_numpy(value).to(device)[None])[0].half().cpu().numpy()
+    if name == "camera.main":
+        return value[:, -1]
+    return value

@@ -1,0 +1,222 @@
+"""What the world transformer is trained to do: tell clean streams from noisy ones, in every combination.
+
+Each tick of each stream gets its own noise level. Three kinds of batches follow from what is given:
+*motion* (state from text and past, then sound and touch from state), *pictures* (video from everything
+else) and *perception* (state from video).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from orrery.diffusion.noise import add_noise, loss_weight
+from orrery.models.transformer import WorldTransformer
+from orrery.tokenizers.codecs import GENERATE, PERCEIVE, Codecs
+from orrery.tokenizers.state import StateCodec
+from orrery.training.clips import Clips
+
+__all__ = ["clean_numbers", "motion_loss", "perception_loss", "picture_loss"]
+
+WHAT_WEIGHT = 0.05
+"""Weight of what an object is, on ticks whose anchor already tells it."""
+FIRST_TICK_WEIGHT = 4.0
+
+
+def clean_numbers(codecs: Codecs, clips: Clips) -> dict[str, Tensor]:
+    """All streams of a batch but the state as numbers `[B, T, tokens, width]`."""
+    return {
+        name: codecs.vectors[name].encode(value) if name in codecs.vectors else value
+        for name, value in clips.streams.items()
+    }
+
+
+def random_levels(shape: tuple[int, ...], generator: torch.Generator, share_of_ones: float = 0.25) -> Tensor:
+    """Noise levels in (0, 1]; a share of them exactly 1, where sampling starts."""
+    levels = torch.rand(shape, generator=generator) * 0.98 + 0.02
+    ones = torch.rand(shape, generator=generator) < share_of_ones
+    return torch.where(ones, torch.ones(()), levels)
+
+
+def slight_levels(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    """Levels of context: exactly 0 half of the time, else up to 0.05."""
+    levels = 0.05 * torch.rand(shape, generator=generator)
+    return torch.where(torch.rand(shape, generator=generator) < 0.5, torch.zeros(()), levels)
+
+
+def shake(anchor: Tensor, codec: StateCodec, generator: torch.Generator) -> Tensor:
+    """Anchors `[B, T, K, D]` slightly wrong, as a model's own are, so that it learns to come back.
+
+    Positions by up to 2 mm, velocities by up to 4 cm/s and 0.3 rad/s (one sigma), drawn anew for each clip.
+    """
+    strength = torch.rand(anchor.shape[0], 1, 1, 1, generator=generator).square()
+    shaken = anchor.clone()
+    for name, sigma in (("position", 0.002), ("linear_velocity", 0.04), ("angular_velocity", 0.3)):
+        part = shaken[..., codec.layout.slice(name)]
+        part += sigma * strength * torch.randn(part.shape, generator=generator)
+    return shaken * (anchor[..., :1] > 0.5)
+
+
+def motion_loss(
+    model: WorldTransformer,
+    codecs: Codecs,
+    clips: Clips,
+    generator: torch.Generator,
+    own_errors: bool = False,
+) -> dict[str, Tensor]:
+    """Losses by stream on clips without pictures.
+
+    own_errors: count changes from the model's own one-step estimates of the tick before (pushforward).
+    """
+    num, ticks = clips.state.shape[:2]
+    levels = _motion_levels(num, ticks, generator)
+    words = _drop_words(clips.words, generator)
+    others = clean_numbers(codecs, clips)
+    anchor = shake(clips.anchor, codecs.state, generator)
+    if own_errors:
+        anchor = _own_anchor(model, codecs, clips, anchor, others, words)
+    clean = others | {"state": codecs.state.encode(clips.state, anchor, clips.has_anchor)}
+    estimate = _estimate(model, codecs, clips, anchor, clean, levels, words, GENERATE, generator)
+    first = torch.ones(num, ticks)
+    first[:, 0] = FIRST_TICK_WEIGHT
+    losses = {}
+    for name in ("state", "touch.finger", "audio.main", "camera.main"):
+        weight = loss_weight(levels[name]) * _is_asked(levels, name) * (first if name == "state" else 1.0)
+        error = _state_error(codecs, clips, estimate[name] - clean[name]) if name == "state" else (
+            (estimate[name] - clean[name]).square().mean((-1, -2))
+        )  # fmt: skip
+        losses[name] = (error * weight).sum() / _is_asked(levels, name).sum().clamp_min(1.0)
+    return losses
+
+
+def picture_loss(
+    model: WorldTransformer, codecs: Codecs, clips: Clips, weights: Tensor, generator: torch.Generator
+) -> dict[str, Tensor]:
+    """Loss of video when state, sound and touch are given. weights: `[B, T, tokens]`, about 1 on average."""
+    shape = clips.state.shape[:2]
+    mostly = torch.rand(shape, generator=generator) < 0.75
+    video = torch.where(mostly, random_levels(shape, generator), slight_levels(shape, generator))
+    heard = torch.where(torch.rand(shape[0], 1, generator=generator) < 0.7, 0.0, 1.0).expand(shape)
+    nothing = torch.zeros(shape)
+    levels = {
+        "action": torch.ones(shape), "camera.main": nothing, "state": nothing,
+        "touch.finger": heard, "audio.main": heard, "video.main": video,
+    }  # fmt: skip
+    words = _drop_words(clips.words, generator)
+    clean = clean_numbers(codecs, clips) | {
+        "state": codecs.state.encode(clips.state, clips.anchor, clips.has_anchor)
+    }
+    estimate = _estimate(model, codecs, clips, clips.anchor, clean, levels, words, GENERATE, generator)
+    error = (estimate["video.main"] - clean["video.main"]).square().mean(-1)
+    weight = loss_weight(video)[..., None] * weights * mostly[..., None]
+    return {"video.main": (error * weight).sum() / (mostly.sum() * error.shape[-1]).clamp_min(1.0)}
+
+
+def perception_loss(
+    model: WorldTransformer, codecs: Codecs, clips: Clips, generator: torch.Generator
+) -> dict[str, Tensor]:
+    """Loss of the state when video and sound are given."""
+    shape = clips.state.shape[:2]
+    state = random_levels(shape, generator, share_of_ones=0.5)
+    seen = slight_levels(shape, generator)
+    heard = torch.where(torch.rand(shape[0], 1, generator=generator) < 0.5, torch.ones(()), seen)
+    camera = torch.zeros(shape)
+    camera[:, 0] = state[:, 0]
+    levels = {
+        "action": torch.ones(shape), "camera.main": camera, "state": state,
+        "touch.finger": heard, "audio.main": heard, "video.main": seen,
+    }  # fmt: skip
+    silent = torch.rand(shape[0], 1, generator=generator) < 0.5
+    words = torch.where(silent, torch.zeros_like(clips.words), clips.words)
+    anchor = shake(clips.anchor, codecs.state, generator)
+    clean = clean_numbers(codecs, clips) | {"state": codecs.state.encode(clips.state, anchor, clips.has_anchor)}
+    estimate = _estimate(model, codecs, clips, anchor, clean, levels, words, PERCEIVE, generator)
+    error = _state_error(codecs, clips, estimate["state"] - clean["state"])
+    looked = (estimate["camera.main"] - clean["camera.main"])[:, 0].square().mean()
+    return {"perceived": (error * loss_weight(state)).mean() + 0.1 * looked}
+
+
+def _motion_levels(num: int, ticks: int, generator: torch.Generator) -> dict[str, Tensor]:
+    """Each tick is at one stage of its making: state under way, sound under way, or done."""
+    shape = (num, ticks)
+    stage = torch.rand(shape, generator=generator)
+    moving, sounding = stage < 0.5, (stage >= 0.5) & (stage < 0.8)
+    state = torch.where(moving, random_levels(shape, generator, share_of_ones=0.4), torch.zeros(()))
+    sound = torch.where(sounding, random_levels(shape, generator), slight_levels(shape, generator))
+    sound = torch.where(moving, torch.ones(()), sound)
+    camera = torch.zeros(shape)
+    camera[:, 0] = state[:, 0]
+    action = (torch.rand(num, 1, generator=generator) < 0.5).float().expand(shape)
+    return {
+        "action": action, "camera.main": camera, "state": state, "touch.finger": sound, "audio.main": sound
+    }  # fmt: skip
+
+
+def _is_asked(levels: Mapping[str, Tensor], name: str) -> Tensor:
+    """Where a stream's estimate counts, `[B, T]`: noisy, and not merely withheld until the state is done."""
+    asked = levels[name] > 0.05
+    if name in ("touch.finger", "audio.main"):
+        asked = asked & (levels["state"] <= 0.0)
+    return asked.float()
+
+
+def _drop_words(words: Tensor, generator: torch.Generator) -> Tensor:
+    """One sentence in ten withheld."""
+    keep = torch.rand(len(words), 1, generator=generator) >= 0.1
+    return words * keep
+
+
+def _state_error(codecs: Codecs, clips: Clips, difference: Tensor) -> Tensor:
+    """Mean squared error a tick, `[B, T]`: what an object is counts fully only where nothing tells it."""
+    squared = difference.square()
+    what = squared[..., : codecs.state.what_width].mean((-1, -2))
+    moving = squared[..., codecs.state.what_width :].mean((-1, -2))
+    return torch.where(clips.has_anchor, WHAT_WEIGHT * what + moving, what + moving)
+
+
+def _estimate(
+    model: WorldTransformer,
+    codecs: Codecs,
+    clips: Clips,
+    anchor: Tensor,
+    clean: Mapping[str, Tensor],
+    levels: Mapping[str, Tensor],
+    words: Tensor,
+    ranks: Mapping[str, int],
+    generator: torch.Generator,
+) -> dict[str, Tensor]:
+    noisy = {
+        name: add_noise(value, torch.randn(value.shape, generator=generator), levels[name])
+        for name, value in clean.items()
+    }
+    camera = codecs.vectors["camera.main"].decode(noisy["camera.main"])
+    features = codecs.state.features(noisy["state"], anchor, clips.has_anchor, levels["state"], camera)
+    return model(words, noisy, {"state": features}, levels, ranks)
+
+
+@torch.no_grad()
+def _own_anchor(
+    model: WorldTransformer,
+    codecs: Codecs,
+    clips: Clips,
+    anchor: Tensor,
+    others: Mapping[str, Tensor],
+    words: Tensor,
+) -> Tensor:
+    """Anchors `[B, T, K, D]` that the model itself arrives at in one step; ticks after a gap keep theirs."""
+    shape = clips.state.shape[:2]
+    levels = {name: torch.ones(shape) for name in others} | {"state": torch.ones(shape)}
+    levels["camera.main"] = torch.zeros(shape)
+    numbers = {name: torch.zeros_like(value) for name, value in others.items()}
+    numbers["camera.main"] = others["camera.main"]
+    numbers["state"] = torch.zeros(*shape, codecs.state.num_slots, codecs.state.width)
+    features = codecs.state.features(
+        numbers["state"], anchor, clips.has_anchor, levels["state"], clips.streams["camera.main"]
+    )
+    estimate = model(words, numbers, {"state": features}, levels, GENERATE)["state"]
+    reached = codecs.state.decode(estimate.float(), anchor, clips.has_anchor)[:, :, -1]
+    own = anchor.clone()
+    own[:, 2:] = reached[:, 1:-1]
+    return own

@@ -1,0 +1,261 @@
+"""Trains the world transformer: draw clips, take a loss, step; log, save, resume.
+
+Two stages. *Motion* needs no tokenizer network: state, touch and language are learned from episodes without
+pictures, which are cheap to make and to train on. *World* goes on from there with pictures and sound. Both
+are this one loop; a stage is only a choice of what it is fed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor
+
+from orrery.models.transformer import WorldTransformer
+from orrery.tokenizers.codecs import Codecs
+from orrery.tokenizers.text import WordTokenizer
+from orrery.training.clips import Clips, draw_clips
+from orrery.training.latents import LatentSet
+from orrery.training.losses import motion_loss, perception_loss, picture_loss
+from orrery.training.optimizers import cosine, make_optimizer
+
+__all__ = ["WorldTraining", "held_out_losses", "train_world"]
+
+
+@dataclass(frozen=True)
+class WorldTraining:
+    """Settings of one stage.
+
+    minutes: wall-clock budget; num_steps: instead of it, for runs that must repeat exactly. shares: how often
+    each kind of batch is drawn. batch, ticks: clips and ticks a clip, by kind. own_errors_from: progress from
+    which a share of the motion batches starts from the model's own errors. decay_from: progress from which
+    the learning rate falls to a tenth.
+    """
+
+    minutes: float | None = None
+    num_steps: int | None = None
+    shares: Mapping[str, float] = field(
+        default_factory=lambda: {"motion": 0.5, "pictures": 0.42, "perception": 0.08}
+    )
+    batch: Mapping[str, int] = field(
+        default_factory=lambda: {"motion": 24, "pictures": 8, "perception": 8}
+    )
+    ticks: Mapping[str, int] = field(default_factory=lambda: {"motion": 24, "pictures": 6, "perception": 6})
+    lr_matrix: float = 0.02
+    lr_other: float = 1e-3
+    weight_decay: float = 0.01
+    warmup_steps: int = 50
+    decay_from: float = 0.4
+    own_errors_from: float = 0.3
+    own_errors_share: float = 0.4
+    object_weight: float = 4.0
+    clip_norm: float = 1.0
+    ema_decay: float = 0.998
+    log_seconds: float = 30.0
+    save_seconds: float = 120.0
+
+
+def train_world(
+    model: WorldTransformer,
+    codecs: Codecs,
+    words: WordTokenizer,
+    motion: LatentSet,
+    pictures: LatentSet | None,
+    training: WorldTraining,
+    out: str | Path,
+    seed: int = 0,
+    resume: bool = False,
+    device: str = "cpu",
+) -> WorldTransformer:
+    """Train `model` in place and return it with its averaged weights.
+
+    motion, pictures: encoded episodes without and with `video.main`; without `pictures` only motion is
+    trained. out: folder for `log.jsonl` and `train_state.pt`; with `resume`, a run goes on from the latter.
+    """
+    run = _Run(model.to(device), codecs, words, motion, pictures, training, Path(out), seed, device)
+    if resume:
+        run.load()
+    run.train()
+    model.load_state_dict(run.average)
+    return model.cpu().eval()
+
+
+class _Run:
+    def __init__(
+        self,
+        model: WorldTransformer,
+        codecs: Codecs,
+        words: WordTokenizer,
+        motion: LatentSet,
+        pictures: LatentSet | None,
+        training: WorldTraining,
+        out: Path,
+        seed: int,
+        device: str,
+    ) -> None:
+        self.model, self.codecs, self.words = model, codecs, words
+        self.motion, self.pictures, self.training, self.out, self.device = motion, pictures, training, out, device
+        self.seed = seed
+        self.step, self.seconds = 0, 0.0
+        self.average = {name: value.detach().clone() for name, value in model.state_dict().items()}
+        self.optimizer = make_optimizer(
+            model.named_parameters(),
+            training.lr_matrix,
+            training.lr_other,
+            training.weight_decay,
+            inner=lambda name, parameter: name.startswith("blocks.") and parameter.ndim == 2,
+        )
+        self.weigh = None if pictures is None else picture_weights(pictures, training.object_weight)
+        out.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def progress(self) -> float:
+        """Share of the stage that is done, 0 to 1."""
+        if self.training.num_steps is not None:
+            return self.step / self.training.num_steps
+        assert self.training.minutes is not None
+        return self.seconds / (60.0 * self.training.minutes)
+
+    def train(self) -> None:
+        totals: dict[str, list[float]] = {}
+        logged = saved = time.monotonic()
+        with Progress(TextColumn("training"), BarColumn(), TextColumn("{task.fields[loss]}"), TimeRemainingColumn()) as bar:
+            task = bar.add_task("training", total=1.0, loss="")
+            while self.progress < 1.0:
+                started = time.monotonic()
+                for name, value in self.take_step().items():
+                    totals.setdefault(name, []).append(value)
+                now = time.monotonic()
+                self.seconds += now - started
+                if now - logged > self.training.log_seconds:
+                    line = self.log(totals)
+                    bar.update(task, completed=self.progress, loss=line)
+                    logged, totals = now, {}
+                if now - saved > self.training.save_seconds:
+                    self.save()
+                    saved = time.monotonic()
+        self.log(totals)
+        self.save()
+
+    def take_step(self) -> dict[str, float]:
+        """One optimizer step; everything random in it follows from (seed, step)."""
+        rng = np.random.default_rng([self.seed, self.step])
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        kind = self._draw_kind(rng)
+        with torch.autocast(self.device, torch.bfloat16):
+            losses = self._losses(kind, rng, generator)
+        total = torch.stack(list(losses.values())).sum()
+        self.optimizer.zero_grad()
+        total.backward()
+        norm = torch.nn.utils.clip_grad_norm_(self.optimizer.parameters, self.training.clip_norm)
+        if torch.isfinite(norm):
+            self.optimizer.set_scale(self._rate())
+            self.optimizer.step()
+        self.step += 1
+        self._follow()
+        return {name: float(value.detach()) for name, value in losses.items()}
+
+    def _draw_kind(self, rng: np.random.Generator) -> str:
+        if self.pictures is None:
+            return "motion"
+        kinds = list(self.training.shares)
+        return str(rng.choice(kinds, p=[self.training.shares[k] for k in kinds]))
+
+    def _losses(self, kind: str, rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
+        source = self.motion if kind == "motion" else self.pictures
+        assert source is not None
+        batch, ticks = self.training.batch[kind], self.training.ticks[kind]
+        clips = draw_clips(source, rng, batch, min(ticks, source.num_ticks), self.words).to(self.device)
+        if kind == "motion":
+            late = self.progress >= self.training.own_errors_from
+            own = late and rng.random() < self.training.own_errors_share
+            return motion_loss(self.model, self.codecs, clips, generator, own)
+        if kind == "perception":
+            return perception_loss(self.model, self.codecs, clips, generator)
+        assert self.weigh is not None
+        return picture_loss(self.model, self.codecs, clips, self.weigh(clips), generator)
+
+    def _rate(self) -> float:
+        """Learning rate factor: warmup, level, then half a cosine."""
+        start = self.training.decay_from
+        late = max(0.0, (self.progress - start) / (1.0 - start))
+        return cosine(self.step, self.training.warmup_steps, 1e9) * cosine(late, 0.0, 1.0, floor=0.05)
+
+    def _follow(self) -> None:
+        """Let the averaged weights follow; the first steps are not remembered."""
+        keep = min(self.training.ema_decay, self.step / (self.step + 20.0))
+        for name, value in self.model.state_dict().items():
+            self.average[name].lerp_(value, 1.0 - keep)
+
+    def log(self, totals: Mapping[str, list[float]]) -> str:
+        means = {name: round(float(np.mean(values)), 5) for name, values in totals.items()}
+        row = {"step": self.step, "minutes": round(self.seconds / 60.0, 2), **means}
+        with (self.out / "log.jsonl").open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        return " ".join(f"{name} {value:.3f}" for name, value in means.items())
+
+    def save(self) -> None:
+        """Replace the train state in one move."""
+        state = {
+            "model": self.model.state_dict(), "average": self.average,
+            "optimizer": self.optimizer.state_dict(), "step": self.step, "seconds": self.seconds,
+        }  # fmt: skip
+        unfinished = self.out / "train_state.pt.part"
+        torch.save(state, unfinished)
+        os.replace(unfinished, self.out / "train_state.pt")
+
+    def load(self) -> None:
+        file = self.out / "train_state.pt"
+        if not file.exists():
+            return
+        state: dict[str, Any] = torch.load(file, map_location=self.device, weights_only=True)
+        self.model.load_state_dict(state["model"])
+        self.average = state["average"]
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.seconds = state["step"], state["seconds"]
+
+
+def picture_weights(pictures: LatentSet, object_weight: float) -> Callable[[Clips], Tensor]:
+    """A function from clips to the weight of each video token `[B, T, tokens]`, 1 on average.
+
+    A token weighs more the further it is from the empty scene: the median of its camera's latents over many
+    episodes, in units of its typical distance. Objects are a few percent of the picture and all of the news.
+    """
+    cameras = np.asarray(pictures.arrays["camera.main"][:, 0])
+    kinds, which = np.unique(cameras.round(4), axis=0, return_inverse=True)
+    plates = [
+        np.median(np.asarray(pictures.arrays["video.main"][which == k][:200, ::7], np.float32), axis=(0, 1))
+        for k in range(len(kinds))
+    ]
+    known, empty = torch.from_numpy(kinds).float(), torch.from_numpy(np.stack(plates)).float()
+
+    def weigh(clips: Clips) -> Tensor:
+        nearest = torch.cdist(clips.streams["camera.main"][:, 0].float().cpu(), known).argmin(dim=1)
+        distance = (clips.streams["video.main"].cpu() - empty[nearest][:, None]).square().mean(-1).sqrt()
+        weight = 1.0 + object_weight * (distance / 0.5).clamp(max=1.0)
+        return (weight / weight.mean()).to(clips.state.device)
+
+    return weigh
+
+
+@torch.no_grad()
+def held_out_losses(
+    model: WorldTransformer, codecs: Codecs, words: WordTokenizer, motion: LatentSet, num_batches: int = 4
+) -> dict[str, float]:
+    """Mean motion losses over fixed batches of episodes that were kept apart."""
+    sums: dict[str, list[float]] = {}
+    for number in range(num_batches):
+        rng = np.random.default_rng([7, number])
+        clips = draw_clips(motion, rng, 16, min(24, motion.num_ticks), words)
+        for name, value in motion_loss(model, codecs, clips, torch.Generator().manual_seed(number)).items():
+            sums.setdefault(name, []).append(float(value))
+    return {name: float(np.mean(values)) for name, values in sums.items()}
