@@ -8,7 +8,32 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["LevelEmbedding", "SwiGLU", "rotary_angles", "turn"]
+__all__ = ["LevelEmbedding", "RMSNorm", "SwiGLU", "attend", "rotary_angles", "turn"]
+
+
+class RMSNorm(nn.Module):
+    """Root-mean-square norm (Zhang & Sennrich 2019, arXiv 1910.07467) that stays in its input's precision.
+
+    `nn.RMSNorm` under autocast meets bf16 data with fp32 weights, leaves its fused kernel and returns fp32.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.rms_norm(x, self.weight.shape, self.weight.to(x.dtype), eps=1e-6)
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
+    """Softmax attention, `[B, heads, n, head]`; mask: bool, True where a query may look.
+
+    Written out: on CPUs torch's fused kernel is twice as slow to differentiate, and no faster forwards.
+    """
+    scores = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -1e4)
+    return scores.softmax(dim=-1) @ value
 
 
 class SwiGLU(nn.Module):

@@ -18,9 +18,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from orrery.models.layers import LevelEmbedding, SwiGLU, rotary_angles, turn
+from orrery.models.layers import LevelEmbedding, RMSNorm, SwiGLU, attend, rotary_angles, turn
 
 __all__ = ["Past", "StreamShape", "TransformerConfig", "WorldTransformer"]
 
@@ -85,12 +84,12 @@ class Block(nn.Module):
         super().__init__()
         self.num_heads = config.num_heads
         head = config.width // config.num_heads
-        self.norm_attention = nn.RMSNorm(config.width)
+        self.norm_attention = RMSNorm(config.width)
         self.project = nn.Linear(config.width, 3 * config.width, bias=False)
-        self.norm_query = nn.RMSNorm(head)
-        self.norm_key = nn.RMSNorm(head)
+        self.norm_query = RMSNorm(head)
+        self.norm_key = RMSNorm(head)
         self.out = nn.Linear(config.width, config.width, bias=False)
-        self.norm_feed = nn.RMSNorm(config.width)
+        self.norm_feed = RMSNorm(config.width)
         self.experts = nn.ModuleDict({n: SwiGLU(config.width, h) for n, h in config.hidden.items()})
 
     def attend(
@@ -112,7 +111,7 @@ class Block(nn.Module):
         if past is not None and past_angles is not None:
             key = torch.cat([turn(past[0].expand(len(key), -1, -1, -1), *past_angles), key], dim=2)
             value = torch.cat([past[1].expand(len(value), -1, -1, -1), value], dim=2)
-        seen = functional.scaled_dot_product_attention(query, key.to(query.dtype), value, attn_mask=mask)
+        seen = attend(query, key, value, mask)
         return self.out(seen.transpose(1, 2).flatten(-2)), fresh
 
     def feed(self, x: Tensor, spans: Sequence[tuple[str, int]]) -> Tensor:
@@ -146,7 +145,7 @@ class WorldTransformer(nn.Module):
         self.levels = nn.ModuleDict({_key(name): LevelEmbedding(width) for name in shapes})
         self.blocks = nn.ModuleList([Block(config) for _ in range(config.num_layers)])
         self.leave = nn.ModuleDict(
-            {_key(name): nn.Sequential(nn.RMSNorm(width), nn.Linear(width, shape.width)) for name, shape in shapes.items()}
+            {_key(name): nn.Sequential(RMSNorm(width), nn.Linear(width, shape.width)) for name, shape in shapes.items()}
         )
         self._initialise()
 

@@ -30,8 +30,8 @@ class ModelSize:
     hidden_state: int = 512
     hidden_sound: int = 256
     hidden_video: int = 512
-    window_ticks: int = 23
-    video_window_ticks: int = 5
+    window_ticks: int = 11
+    video_window_ticks: int = 3
 
 
 def word_tokenizer() -> WordTokenizer:

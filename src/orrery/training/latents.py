@@ -67,19 +67,20 @@ class LatentSet:
 
 
 def encode_dataset(
-    dataset: Dataset, video: VideoTokenizer | None, audio: AudioTokenizer, out: str | Path, device: str = "cpu"
+    dataset: Dataset, video: VideoTokenizer | None, audio: AudioTokenizer | None, out: str | Path, device: str = "cpu"
 ) -> LatentSet:
     """Encode every readable episode into folder `out`, which appears when it is complete.
 
-    video: None, or for a dataset without pictures, leaves pictures out. Episodes of another length than the
-    first are left out.
+    video, audio: None leaves pictures or sound out. Episodes of another length than the first are left out.
     """
     out = Path(out)
     if out.exists():
         return LatentSet.open(out)
     length = dataset.num_ticks(dataset.readable[0])
     numbers = [i for i in dataset.readable if dataset.num_ticks(i) == length]
-    names = [n for n in dataset.spec.streams if n != "video.main" or video is not None]
+    without = {"video.main"} if video is None else set()
+    without |= {"audio.main"} if audio is None else set()
+    names = [name for name in dataset.spec.streams if name not in without]
     unfinished = out.with_name(out.name + ".part")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
@@ -108,7 +109,7 @@ def encode_dataset(
 
 @torch.inference_mode()
 def _encode(
-    name: str, value: Array, video: VideoTokenizer | None, audio: AudioTokenizer, device: str
+    name: str, value: Array, video: VideoTokenizer | None, audio: AudioTokenizer | None, device: str
 ) -> Array:
     """One episode's stream `[ticks, ...]` as stored."""
     if name == "video.main" and video is not None:
@@ -116,7 +117,7 @@ def _encode(
         ticks, frames, height, width, channels = latents.shape
         tokens = latents.permute(0, 2, 3, 1, 4).reshape(ticks, height * width, frames * channels)
         return tokens.half().cpu().numpy()
-    if name == "audio.main":
+    if name == "audio.main" and audio is not None:
         return audio.encode(torch.from_numpy(value).to(device)[None])[0].half().cpu().numpy()
     if name == "camera.main":
         return value[:, -1]

@@ -82,7 +82,7 @@ def motion_loss(
     first = torch.ones(num, ticks)
     first[:, 0] = FIRST_TICK_WEIGHT
     losses = {}
-    for name in ("state", "touch.finger", "audio.main", "camera.main"):
+    for name in estimate.keys() - {"action"}:
         weight = loss_weight(levels[name]) * _is_asked(levels, name) * (first if name == "state" else 1.0)
         error = _state_error(codecs, clips, estimate[name] - clean[name]) if name == "state" else (
             (estimate[name] - clean[name]).square().mean((-1, -2))

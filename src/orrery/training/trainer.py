@@ -47,9 +47,9 @@ class WorldTraining:
         default_factory=lambda: {"motion": 0.5, "pictures": 0.42, "perception": 0.08}
     )
     batch: Mapping[str, int] = field(
-        default_factory=lambda: {"motion": 24, "pictures": 8, "perception": 8}
+        default_factory=lambda: {"motion": 32, "pictures": 10, "perception": 10}
     )
-    ticks: Mapping[str, int] = field(default_factory=lambda: {"motion": 24, "pictures": 6, "perception": 6})
+    ticks: Mapping[str, int] = field(default_factory=lambda: {"motion": 12, "pictures": 4, "perception": 3})
     lr_matrix: float = 0.02
     lr_other: float = 1e-3
     weight_decay: float = 0.01
@@ -187,7 +187,7 @@ class _Run:
     def _rate(self) -> float:
         """Learning rate factor: warmup, level, then half a cosine."""
         start = self.training.decay_from
-        late = max(0.0, (self.progress - start) / (1.0 - start))
+        late = max(0.0, self.progress - start) / max(1.0 - start, 1e-9)
         return cosine(self.step, self.training.warmup_steps, 1e9) * cosine(late, 0.0, 1.0, floor=0.05)
 
     def _follow(self) -> None:
@@ -255,7 +255,7 @@ def held_out_losses(
     sums: dict[str, list[float]] = {}
     for number in range(num_batches):
         rng = np.random.default_rng([7, number])
-        clips = draw_clips(motion, rng, 16, min(24, motion.num_ticks), words)
+        clips = draw_clips(motion, rng, 16, min(12, motion.num_ticks), words)
         for name, value in motion_loss(model, codecs, clips, torch.Generator().manual_seed(number)).items():
             sums.setdefault(name, []).append(float(value))
     return {name: float(np.mean(values)) for name, values in sums.items()}
