@@ -108,7 +108,8 @@ class Dataset:
             )
         rows = self._read_columns(index, [n for n in names if kind_of(n) != "video"])
         span = slice(start_tick, start_tick + num_ticks)
-        return {n: rows[n][span] if n in rows else self._pictures(index, n, span) for n in names}
+        # Copied: writable, and a short span does not keep the whole episode in memory.
+        return {n: rows[n][span].copy() if n in rows else self._pictures(index, n, span) for n in names}
 
     def _read_columns(self, index: int, names: Sequence[str]) -> dict[str, Array]:
         if not names:
@@ -211,7 +212,11 @@ def _read_info(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} is no dataset: it has no {layout.INFO_PATH}")
     try:
         info = json.loads(file.read_text("utf-8"))
-        if "orrery" not in info or info.get("codebase_version") != layout.CODEBASE_VERSION:
+        if (
+            not isinstance(info, dict)
+            or "orrery" not in info
+            or info.get("codebase_version") != layout.CODEBASE_VERSION
+        ):
             raise UserError(
                 f"{file} was not written by this program's collect; only its own datasets can be read"
             )

@@ -19,19 +19,19 @@ from orrery.streams import Array
 
 __all__ = ["decode", "encode", "join"]
 
-_CRF = 14
+_OPTIONS = {"crf": "14", "preset": "veryfast", "threads": "1", "x264-params": "mbtree=0"}
+"""With x264's macroblock tree, one small film in a thousand came out in other bytes, even on one thread."""
 _KEY_FRAME_EVERY = 12
 _TIME_BASE_PER_FRAME = 512
 
 
 def encode(path: Path, frames: Array, frames_per_second: int) -> None:
-    """Write `[num_frames, H, W, 3]` uint8 sRGB as H.264 (CRF 14, 4:2:0); one thread, so that bytes repeat."""
+    """Write `[num_frames, H, W, 3]` uint8 sRGB as H.264 (CRF 14, 4:2:0); same frames, same bytes."""
     height, width = frames.shape[1:3]
     if height % 2 or width % 2:
         raise UserError(f"a film needs an even height and width, got {height}x{width}; change the image size")
     with av.open(str(path), "w", format="mp4") as container:
-        options = {"crf": str(_CRF), "preset": "veryfast", "threads": "1"}
-        stream = container.add_stream("libx264", rate=frames_per_second, options=options)
+        stream = container.add_stream("libx264", rate=frames_per_second, options=_OPTIONS)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.gop_size, stream.max_b_frames = _KEY_FRAME_EVERY, 0
         for picture in frames:

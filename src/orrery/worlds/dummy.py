@@ -111,7 +111,7 @@ class DummyWorld:
         return self._stack([self._advance(b, zero[b]) if chosen[b] else None for b in range(self.num_worlds)])
 
     def step(self, action: Array | None = None) -> Observation:
-        """See `World.step`. action: `[B, 1]` float32, m/s added to the ball's velocity, clipped to [-1, 1]."""
+        """See `World.step`. action: `[B, 1]` float32, m/s added to the velocity, clipped to [-1, 1]."""
         if not self._started:
             raise BadUse("reset the world before its first step")
         if action is None:
