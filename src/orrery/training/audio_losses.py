@@ -76,7 +76,7 @@ class Parts(nn.Module):
         spectrum = torch.fft.rfft(frames)
         power = (spectrum.real.square() + spectrum.imag.square()).mean(1)
         lines, frequency, amplitude = self._lines(power.sqrt())
-        band = (frequency[..., None, :] - self.centre[:, None]).abs_().argmin(-2)
+        band = torch.bucketize(frequency, (self.centre[1:] + self.centre[:-1]) / 2)
         tone = torch.zeros(*power.shape[:2], len(self.centre), device=audio.device)
         tone.scatter_reduce_(2, band, amplitude * lines, "amax")
         strongest = (amplitude * lines >= tone.gather(2, band)) & lines

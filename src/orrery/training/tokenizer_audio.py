@@ -51,8 +51,8 @@ class AudioTrainingConfig:
     """
 
     tokenizer: AudioTokenizerConfig = dataclasses.field(default_factory=AudioTokenizerConfig)
-    batch_size: int = 32
-    batch_heard: int = 4
+    batch_size: int = 24
+    batch_heard: int = 6
     clip_ticks: int = 6
     lr_matrix: float = 0.01
     lr_other: float = 2e-3

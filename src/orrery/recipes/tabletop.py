@@ -1,0 +1,31 @@
+"""The recipe of the shipped checkpoint: two to three hours on two CPU cores.
+
+Minutes are wall clock. More compute needs no other recipe, only more minutes: undertraining, not size, is
+what limits these networks.
+"""
+
+from __future__ import annotations
+
+from orrery.tokenizers.video import VideoTokenizerConfig
+from orrery.training.build import ModelSize
+from orrery.training.run import Budget, Recipe
+from orrery.training.tokenizer_audio import AudioTrainingConfig
+from orrery.training.tokenizer_video import VideoTraining
+from orrery.training.trainer import WorldTraining
+
+__all__ = ["tabletop"]
+
+
+def tabletop(minutes: float = 140.0) -> Recipe:
+    """128x128 pixels, 7.6 M parameters in the transformer. minutes: for all stages together."""
+    return Recipe(
+        name="tabletop",
+        video=VideoTokenizerConfig(),
+        video_training=VideoTraining(),
+        video_budget=Budget(minutes=0.23 * minutes),
+        audio=AudioTrainingConfig(),
+        audio_budget=Budget(minutes=0.1 * minutes),
+        size=ModelSize(),
+        motion=WorldTraining(minutes=0.22 * minutes, decay_from=1.0, own_errors_from=0.5),
+        world=WorldTraining(minutes=0.45 * minutes, own_errors_from=0.0),
+    )

@@ -1,0 +1,217 @@
+"""From data sets to a checkpoint: every stage of a recipe, in order, each skipped when it is already done.
+
+    frames -> video tokenizer -> sound tokenizer -> encoded episodes -> motion -> world -> checkpoint
+
+A stage leaves its result in the run's folder under its own name, so a run that was stopped goes on where it
+was, and a stage can be trained again by deleting its folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+
+from orrery import __version__
+from orrery.data.reader import Dataset
+from orrery.errors import UserError
+from orrery.inference.checkpoints import Sampling, WorldModel, save_model
+from orrery.models.transformer import TransformerConfig, WorldTransformer
+from orrery.tokenizers.audio import AudioTokenizer
+from orrery.tokenizers.codecs import Codecs
+from orrery.tokenizers.video import VideoTokenizer, VideoTokenizerConfig
+from orrery.training.build import ModelSize, fit_codecs, transformer_config, word_tokenizer
+from orrery.training.frames import FrameSource, extract_frames
+from orrery.training.latents import LatentSet, encode_dataset
+from orrery.training.tokenizer_audio import AudioTrainingConfig, load_audio, train_audio_tokenizer
+from orrery.training.tokenizer_video import VideoTraining, train_video_tokenizer
+from orrery.training.trainer import WorldTraining, held_out_losses, train_world
+
+__all__ = ["Budget", "Recipe", "RunFolder", "train"]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long a stage trains: minutes of wall clock, or steps where the run must repeat exactly."""
+
+    minutes: float | None = None
+    num_steps: int | None = None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A complete training run. Every number that shapes the result is here or in the data.
+
+    frame_every: each k-th frame of an episode trains the video tokenizer. num_held_out: episodes of each data
+    set that only measure.
+    """
+
+    name: str
+    video: VideoTokenizerConfig
+    video_training: VideoTraining
+    video_budget: Budget
+    audio: AudioTrainingConfig
+    audio_budget: Budget
+    size: ModelSize
+    motion: WorldTraining
+    world: WorldTraining
+    frame_every: int = 4
+    num_held_out: int = 32
+    sampling: Sampling = field(default_factory=Sampling)
+
+
+def train(
+    recipe: Recipe,
+    data: str | Path,
+    out: str | Path,
+    resume: bool = False,
+    seed: int = 0,
+    device: str | None = None,
+    say: Callable[[str], None] | None = None,
+) -> Path:
+    """Run `recipe` and return the checkpoint's folder, `out/checkpoint`.
+
+    data: a data set with pictures, or a folder of data sets of which one has pictures. device: None takes the
+    GPU where there is one. Raises UserError for data that do not serve, and where `out` exists and `resume`
+    was not asked for.
+    """
+    folder = RunFolder(Path(out), seed, device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    if folder.path.exists() and not resume:
+        raise UserError(f"{out} exists; give --resume to go on with it, or choose another folder")
+    say = say or Console(stderr=True).log
+    started = time.monotonic()
+    pictures, others = _find_datasets(Path(data))
+    say(f"{recipe.name}: {pictures.num_episodes} episodes with pictures, {sum(map(len, others))} without")
+    video = folder.video_tokenizer(recipe, pictures)
+    audio = folder.audio_tokenizer(recipe, [pictures, *others])
+    say("tokenizers are ready")
+    seen, moving = folder.encode(video, audio, pictures, others)
+    codecs = fit_codecs(pictures.spec, np.asarray(moving.arrays["state"][:1000]), np.asarray(seen.arrays["camera.main"]))
+    config = transformer_config(
+        recipe.size, pictures.spec, codecs, moving.arrays["audio.main"].shape[2:], seen.arrays["video.main"].shape[2:]
+    )
+    transformer, losses = folder.transformer(recipe, config, codecs, moving, seen)
+    say("the transformer is trained; held-out losses: " + ", ".join(f"{n} {v:.3f}" for n, v in losses.items()))
+    provenance = _provenance(recipe, folder, [pictures, *others], losses, time.monotonic() - started)
+    model = WorldModel(
+        pictures.spec, transformer, codecs, word_tokenizer(), video, audio, recipe.sampling, provenance
+    )
+    return save_model(model, folder.path / "checkpoint")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run on disk; each method makes one stage, or opens what an earlier run made."""
+
+    path: Path
+    seed: int
+    device: str
+
+    def video_tokenizer(self, recipe: Recipe, pictures: Dataset) -> VideoTokenizer:
+        """`video_tokenizer/`, trained on `frames/`."""
+        done = self.path / "video_tokenizer" / "video_tokenizer.safetensors"
+        if not done.exists():
+            frames = self.path / "frames"
+            source = FrameSource.open(frames) if frames.exists() else extract_frames(pictures, frames, recipe.frame_every)
+            train_video_tokenizer(
+                source, recipe.video, done.parent, training=recipe.video_training, seed=self.seed, resume=True,
+                device=self.device, **_limits(recipe.video_budget, "budget_minutes"),
+            )  # fmt: skip
+        return VideoTokenizer.load(done)
+
+    def audio_tokenizer(self, recipe: Recipe, datasets: list[Dataset]) -> AudioTokenizer:
+        """`audio_tokenizer/`, trained on the sound of the first data set."""
+        done = self.path / "audio_tokenizer" / "audio_tokenizer.safetensors"
+        if not done.exists():
+            train_audio_tokenizer(
+                load_audio(datasets[0]), recipe.audio, done.parent, seed=self.seed, resume=True,
+                device=self.device, **_limits(recipe.audio_budget, "budget_minutes"),
+            )  # fmt: skip
+        return AudioTokenizer.load(done)
+
+    def encode(
+        self, video: VideoTokenizer, audio: AudioTokenizer, pictures: Dataset, others: list[Dataset]
+    ) -> tuple[LatentSet, LatentSet]:
+        """`encoded/`: episodes with pictures, and all episodes as seen without them."""
+        seen = encode_dataset(pictures, video, audio, self.path / "encoded" / "pictures", self.device)
+        sets = [
+            encode_dataset(dataset, None, audio, self.path / "encoded" / f"motion{number}", self.device)
+            for number, dataset in enumerate(others)
+        ]
+        return seen, _join([seen.without("video.main"), *sets])
+
+    def transformer(
+        self, recipe: Recipe, config: TransformerConfig, codecs: Codecs, moving: LatentSet, seen: LatentSet
+    ) -> tuple[WorldTransformer, dict[str, float]]:
+        """`motion/`, then `world/`; with the losses on the episodes that were kept apart."""
+        torch.manual_seed(self.seed)
+        model = WorldTransformer(config)
+        moving, held_out = moving.split(recipe.num_held_out)
+        seen, _ = seen.split(recipe.num_held_out)
+        words = word_tokenizer()
+        for name, pictures, training in (("motion", None, recipe.motion), ("world", seen, recipe.world)):
+            model = train_world(
+                model, codecs, words, moving, pictures, training, self.path / name, self.seed, True, self.device
+            )
+        return model, held_out_losses(model, codecs, words, held_out)
+
+
+def _limits(budget: Budget, minutes_name: str) -> dict[str, Any]:
+    return {"num_steps": budget.num_steps} if budget.num_steps else {minutes_name: budget.minutes}
+
+
+def _find_datasets(path: Path) -> tuple[Dataset, list[Dataset]]:
+    """The data set with pictures, and the others."""
+    folders = [path] if (path / "meta").is_dir() else sorted(p.parent for p in path.glob("*/meta"))
+    datasets = [Dataset(folder) for folder in folders]
+    with_pictures = [d for d in datasets if "video.main" in d.spec.streams]
+    if len(with_pictures) != 1:
+        raise UserError(
+            f"{path}: training needs exactly one data set with pictures, and found {len(with_pictures)}; "
+            "make one with: orrery collect tabletop --out DATASET --episodes 1000"
+        )
+    return with_pictures[0], [d for d in datasets if "video.main" not in d.spec.streams]
+
+
+def _join(sets: list[LatentSet]) -> LatentSet:
+    """Several sets of equally long episodes as one, in memory."""
+    first = sets[0]
+    arrays = {name: np.concatenate([np.asarray(s.arrays[name]) for s in sets]) for name in first.arrays}
+    return LatentSet(first.spec, arrays, [x for s in sets for x in s.scenes], [x for s in sets for x in s.texts])
+
+
+def _provenance(
+    recipe: Recipe, folder: RunFolder, datasets: list[Dataset], losses: dict[str, float], seconds: float
+) -> dict[str, Any]:
+    """How the checkpoint came to be."""
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    return {
+        "recipe": recipe.name,
+        "seed": folder.seed,
+        "orrery": __version__,
+        "commit": commit.stdout.strip() or "unknown",
+        "device": torch.cuda.get_device_name() if folder.device == "cuda" else platform.processor() or platform.machine(),
+        "num_threads": torch.get_num_threads(),
+        "minutes_of_this_call": round(seconds / 60.0, 1),
+        "data": [
+            {"episodes": d.num_episodes, "hash": _meta_hash(d.path), "collect": d.settings} for d in datasets
+        ],
+        "held_out_losses": losses,
+    }
+
+
+def _meta_hash(path: Path) -> str:
+    """SHA-256 of a data set's descriptions, which vouch for its episodes."""
+    digest = hashlib.sha256()
+    for file in sorted((path / "meta").rglob("*.*")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
