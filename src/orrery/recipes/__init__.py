@@ -11,12 +11,17 @@ from orrery.training.run import Recipe
 
 __all__ = ["RECIPES", "recipe"]
 
-RECIPES: dict[str, Callable[[], Recipe]] = {"tiny": tiny, "tabletop": tabletop}
+RECIPES: dict[str, Callable[[float | None], Recipe]] = {"tiny": tiny, "tabletop": tabletop}
 
 
-def recipe(name: str) -> Recipe:
-    """The recipe of that name. Raises BadUse with the names there are."""
+def recipe(name: str, minutes: float | None = None) -> Recipe:
+    """The recipe of that name, with another training time if `minutes` is given.
+
+    Raises BadUse for a name that does not exist, with those that do, and for a time that is not above 0.
+    """
+    if minutes is not None and not 0 < minutes < 1e5:
+        raise BadUse(f"--minutes is above 0 and at most 100000, got {minutes}")
     if name not in RECIPES:
         meant = f"; did you mean {nearest(name, RECIPES)[0]}?" if nearest(name, RECIPES) else ""
         raise BadUse(f"there is no recipe {name!r}; there are {', '.join(RECIPES)}{meant}")
-    return RECIPES[name]()
+    return RECIPES[name](minutes)

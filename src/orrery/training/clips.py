@@ -87,9 +87,7 @@ def _pick_ticks(rng: np.random.Generator, available: int, wanted: int) -> tuple[
     return np.concatenate([[0], np.arange(late, late + wanted - 1)]), True
 
 
-def _dress(
-    scene: Scene, state: Array, rng: np.random.Generator, recolour: bool
-) -> tuple[Scene, Array]:
+def _dress(scene: Scene, state: Array, rng: np.random.Generator, recolour: bool) -> tuple[Scene, Array]:
     """Slots in a new order and perhaps new colours, in the scene and in `state [ticks, frames, K, D]` alike."""
     order = rng.permutation(len(scene.bodies))
     slots = np.array([*order, *range(len(order), MAX_BODIES + 1)])

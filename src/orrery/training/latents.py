@@ -48,9 +48,7 @@ class LatentSet:
         """All but the last `num_held_out` episodes, and those."""
         cut = len(self) - num_held_out
         parts = [
-            LatentSet(
-                self.spec, {n: a[s] for n, a in self.arrays.items()}, self.scenes[s], self.texts[s]
-            )
+            LatentSet(self.spec, {n: a[s] for n, a in self.arrays.items()}, self.scenes[s], self.texts[s])
             for s in (slice(0, cut), slice(cut, None))
         ]
         return parts[0], parts[1]
@@ -73,7 +71,11 @@ class LatentSet:
 
 
 def encode_dataset(
-    dataset: Dataset, video: VideoTokenizer | None, audio: AudioTokenizer | None, out: str | Path, device: str = "cpu"
+    dataset: Dataset,
+    video: VideoTokenizer | None,
+    audio: AudioTokenizer | None,
+    out: str | Path,
+    device: str = "cpu",
 ) -> LatentSet:
     """Encode every readable episode into folder `out`, which appears when it is complete.
 

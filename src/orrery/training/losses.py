@@ -131,7 +131,9 @@ def perception_loss(
     silent = torch.rand(shape[0], 1, generator=generator) < 0.5
     words = torch.where(silent, torch.zeros_like(clips.words), clips.words)
     anchor = shake(clips.anchor, codecs.state, generator)
-    clean = clean_numbers(codecs, clips) | {"state": codecs.state.encode(clips.state, anchor, clips.has_anchor)}
+    clean = clean_numbers(codecs, clips) | {
+        "state": codecs.state.encode(clips.state, anchor, clips.has_anchor)
+    }
     estimate = _estimate(model, codecs, clips, anchor, clean, levels, words, PERCEIVE, generator)
     error = _state_error(codecs, clips, estimate["state"] - clean["state"])
     looked = (estimate["camera.main"] - clean["camera.main"])[:, 0].square().mean()

@@ -1,9 +1,12 @@
 """From data sets to a checkpoint: every stage of a recipe, in order, each skipped when it is already done.
 
-    frames -> video tokenizer -> sound tokenizer -> encoded episodes -> motion -> world -> checkpoint
+    motion ------------------------------+
+    frames -> video tokenizer -> encoded -> world -> checkpoint
+              sound tokenizer ---^
 
-A stage leaves its result in the run's folder under its own name, so a run that was stopped goes on where it
-was, and a stage can be trained again by deleting its folder.
+The motion stage needs no tokenizer, so that it can be trained while they are. A stage leaves its result in
+the run's folder under its own name: a run that was stopped goes on where it was, and a stage is trained
+again by deleting its folder.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ from orrery import __version__
 from orrery.data.reader import Dataset
 from orrery.errors import UserError
 from orrery.inference.checkpoints import Sampling, WorldModel, save_model
-from orrery.models.transformer import TransformerConfig, WorldTransformer
+from orrery.models.transformer import WorldTransformer
 from orrery.tokenizers.audio import AudioTokenizer
 from orrery.tokenizers.codecs import Codecs
 from orrery.tokenizers.video import VideoTokenizer, VideoTokenizerConfig
@@ -65,7 +68,7 @@ class Recipe:
     motion: WorldTraining
     world: WorldTraining
     frame_every: int = 4
-    num_held_out: int = 32
+    num_held_out: int = 64
     sampling: Sampling = field(default_factory=Sampling)
 
 
@@ -90,22 +93,20 @@ def train(
     say = say or Console(stderr=True).log
     started = time.monotonic()
     pictures, others = _find_datasets(Path(data))
-    say(f"{recipe.name}: {pictures.num_episodes} episodes with pictures, {sum(map(len, others))} without")
+    moving = others or [pictures]
+    say(f"{recipe.name}: {len(pictures)} episodes with pictures, {sum(map(len, others))} without")
+    model, codecs = folder.motion(recipe, moving)
+    say("motion is learned")
     video = folder.video_tokenizer(recipe, pictures)
-    audio = folder.audio_tokenizer(recipe, [pictures, *others])
+    audio = folder.audio_tokenizer(recipe, pictures)
     say("tokenizers are ready")
-    seen, moving = folder.encode(video, audio, pictures, others)
-    codecs = fit_codecs(pictures.spec, np.asarray(moving.arrays["state"][:1000]), np.asarray(seen.arrays["camera.main"]))
-    config = transformer_config(
-        recipe.size, pictures.spec, codecs, moving.arrays["audio.main"].shape[2:], seen.arrays["video.main"].shape[2:]
-    )
-    transformer, losses = folder.transformer(recipe, config, codecs, moving, seen)
-    say("the transformer is trained; held-out losses: " + ", ".join(f"{n} {v:.3f}" for n, v in losses.items()))
+    losses = folder.world(recipe, model, codecs, video, audio, pictures, moving)
+    say("the world is learned; held-out losses: " + ", ".join(f"{n} {v:.3f}" for n, v in losses.items()))
     provenance = _provenance(recipe, folder, [pictures, *others], losses, time.monotonic() - started)
-    model = WorldModel(
-        pictures.spec, transformer, codecs, word_tokenizer(), video, audio, recipe.sampling, provenance
+    whole = WorldModel(
+        pictures.spec, model, codecs, word_tokenizer(), video, audio, recipe.sampling, provenance
     )
-    return save_model(model, folder.path / "checkpoint")
+    return save_model(whole, folder.path / "checkpoint")
 
 
 @dataclass(frozen=True)
@@ -116,57 +117,88 @@ class RunFolder:
     seed: int
     device: str
 
+    def motion(self, recipe: Recipe, datasets: list[Dataset]) -> tuple[WorldTransformer, Codecs]:
+        """`motion/`: the transformer after its first stage, and the codecs that fit the data."""
+        sets = [
+            encode_dataset(dataset, None, None, self.path / "encoded" / f"silent{number}")
+            for number, dataset in enumerate(datasets)
+        ]
+        moving, _ = _join(sets).split(recipe.num_held_out)
+        codecs = fit_codecs(moving.spec, moving.arrays["state"], moving.arrays["camera.main"])
+        audio, video = recipe.audio.tokenizer, recipe.video
+        config = transformer_config(
+            recipe.size, moving.spec, codecs,
+            audio=(audio.tokens_per_tick, audio.latent_width),
+            video=(video.latent_grid**2, video.latent_channels * moving.spec.clock.frames_per_tick),
+        )  # fmt: skip
+        torch.manual_seed(self.seed)
+        model = WorldTransformer(config)
+        return self._train(model, codecs, moving, None, recipe.motion, "motion"), codecs
+
     def video_tokenizer(self, recipe: Recipe, pictures: Dataset) -> VideoTokenizer:
         """`video_tokenizer/`, trained on `frames/`."""
         done = self.path / "video_tokenizer" / "video_tokenizer.safetensors"
         if not done.exists():
             frames = self.path / "frames"
-            source = FrameSource.open(frames) if frames.exists() else extract_frames(pictures, frames, recipe.frame_every)
+            source = (
+                FrameSource.open(frames)
+                if frames.exists()
+                else extract_frames(pictures, frames, recipe.frame_every)
+            )
             train_video_tokenizer(
                 source, recipe.video, done.parent, training=recipe.video_training, seed=self.seed, resume=True,
-                device=self.device, **_limits(recipe.video_budget, "budget_minutes"),
+                device=self.device, **_limits(recipe.video_budget),
             )  # fmt: skip
         return VideoTokenizer.load(done)
 
-    def audio_tokenizer(self, recipe: Recipe, datasets: list[Dataset]) -> AudioTokenizer:
-        """`audio_tokenizer/`, trained on the sound of the first data set."""
+    def audio_tokenizer(self, recipe: Recipe, dataset: Dataset) -> AudioTokenizer:
+        """`audio_tokenizer/`, trained on the sound of the data set."""
         done = self.path / "audio_tokenizer" / "audio_tokenizer.safetensors"
         if not done.exists():
             train_audio_tokenizer(
-                load_audio(datasets[0]), recipe.audio, done.parent, seed=self.seed, resume=True,
-                device=self.device, **_limits(recipe.audio_budget, "budget_minutes"),
+                load_audio(dataset), recipe.audio, done.parent, seed=self.seed, resume=True,
+                device=self.device, **_limits(recipe.audio_budget),
             )  # fmt: skip
         return AudioTokenizer.load(done)
 
-    def encode(
-        self, video: VideoTokenizer, audio: AudioTokenizer, pictures: Dataset, others: list[Dataset]
-    ) -> tuple[LatentSet, LatentSet]:
-        """`encoded/`: episodes with pictures, and all episodes as seen without them."""
+    def world(
+        self,
+        recipe: Recipe,
+        model: WorldTransformer,
+        codecs: Codecs,
+        video: VideoTokenizer,
+        audio: AudioTokenizer,
+        pictures: Dataset,
+        moving: list[Dataset],
+    ) -> dict[str, float]:
+        """`world/`: train `model` on with pictures and sound; the losses on episodes that were kept apart."""
         seen = encode_dataset(pictures, video, audio, self.path / "encoded" / "pictures", self.device)
-        sets = [
+        heard = [
             encode_dataset(dataset, None, audio, self.path / "encoded" / f"motion{number}", self.device)
-            for number, dataset in enumerate(others)
+            for number, dataset in enumerate(moving)
         ]
-        return seen, _join([seen.without("video.main"), *sets])
-
-    def transformer(
-        self, recipe: Recipe, config: TransformerConfig, codecs: Codecs, moving: LatentSet, seen: LatentSet
-    ) -> tuple[WorldTransformer, dict[str, float]]:
-        """`motion/`, then `world/`; with the losses on the episodes that were kept apart."""
-        torch.manual_seed(self.seed)
-        model = WorldTransformer(config)
-        moving, held_out = moving.split(recipe.num_held_out)
+        motion, held_out = _join(heard).split(recipe.num_held_out)
         seen, _ = seen.split(recipe.num_held_out)
-        words = word_tokenizer()
-        for name, pictures, training in (("motion", None, recipe.motion), ("world", seen, recipe.world)):
-            model = train_world(
-                model, codecs, words, moving, pictures, training, self.path / name, self.seed, True, self.device
-            )
-        return model, held_out_losses(model, codecs, words, held_out)
+        self._train(model, codecs, motion, seen, recipe.world, "world")
+        return held_out_losses(model, codecs, word_tokenizer(), held_out)
+
+    def _train(
+        self,
+        model: WorldTransformer,
+        codecs: Codecs,
+        motion: LatentSet,
+        pictures: LatentSet | None,
+        training: WorldTraining,
+        name: str,
+    ) -> WorldTransformer:
+        return train_world(
+            model, codecs, word_tokenizer(), motion, pictures, training, self.path / name, self.seed,
+            resume=True, device=self.device,
+        )  # fmt: skip
 
 
-def _limits(budget: Budget, minutes_name: str) -> dict[str, Any]:
-    return {"num_steps": budget.num_steps} if budget.num_steps else {minutes_name: budget.minutes}
+def _limits(budget: Budget) -> dict[str, Any]:
+    return {"num_steps": budget.num_steps} if budget.num_steps else {"budget_minutes": budget.minutes}
 
 
 def _find_datasets(path: Path) -> tuple[Dataset, list[Dataset]]:
@@ -186,7 +218,9 @@ def _join(sets: list[LatentSet]) -> LatentSet:
     """Several sets of equally long episodes as one, in memory."""
     first = sets[0]
     arrays = {name: np.concatenate([np.asarray(s.arrays[name]) for s in sets]) for name in first.arrays}
-    return LatentSet(first.spec, arrays, [x for s in sets for x in s.scenes], [x for s in sets for x in s.texts])
+    return LatentSet(
+        first.spec, arrays, [x for s in sets for x in s.scenes], [x for s in sets for x in s.texts]
+    )
 
 
 def _provenance(
@@ -199,7 +233,9 @@ def _provenance(
         "seed": folder.seed,
         "orrery": __version__,
         "commit": commit.stdout.strip() or "unknown",
-        "device": torch.cuda.get_device_name() if folder.device == "cuda" else platform.processor() or platform.machine(),
+        "device": torch.cuda.get_device_name()
+        if folder.device == "cuda"
+        else platform.processor() or platform.machine(),
         "num_threads": torch.get_num_threads(),
         "minutes_of_this_call": round(seconds / 60.0, 1),
         "data": [

@@ -46,9 +46,7 @@ class WorldTraining:
     shares: Mapping[str, float] = field(
         default_factory=lambda: {"motion": 0.5, "pictures": 0.42, "perception": 0.08}
     )
-    batch: Mapping[str, int] = field(
-        default_factory=lambda: {"motion": 32, "pictures": 10, "perception": 10}
-    )
+    batch: Mapping[str, int] = field(default_factory=lambda: {"motion": 32, "pictures": 10, "perception": 10})
     ticks: Mapping[str, int] = field(default_factory=lambda: {"motion": 12, "pictures": 4, "perception": 3})
     lr_matrix: float = 0.02
     lr_other: float = 1e-3
@@ -103,7 +101,13 @@ class _Run:
         device: str,
     ) -> None:
         self.model, self.codecs, self.words = model, codecs, words
-        self.motion, self.pictures, self.training, self.out, self.device = motion, pictures, training, out, device
+        self.motion, self.pictures, self.training, self.out, self.device = (
+            motion,
+            pictures,
+            training,
+            out,
+            device,
+        )
         self.seed = seed
         self.step, self.seconds = 0, 0.0
         self.average = {name: value.detach().clone() for name, value in model.state_dict().items()}
@@ -128,7 +132,9 @@ class _Run:
     def train(self) -> None:
         totals: dict[str, list[float]] = {}
         logged = saved = time.monotonic()
-        with Progress(TextColumn("training"), BarColumn(), TextColumn("{task.fields[loss]}"), TimeRemainingColumn()) as bar:
+        with Progress(
+            TextColumn("training"), BarColumn(), TextColumn("{task.fields[loss]}"), TimeRemainingColumn()
+        ) as bar:
             task = bar.add_task("training", total=1.0, loss="")
             while self.progress < 1.0:
                 started = time.monotonic()

@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# From an empty machine to a trained and measured checkpoint. Read it top to bottom: it is the whole story.
+#
+#   runs/speedrun.sh [WORK]        everything is made in WORK (default: work/); run it again to go on
+#
+# Two CPU cores take about three hours; a GPU, where there is one, is used for the training.
+# MINUTES changes the training time of the recipe; more minutes give a better file.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+WORK=${1:-work}
+MINUTES=${MINUTES:-140}
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
+
+# 0. Install everything into .venv.
+make --no-print-directory .venv/.dev
+ORRERY=.venv/bin/orrery
+
+# 1. Data from the exact world. 1,000 episodes with pictures, and 2,500 without: physics, sound and touch are
+#    an order of magnitude cheaper than pictures, and they are what dynamics is learned from. Each episode
+#    follows from its number alone, so the number of workers changes nothing.
+$ORRERY collect tabletop --out "$WORK/data/pictures" --episodes 1000 --seed 1 --seconds 3.5 --workers 2
+$ORRERY collect tabletop --out "$WORK/data/motion" --episodes 2500 --seed 2 --seconds 3.5 --workers 2 \
+    --streams state audio.main touch.finger camera.main action
+
+# 2. Train. The stages, in order, each leaving its result in the run's folder:
+#      video tokenizer    128x128 frames to 8x8 latents and back
+#      sound tokenizer    2,000 samples to two latents and back
+#      encoded            every episode through both, once
+#      motion             the transformer learns state, touch and language, without pictures
+#      world              and goes on with pictures and sound
+$ORRERY train tabletop --data "$WORK/data" --out "$WORK/run" --minutes "$MINUTES" --resume
+
+# 3. Ship it inside the package, and measure what is shipped.
+rm -rf src/orrery/checkpoints/tabletop
+mkdir -p src/orrery/checkpoints
+cp -r "$WORK/run/checkpoint" src/orrery/checkpoints/tabletop
+.venv/bin/python benchmarks/all.py
