@@ -107,6 +107,7 @@ def test_never_resets_itself(make: MakeWorld) -> None:
         assert now[: len(events)] == events
         events = now
     assert events, "nothing happened in 8 s, so that this test shows nothing"
+    assert [e.seconds for e in events] == sorted(e.seconds for e in events), "the clock started again"
     assert world.scene(0) == scene
     assert not np.array_equal(first["state"], last["state"])
 
