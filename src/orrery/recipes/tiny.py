@@ -19,8 +19,8 @@ def tiny(minutes: float | None = None, num_steps: int = 150) -> Recipe:
     """
     quarter = None if minutes is None else minutes / 4
     steps = num_steps if minutes is None else None
-    few = {"motion": 8, "pictures": 4, "perception": 4}
-    short = {"motion": 8, "pictures": 3, "perception": 3}
+    few = {"motion": 8, "beginnings": 16, "pictures": 4, "perception": 4}
+    short = {"motion": 8, "beginnings": 1, "pictures": 3, "perception": 3}
     stage = WorldTraining(minutes=quarter, num_steps=steps, batch=few, ticks=short, warmup_steps=20)
     return Recipe(
         name="tiny",

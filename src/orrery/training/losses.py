@@ -143,7 +143,7 @@ def perception_loss(
 def _motion_levels(num: int, ticks: int, generator: torch.Generator) -> dict[str, Tensor]:
     """Each tick is at one stage of its making: state under way, sound under way, or done."""
     shape = (num, ticks)
-    stage = torch.rand(shape, generator=generator)
+    stage = torch.rand(shape, generator=generator) * (ticks > 1)  # a lone first tick is there for its state
     moving, sounding = stage < 0.5, (stage >= 0.5) & (stage < 0.8)
     state = torch.where(moving, random_levels(shape, generator, share_of_ones=0.4), torch.zeros(()))
     sound = torch.where(sounding, random_levels(shape, generator), slight_levels(shape, generator))

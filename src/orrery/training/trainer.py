@@ -36,7 +36,7 @@ class WorldTraining:
     """Settings of one stage.
 
     minutes: wall-clock budget; num_steps: instead of it, for runs that must repeat exactly. shares: how often
-    each kind of batch is drawn. batch, ticks: clips and ticks a clip, by kind. own_errors_from: progress from
+    each kind of batch is drawn, of those there are data for; *beginnings* are first ticks alone, for language. batch, ticks: clips and ticks a clip, by kind. own_errors_from: progress from
     which a share of the motion batches starts from the model's own errors. decay_from: progress from which
     the learning rate falls to a tenth.
     """
@@ -44,10 +44,10 @@ class WorldTraining:
     minutes: float | None = None
     num_steps: int | None = None
     shares: Mapping[str, float] = field(
-        default_factory=lambda: {"motion": 0.5, "pictures": 0.42, "perception": 0.08}
+        default_factory=lambda: {"motion": 0.35, "beginnings": 0.15, "pictures": 0.42, "perception": 0.08}
     )
-    batch: Mapping[str, int] = field(default_factory=lambda: {"motion": 32, "pictures": 10, "perception": 10})
-    ticks: Mapping[str, int] = field(default_factory=lambda: {"motion": 12, "pictures": 4, "perception": 3})
+    batch: Mapping[str, int] = field(default_factory=lambda: {"motion": 32, "beginnings": 96, "pictures": 10, "perception": 10})
+    ticks: Mapping[str, int] = field(default_factory=lambda: {"motion": 12, "beginnings": 1, "pictures": 4, "perception": 3})
     lr_matrix: float = 0.02
     lr_other: float = 1e-3
     weight_decay: float = 0.01
@@ -171,16 +171,18 @@ class _Run:
         return {name: float(value.detach()) for name, value in losses.items()}
 
     def _draw_kind(self, rng: np.random.Generator) -> str:
-        if self.pictures is None:
-            return "motion"
-        kinds = list(self.training.shares)
-        return str(rng.choice(kinds, p=[self.training.shares[k] for k in kinds]))
+        seen = {"pictures", "perception"}
+        shares = {k: v for k, v in self.training.shares.items() if self.pictures is not None or k not in seen}
+        total = sum(shares.values())
+        return str(rng.choice(list(shares), p=[share / total for share in shares.values()]))
 
     def _losses(self, kind: str, rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
-        source = self.motion if kind == "motion" else self.pictures
+        source = self.pictures if kind in ("pictures", "perception") else self.motion
         assert source is not None
         batch, ticks = self.training.batch[kind], self.training.ticks[kind]
         clips = draw_clips(source, rng, batch, min(ticks, source.num_ticks), self.words).to(self.device)
+        if kind == "beginnings":
+            return motion_loss(self.model, self.codecs, clips, generator)
         if kind == "motion":
             late = self.progress >= self.training.own_errors_from
             own = late and rng.random() < self.training.own_errors_share
