@@ -56,7 +56,7 @@ AAC_SAMPLE_RATES = (
 AAC_BITS_PER_SECOND = 160_000
 BT709 = 1
 """Code of BT.709 in H.264 for primaries, transfer and matrix alike."""
-X264_OPTIONS = {"crf": "16", "preset": "veryfast", "threads": "1"}
+X264_OPTIONS = {"crf": "16", "preset": "veryfast", "threads": "1", "x264-params": "mbtree=0"}
 """Near transparent, fast, and with one thread the same bytes every time."""
 MAX_IMAGE_PIXELS = 100_000_000
 

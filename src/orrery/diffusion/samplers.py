@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -26,6 +27,6 @@ def sample(estimate: Callable[[Tensor, float], Tensor], noise: Tensor, levels: S
     levels: falling, from 1 to 0.
     """
     current = torch.zeros_like(noise)
-    for level, next_level in zip(levels[:-1], levels[1:], strict=True):
+    for level, next_level in pairwise(levels):
         current = step_down(current, estimate(current, level), noise, level, next_level)
     return current

@@ -40,7 +40,10 @@ def word_tokenizer() -> WordTokenizer:
 
 
 def fit_codecs(spec: WorldSpec, states: Array, cameras: Array) -> Codecs:
-    """Codecs with scales from data: states `[episodes, ticks, frames, K, D]`, cameras `[episodes, ticks, 8]`."""
+    """Codecs with scales from data.
+
+    states: `[episodes, ticks, frames, K, D]`. cameras: `[episodes, ticks, 8]`.
+    """
     frames, num_slots, _ = spec.streams["state"].shape
     state = StateCodec(num_slots, frames, layout=spec.state).fit(torch.from_numpy(np.array(states[:1000])))
     mean, deviation = cameras.mean((0, 1)), cameras.std((0, 1))

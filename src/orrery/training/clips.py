@@ -47,7 +47,7 @@ class Clips:
 def draw_clips(
     latents: LatentSet, rng: np.random.Generator, num: int, num_ticks: int, words: WordTokenizer
 ) -> Clips:
-    """`num` random clips of `num_ticks` ticks; `rng` decides everything."""
+    """`num` random clips of `num_ticks` ticks, at most an episode's; `rng` decides everything."""
     recolour = "video.main" not in latents.arrays
     rows = rng.integers(len(latents), size=num)
     spans = [_pick_ticks(rng, latents.num_ticks, num_ticks) for _ in rows]
@@ -80,7 +80,7 @@ def _pick_ticks(rng: np.random.Generator, available: int, wanted: int) -> tuple[
 
     One clip in seven starts in the middle of things, so that any moment can serve as a beginning.
     """
-    if rng.random() < 1 / 7:
+    if rng.random() < 1 / 7 and available > wanted:
         start = int(rng.integers(1, available - wanted + 1))
         return np.arange(start, start + wanted), False
     late = int(rng.integers(1, available - wanted + 2)) if rng.random() < 0.7 else 1
@@ -88,7 +88,7 @@ def _pick_ticks(rng: np.random.Generator, available: int, wanted: int) -> tuple[
 
 
 def _dress(scene: Scene, state: Array, rng: np.random.Generator, recolour: bool) -> tuple[Scene, Array]:
-    """Slots in a new order and perhaps new colours, in the scene and in `state [ticks, frames, K, D]` alike."""
+    """Slots in a new order, perhaps new colours, in the scene and in `state [ticks, frames, K, D]` alike."""
     order = rng.permutation(len(scene.bodies))
     slots = np.array([*order, *range(len(order), MAX_BODIES + 1)])
     bodies = [scene.bodies[k] for k in order]

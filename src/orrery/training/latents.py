@@ -45,8 +45,13 @@ class LatentSet:
         return self.arrays["state"].shape[1]
 
     def split(self, num_held_out: int) -> tuple[LatentSet, LatentSet]:
-        """All but the last `num_held_out` episodes, and those."""
+        """All but the last `num_held_out` episodes, and those. Raises UserError where none is left."""
         cut = len(self) - num_held_out
+        if cut < 1:
+            raise UserError(
+                f"{len(self)} episodes of equal length are too few: {num_held_out} are kept apart to measure, "
+                "and the rest train; collect more"
+            )
         parts = [
             LatentSet(self.spec, {n: a[s] for n, a in self.arrays.items()}, self.scenes[s], self.texts[s])
             for s in (slice(0, cut), slice(cut, None))
@@ -65,9 +70,14 @@ class LatentSet:
         folder = Path(folder)
         if not (folder / "about.json").is_file():
             raise UserError(f"{folder} holds no encoded dataset: about.json is missing; encode it first")
-        about = json.loads((folder / "about.json").read_text())
-        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in about["streams"]}
-        return cls(WorldSpec.from_json(about["spec"]), arrays, about["scenes"], about["texts"])
+        try:
+            about = json.loads((folder / "about.json").read_text())
+            arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in about["streams"]}
+            return cls(WorldSpec.from_json(about["spec"]), arrays, about["scenes"], about["texts"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                f"{folder}: a damaged encoded dataset ({error}); delete it to encode again"
+            ) from error
 
 
 def encode_dataset(
@@ -80,10 +90,13 @@ def encode_dataset(
     """Encode every readable episode into folder `out`, which appears when it is complete.
 
     video, audio: None leaves pictures or sound out. Episodes of another length than the first are left out.
+    A folder that is there already is opened instead. Raises UserError where no episode can be read.
     """
     out = Path(out)
     if out.exists():
         return LatentSet.open(out)
+    if not dataset.readable:
+        raise UserError(f"{dataset.path}: no episode can be read; collect some first")
     length = dataset.num_ticks(dataset.readable[0])
     numbers = [i for i in dataset.readable if dataset.num_ticks(i) == length]
     without = {"video.main"} if video is None else set()

@@ -93,6 +93,7 @@ def train(
     say = say or Console(stderr=True).log
     started = time.monotonic()
     pictures, others = _find_datasets(Path(data))
+    _check_size(recipe, pictures)
     moving = others or [pictures]
     say(f"{recipe.name}: {len(pictures)} episodes with pictures, {sum(map(len, others))} without")
     model, codecs = folder.motion(recipe, moving)
@@ -214,9 +215,26 @@ def _find_datasets(path: Path) -> tuple[Dataset, list[Dataset]]:
     return with_pictures[0], [d for d in datasets if "video.main" not in d.spec.streams]
 
 
+def _check_size(recipe: Recipe, pictures: Dataset) -> None:
+    """Refuse pictures that the recipe's networks are not made for, before hours go into them."""
+    _, height, width, _ = pictures.spec.streams["video.main"].shape
+    size = recipe.video.image_size
+    if (height, width) != (size, size):
+        raise UserError(
+            f"{pictures.path}: pictures of {width}x{height} pixels where recipe {recipe.name} takes "
+            f"{size}x{size}; collect with --image-size {size}"
+        )
+
+
 def _join(sets: list[LatentSet]) -> LatentSet:
     """Several sets of equally long episodes as one, in memory."""
     first = sets[0]
+    lengths = {s.num_ticks for s in sets}
+    if len(lengths) > 1:
+        raise UserError(
+            f"the data sets' episodes last {' and '.join(map(str, sorted(lengths)))} ticks; "
+            "collect them all with the same --seconds"
+        )
     arrays = {name: np.concatenate([np.asarray(s.arrays[name]) for s in sets]) for name in first.arrays}
     return LatentSet(
         first.spec, arrays, [x for s in sets for x in s.scenes], [x for s in sets for x in s.texts]

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ import torch
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
+from orrery.errors import UserError
 from orrery.models.transformer import WorldTransformer
 from orrery.tokenizers.codecs import Codecs
 from orrery.tokenizers.text import WordTokenizer
@@ -36,18 +38,23 @@ class WorldTraining:
     """Settings of one stage.
 
     minutes: wall-clock budget; num_steps: instead of it, for runs that must repeat exactly. shares: how often
-    each kind of batch is drawn, of those there are data for; *beginnings* are first ticks alone, for language. batch, ticks: clips and ticks a clip, by kind. own_errors_from: progress from
-    which a share of the motion batches starts from the model's own errors. decay_from: progress from which
-    the learning rate falls to a tenth.
+    each kind of batch is drawn, of those there are data for; *beginnings* are first ticks alone, for
+    language. batch, ticks: clips and ticks a clip, by kind. own_errors_from: progress from which a share of
+    the motion batches starts from the model's own errors. decay_from: progress from which the learning rate
+    falls to a twentieth.
     """
 
     minutes: float | None = None
     num_steps: int | None = None
     shares: Mapping[str, float] = field(
-        default_factory=lambda: {"motion": 0.35, "beginnings": 0.15, "pictures": 0.42, "perception": 0.08}
+        default_factory=lambda: {"motion": 0.28, "beginnings": 0.2, "pictures": 0.44, "perception": 0.08}
     )
-    batch: Mapping[str, int] = field(default_factory=lambda: {"motion": 32, "beginnings": 96, "pictures": 10, "perception": 10})
-    ticks: Mapping[str, int] = field(default_factory=lambda: {"motion": 12, "beginnings": 1, "pictures": 4, "perception": 3})
+    batch: Mapping[str, int] = field(
+        default_factory=lambda: {"motion": 32, "beginnings": 96, "pictures": 10, "perception": 10}
+    )
+    ticks: Mapping[str, int] = field(
+        default_factory=lambda: {"motion": 12, "beginnings": 1, "pictures": 4, "perception": 3}
+    )
     lr_matrix: float = 0.02
     lr_other: float = 1e-3
     weight_decay: float = 0.01
@@ -78,6 +85,7 @@ def train_world(
 
     motion, pictures: encoded episodes without and with `video.main`; without `pictures` only motion is
     trained. out: folder for `log.jsonl` and `train_state.pt`; with `resume`, a run goes on from the latter.
+    Raises UserError for a train state that is damaged or another run's.
     """
     run = _Run(model.to(device), codecs, words, motion, pictures, training, Path(out), seed, device)
     if resume:
@@ -225,11 +233,18 @@ class _Run:
         file = self.out / "train_state.pt"
         if not file.exists():
             return
-        state: dict[str, Any] = torch.load(file, map_location=self.device, weights_only=True)
-        self.model.load_state_dict(state["model"])
-        self.average = state["average"]
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.seconds = state["step"], state["seconds"]
+        try:
+            state: dict[str, Any] = torch.load(file, map_location=self.device, weights_only=True)
+            self.model.load_state_dict(state["model"])
+            self.average = state["average"]
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.step, self.seconds = state["step"], state["seconds"]
+        except (RuntimeError, ValueError, KeyError, TypeError, EOFError, UnpicklingError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise UserError(
+                f"{file}: not a train state of this recipe and data ({reason}); "
+                "delete it to start the stage again"
+            ) from error
 
 
 def picture_weights(pictures: LatentSet, object_weight: float) -> Callable[[Clips], Tensor]:
