@@ -1,0 +1,43 @@
+"""`orrery train`: a recipe and a dataset become a checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import tyro
+
+from orrery.cli.console import needs
+from orrery.errors import BadUse
+
+__all__ = ["train"]
+
+
+def train(
+    recipe: tyro.conf.Positional[str],
+    data: Path,
+    out: Path,
+    resume: bool = False,
+    seed: int = 0,
+    minutes: float | None = None,
+) -> int:
+    """Train a model on a dataset.
+
+    Stages that are done are not done again, so a run that was stopped goes on with --resume.
+
+    Args:
+        recipe: which model, and how it is trained, such as tiny or tabletop.
+        data: a dataset made by `orrery collect`, or a folder of several.
+        out: the run's folder, which ends up holding the checkpoint.
+        resume: go on with the run that is there.
+        seed: of the weights and of the order of the data.
+        minutes: how long to train in all; the recipe says if left out.
+    """
+    if seed < 0:
+        raise BadUse(f"--seed {seed}: must be 0 or above")
+    with needs("train", "training"):
+        from orrery.recipes import recipe as named
+        from orrery.training.run import train as run
+
+        checkpoint = run(named(recipe, minutes), data, out, resume, seed)
+    print(f"{checkpoint}: trained; film it with orrery generate PROMPT --model {checkpoint} --out film.mp4")
+    return 0
