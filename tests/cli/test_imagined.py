@@ -214,7 +214,7 @@ def test_a_damaged_model_is_named_and_makes_no_film(
         ("transformer", {"width": "wide"}),
         ("codecs", None),
         ("words", []),
-        ("video", {"image_size": "big"}),
+        ("video", {"image_size": -1}),
         ("audio", {"no_such": 1}),
         ("sampling", {"first": 2, "extra": 0}),
         ("kind", "tokenizer"),
