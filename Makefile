@@ -26,7 +26,7 @@ PROMPT ?= a red ball drops and a blue box stands on the table
 
 demo: $(VENV)/.base
 	mkdir -p demo
-	$(BIN)/orrery generate "$(PROMPT)" --out demo/film.mp4 --seconds 5 --seed 0 --force
+	$(BIN)/orrery generate "$(PROMPT)" --out demo/film.mp4 --seconds 5 --seed 0 --sheet --force
 
 # One thread a process: two processes with two threads each get in one another's way on two cores.
 test: $(VENV)/.dev

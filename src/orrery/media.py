@@ -103,6 +103,9 @@ class FilmWriter:
         except OSError as error:
             self._discard()
             raise disk_failure(self.path, error) from error
+        except BaseException:
+            self._discard()
+            raise
         return self
 
     def _open(self) -> None:

@@ -46,7 +46,11 @@ class World(Protocol):
         ...
 
     def step(self, action: Array | None = None) -> Observation:
-        """Advance one tick. action: `[B, *spec.streams['action'].shape]`, or None for none."""
+        """Advance one tick.
+
+        action: `[B, *spec.streams['action'].shape]`; None leaves it to the world, which follows its scene's
+        script, imagines an action, or does nothing.
+        """
         ...
 
 

@@ -17,7 +17,10 @@ __all__ = ["tabletop"]
 
 
 def tabletop(minutes: float | None = None) -> Recipe:
-    """128x128 pixels, 7.6 M parameters in the transformer. minutes: for all stages together, 140 if left out."""
+    """128x128 pixels, 7.6 M parameters in the transformer.
+
+    minutes: for all stages together, 140 if left out.
+    """
     minutes = 140.0 if minutes is None else minutes
     return Recipe(
         name="tabletop",
