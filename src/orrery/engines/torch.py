@@ -32,8 +32,11 @@ class TorchEngine:
 
     def read_text(self, cache: KVCache, words: Tensor) -> None:
         """Put a sentence, `[1, max_words]`, in the place of the one before."""
-        words = words[:, : max(1, int((words[0] != 0).sum()))]
-        tokens = self.model.words(words) + self.model.word_places[: words.shape[1]]
+        words = words[:, : int((words[0] != 0).sum())]
+        if not words.shape[1]:
+            cache.set_text(None)
+            return
+        tokens = self.model.embed_words(words)
         positions = torch.zeros(words.shape[1], dtype=torch.long)
         _, keys = self.model.run(tokens, [("text", words.shape[1])], positions)
         cache.set_text(keys)
@@ -51,7 +54,9 @@ class TorchEngine:
         numbers, features: `[B, tokens, width]`. settle: keep this pass's keys and values for what follows.
         """
         names = [name for name in self.config.streams if name in numbers]
-        (rank,) = {self.ranks[name] for name in names}
+        rank = self.ranks[names[0]]
+        if any(self.ranks[name] != rank for name in names):
+            raise ValueError(f"one pass serves streams of one rank, got {', '.join(names)}")
         parts, spans = [], []
         for name in names:
             batch = numbers[name].shape[0]
@@ -67,8 +72,6 @@ class TorchEngine:
             cache.settle(rank, keys)
         return self._read(names, out, spans)
 
-    def _read(
-        self, names: Sequence[str], out: Tensor, spans: Sequence[tuple[str, int]]
-    ) -> dict[str, Tensor]:
+    def _read(self, names: Sequence[str], out: Tensor, spans: Sequence[tuple[str, int]]) -> dict[str, Tensor]:
         pieces = out.split([count for _, count in spans], dim=1)
         return {name: self.model.read(name, piece)[:, 0] for name, piece in zip(names, pieces, strict=True)}

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from orrery.checkpoint import Checkpoint, checkpoint_hash, load_checkpoint, require, save_checkpoint
-from orrery.errors import UserError
+from orrery.errors import BadUse, UserError
 from orrery.models.transformer import TransformerConfig, WorldTransformer
 from orrery.streams import WorldSpec
 from orrery.tokenizers.audio import AudioTokenizer, AudioTokenizerConfig
@@ -81,12 +81,36 @@ def load_model(folder: str | Path) -> WorldModel:
             provenance=config["provenance"],
             hash=checkpoint_hash(folder),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        _check_fit(model)
+    except (
+        ArithmeticError,
+        AttributeError,
+        BadUse,
+        LookupError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as error:
         problem = f"{type(error).__name__}: {error}"
         raise UserError(f"{folder}/config.json does not describe a world model ({problem})") from error
     for name in ("transformer", "video", "audio"):
         _fill(getattr(model, name), name, checkpoint)
     return model
+
+
+def _check_fit(model: WorldModel) -> None:
+    """Raise ValueError where the parts' sizes contradict each other."""
+    codecs, frames = model.codecs, model.spec.clock.frames_per_tick
+    video, audio = model.video.config, model.audio.config
+    widths = {name: (1, codec.width) for name, codec in codecs.vectors.items()}
+    widths["state"] = (codecs.state.num_slots, codecs.state.width)
+    widths["video.main"] = (video.latent_grid**2, frames * video.latent_channels)
+    widths["audio.main"] = (audio.tokens_per_tick, audio.latent_width)
+    shapes = model.transformer.config.streams
+    for name in {*model.spec.streams, *shapes}:
+        found = (shapes[name].num_tokens, shapes[name].width)
+        if found != widths[name]:
+            raise ValueError(f"{name}: {found} tokens and numbers in 'transformer', {widths[name]} elsewhere")
 
 
 def _fill(part: nn.Module, name: str, checkpoint: Checkpoint) -> None:

@@ -74,12 +74,20 @@ class ImaginedWorld:
 
     @torch.inference_mode()
     def step(self, action: Array | None = None) -> Observation:
-        """Imagine the next tick. action: `[B, frames, 3]` m/s of the finger's target, or None: imagined too."""
+        """Imagine the next tick.
+
+        action: `[B, frames, 3]` m/s of the finger's target, cut to the spec's range; None withholds it.
+        """
         expected = (self.num_worlds, *self.spec.streams["action"].shape)
         if action is not None and np.shape(action) != expected:
             raise ValueError(f"action: expected {expected}, got {np.shape(action)}")
+        if action is not None:
+            spec = self.spec.streams["action"]
+            low = -np.inf if spec.low is None else spec.low
+            high = np.inf if spec.high is None else spec.high
+            action = np.clip(np.asarray(action, np.float32), low, high)
         for index in range(self.num_worlds):
-            self._dream(index).advance(None if action is None else np.asarray(action[index], np.float32))
+            self._dream(index).advance(None if action is None else action[index])
         return self._observe()
 
     def text(self, index: int = 0) -> str:
@@ -262,7 +270,11 @@ class _Dream:
         return settled
 
     def _estimate(
-        self, numbers: dict[str, Tensor], features: dict[str, Tensor], levels: dict[str, float], settle: bool = False
+        self,
+        numbers: dict[str, Tensor],
+        features: dict[str, Tensor],
+        levels: dict[str, float],
+        settle: bool = False,
     ) -> dict[str, Tensor]:
         return self._engines["generate"].estimate(self._memory.cache, numbers, features, levels, settle)
 
@@ -273,7 +285,12 @@ class _Dream:
         return torch.randn(*shape, generator=self._random)
 
     def _payload(
-        self, number: int, known: Mapping[str, Tensor], state: Tensor, sound: Mapping[str, Tensor], video: Tensor
+        self,
+        number: int,
+        known: Mapping[str, Tensor],
+        state: Tensor,
+        sound: Mapping[str, Tensor],
+        video: Tensor,
     ) -> dict[str, Array]:
         """The tick as observed: given streams as they were given, the others decoded."""
         model = self._model
@@ -287,15 +304,17 @@ class _Dream:
             "audio.main": heard.clamp(-1.0, 1.0),
             "touch.finger": vectors["touch.finger"].decode(sound["touch.finger"]),
             "state": state,
-            "camera.main": vectors["camera.main"].decode(self._memory.camera)[:, None].expand(
-                -1, model.spec.clock.frames_per_tick, -1
-            ),
+            "camera.main": vectors["camera.main"]
+            .decode(self._memory.camera)[:, None]
+            .expand(-1, model.spec.clock.frames_per_tick, -1),
             "action": vectors["action"].decode(self._action(known)),
         }
         for name, value in self._given.items():
             if number < len(value):
                 tick[name] = value[number][None]
-        return {name: tick[name][0].numpy().astype(model.spec.streams[name].dtype) for name in model.spec.streams}
+        return {
+            name: tick[name][0].numpy().astype(model.spec.streams[name].dtype) for name in model.spec.streams
+        }
 
     def snapshot(self) -> tuple[_Memory, dict[str, Array]]:
         memory = _Memory(

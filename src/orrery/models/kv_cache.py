@@ -33,8 +33,8 @@ class KVCache:
         self._current: dict[int, LayerKeys] = {}
         self.num_ticks = 0
 
-    def set_text(self, keys: LayerKeys) -> None:
-        """Replace the sentence; what has happened stays."""
+    def set_text(self, keys: LayerKeys | None) -> None:
+        """Replace the sentence, or take it away; what has happened stays."""
         self._text = keys
 
     def settle(self, rank: int, keys: LayerKeys) -> None:
@@ -74,7 +74,10 @@ class KVCache:
         if not pieces:
             return None
         layers = [
-            (torch.cat([keys[n][0] for _, keys in pieces], dim=2), torch.cat([keys[n][1] for _, keys in pieces], dim=2))
+            (
+                torch.cat([keys[n][0] for _, keys in pieces], dim=2),
+                torch.cat([keys[n][1] for _, keys in pieces], dim=2),
+            )
             for n in range(len(pieces[0][1]))
         ]
         positions = torch.cat([torch.full((keys[0][0].shape[2],), at) for at, keys in pieces])

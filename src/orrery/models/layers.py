@@ -54,7 +54,9 @@ class LevelEmbedding(nn.Module):
 
     def __init__(self, width: int, num_bands: int = 16) -> None:
         super().__init__()
-        self.register_buffer("bands", torch.exp(torch.linspace(0.0, math.log(60.0), num_bands)), persistent=False)
+        self.register_buffer(
+            "bands", torch.exp(torch.linspace(0.0, math.log(60.0), num_bands)), persistent=False
+        )
         self.mix = nn.Sequential(nn.Linear(2 * num_bands, width), nn.SiLU(), nn.Linear(width, width))
 
     bands: Tensor

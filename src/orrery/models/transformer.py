@@ -134,18 +134,26 @@ class WorldTransformer(nn.Module):
         self.enter = nn.ModuleDict(
             {
                 _key(name): nn.Sequential(
-                    nn.Linear(shape.width + shape.feature_width, 2 * width), nn.SiLU(), nn.Linear(2 * width, width)
+                    nn.Linear(shape.width + shape.feature_width, 2 * width),
+                    nn.SiLU(),
+                    nn.Linear(2 * width, width),
                 )
                 for name, shape in shapes.items()
             }
         )
         self.places = nn.ParameterDict(
-            {_key(name): nn.Parameter(0.02 * torch.randn(shape.num_tokens, width)) for name, shape in shapes.items()}
+            {
+                _key(name): nn.Parameter(0.02 * torch.randn(shape.num_tokens, width))
+                for name, shape in shapes.items()
+            }
         )
         self.levels = nn.ModuleDict({_key(name): LevelEmbedding(width) for name in shapes})
         self.blocks = nn.ModuleList([Block(config) for _ in range(config.num_layers)])
         self.leave = nn.ModuleDict(
-            {_key(name): nn.Sequential(RMSNorm(width), nn.Linear(width, shape.width)) for name, shape in shapes.items()}
+            {
+                _key(name): nn.Sequential(RMSNorm(width), nn.Linear(width, shape.width))
+                for name, shape in shapes.items()
+            }
         )
         self._initialise()
 
@@ -164,16 +172,21 @@ class WorldTransformer(nn.Module):
             nn.init.zeros_(last.weight)
 
     def embed_words(self, words: Tensor) -> Tensor:
-        """Word numbers `[B, max_words]` to tokens `[B, max_words, width]`."""
-        return self.words(words) + self.word_places
+        """The first `n <= max_words` word numbers, `[B, n]`, to tokens `[B, n, width]`."""
+        return self.words(words) + self.word_places[: words.shape[1]]
 
     def embed(self, name: str, numbers: Tensor, features: Tensor | None, level: Tensor) -> Tensor:
         """Inputs of one stream as tokens `[B, ticks * tokens, width]`.
 
-        numbers: `[B, ticks, tokens, width]`. features: the same with feature_width, or None. level: `[B, ticks]`.
+        numbers: `[B, ticks, tokens, width]`. features: the same with feature_width, or None.
+        level: `[B, ticks]`.
         """
         inputs = numbers if features is None else torch.cat([numbers, features], dim=-1)
-        tokens = self.enter[_key(name)](inputs) + self.places[_key(name)] + self.levels[_key(name)](level)[:, :, None]
+        tokens = (
+            self.enter[_key(name)](inputs)
+            + self.places[_key(name)]
+            + self.levels[_key(name)](level)[:, :, None]
+        )
         return tokens.flatten(1, 2)
 
     def run(
@@ -184,9 +197,10 @@ class WorldTransformer(nn.Module):
         past: Past | None = None,
         mask: Tensor | None = None,
     ) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
-        """The blocks over `tokens [B, n, width]`; returns the result and each layer's unturned keys and values.
+        """The blocks over `tokens [B, n, width]`; returns the result and each layer's keys and values.
 
-        positions: `[n]` in ticks. mask: bool, `[B or 1, 1, n, past + n]`, True where a query may look.
+        The keys are not turned yet. positions: `[n]` in ticks. mask: bool,
+        `[B or 1, 1, n, past + n]`, True where a query may look.
         """
         head, seconds = self.config.width // self.config.num_heads, self.config.tick_seconds
         angles = rotary_angles(positions, head, seconds)
@@ -215,8 +229,9 @@ class WorldTransformer(nn.Module):
     ) -> dict[str, Tensor]:
         """All ticks at once, as in training. Streams that are not in `numbers` are absent.
 
-        words: `[B, max_words]`, 0 is padding. numbers, features: `[B, ticks, tokens, width]`. levels:
-        `[B, ticks]` in [0, 1]. ranks: stream to rank. Returns estimates in the shapes of `numbers`.
+        words: `[B, n]` with n at most max_words, 0 is padding. numbers, features:
+        `[B, ticks, tokens, width]`. levels: `[B, ticks]` in [0, 1]. ranks: stream to rank.
+        Returns estimates in the shapes of `numbers`.
         """
         names = self._by_expert(numbers)
         num_ticks = next(iter(numbers.values())).shape[1]
@@ -252,7 +267,11 @@ class _Layout:
         num_words: int,
         device: torch.device,
     ) -> None:
-        tick, rank, window = [torch.full((num_words,), -1)], [torch.full((num_words,), -1)], [torch.ones(num_words)]
+        tick, rank, window = (
+            [torch.full((num_words,), -1)],
+            [torch.full((num_words,), -1)],
+            [torch.ones(num_words)],
+        )
         for name in names:
             shape = config.streams[name]
             count = num_ticks * shape.num_tokens

@@ -1,4 +1,4 @@
-"""The codecs of the streams that need no network, and the order in which streams are settled within a tick."""
+"""Codecs of the streams that need no network, and the order in which streams are settled within a tick."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from orrery.tokenizers.vector import VectorCodec
 __all__ = ["GENERATE", "PERCEIVE", "Codecs"]
 
 GENERATE = {
-    "action": 0, "camera.main": 0, "state": 0, "touch.finger": 1, "audio.main": 1, "video.main": 2
+    "action": 0, "camera.main": 0, "state": 0, "touch.finger": 1, "audio.main": 1, "video.main": 2,
 }  # fmt: skip
 PERCEIVE = {
-    "action": 0, "video.main": 1, "touch.finger": 1, "audio.main": 1, "camera.main": 2, "state": 2
+    "action": 0, "video.main": 1, "touch.finger": 1, "audio.main": 1, "camera.main": 2, "state": 2,
 }  # fmt: skip
 """Stream to rank, when the state is imagined first and when it is read off pictures and sound."""
 

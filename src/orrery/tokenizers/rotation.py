@@ -43,7 +43,9 @@ def to_rotation_vector(q: Tensor) -> Tensor:
 def from_rotation_vector(v: Tensor) -> Tensor:
     """Unit quaternion `[..., 4]` of a rotation vector `[..., 3]` in radians."""
     half = 0.5 * v.norm(dim=-1, keepdim=True)
-    scale = torch.where(half > 1e-6, torch.sin(half) / (2.0 * half).clamp_min(1e-6), torch.full_like(half, 0.5))
+    scale = torch.where(
+        half > 1e-6, torch.sin(half) / (2.0 * half).clamp_min(1e-6), torch.full_like(half, 0.5)
+    )
     return torch.cat([torch.cos(half), v * scale], dim=-1)
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from orrery.errors import UserError
 from orrery.streams import STATE, StateLayout
 from orrery.tokenizers.rotation import (
     conjugate,
@@ -82,12 +83,23 @@ class StateCodec:
         return cls(values["num_slots"], values["frames"], dict(values["change_scale"]), layout)
 
     def fit(self, states: Tensor) -> StateCodec:
-        """The same codec with scales from `states [num, ticks, frames, K, D]`: a quarter of each change's RMS."""
+        """The same codec with scales from `states [num, ticks, frames, K, D]`.
+
+        A scale is a quarter of its change's RMS over present slots, and never zero. Raises UserError where
+        there is nothing to measure: no object, or a single tick.
+        """
         anchor = states[:, :-1, -1:]
         later = states[:, 1:]
         present = self._get(later, "present")[..., 0] > 0.5
+        if not bool(present.any()):
+            raise UserError(
+                "states: no object that is there for two ticks, so no change to take a scale from"
+            )
         change = self._change(later, anchor)
-        scale = {name: 0.25 * float(value[present].square().mean().sqrt()) for name, value in change.items()}
+        scale = {
+            name: max(0.25 * float(value[present].square().mean().sqrt()), 1e-6)
+            for name, value in change.items()
+        }
         return StateCodec(self.num_slots, self.frames, scale, self.layout)
 
     def encode(self, state: Tensor, anchor: Tensor, has_anchor: Tensor) -> Tensor:
@@ -129,9 +141,7 @@ class StateCodec:
         fixed = anchor[..., None, :, :]
         new = choose[..., None, :, :]
         limit = 6.0  # asinh squashes: 6 is 200 scales, beyond anything seen
-        change = {
-            n: torch.sinh(p.clamp(-limit, limit)) * self.change_scale[n] for n, p in parts.items()
-        }
+        change = {n: torch.sinh(p.clamp(-limit, limit)) * self.change_scale[n] for n, p in parts.items()}
         absolute = {n: p * _ABSOLUTE_SCALE[n] for n, p in parts.items()}
         turned = multiply(from_rotation_vector(change["rotation"]), self._get(fixed, "quaternion"))
         quaternion = torch.where(new, turned, from_rotation_vector(absolute["rotation"]))
@@ -195,7 +205,7 @@ class StateCodec:
         return self._get(state, "position")[..., 2:] - (reach * kind).sum(-1)
 
     def _neighbour_features(self, anchor: Tensor) -> Tensor:
-        """Offset, gap, speed and kind of the nearest other object, `[..., K, 9]`; zero where there is none."""
+        """Offset, gap, speed and kind of the nearest other object, `[..., K, 9]`; zero where none is."""
         position, present = self._get(anchor, "position"), self._get(anchor, "present")[..., 0]
         reach = self._get(anchor, "size")[..., 0]
         offset = position[..., None, :, :] - position[..., :, None, :]
@@ -238,7 +248,7 @@ class StateCodec:
         return {name: change[name] for name in MOVING_FIELDS}
 
     def _what(self, state: Tensor) -> Tensor:
-        """What each object is, about unit scale, `[..., K, what_width]`; zero but for `present` where absent."""
+        """What each object is, about unit scale, `[..., K, what_width]`; only `present` where absent."""
         present = self._get(state, "present")
         parts = [
             2.0 * self._get(state, "shape") - 1.0,
@@ -267,7 +277,9 @@ class StateCodec:
         }
 
     def _assemble(self, what: Mapping[str, Tensor], moving: Mapping[str, Tensor]) -> Tensor:
-        frames = {**moving, **{n: v[..., None, :, :].expand(*moving["visible"].shape[:-1], v.shape[-1]) for n, v in what.items()}}  # fmt: skip
+        leading = moving["visible"].shape[:-1]
+        lasting = {n: v[..., None, :, :].expand(*leading, v.shape[-1]) for n, v in what.items()}
+        frames = {**moving, **lasting}
         state = torch.cat([frames[name] for name in self.layout.fields], dim=-1)
         return state * (frames["present"] > 0.5)
 

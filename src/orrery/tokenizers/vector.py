@@ -16,8 +16,8 @@ __all__ = ["VectorCodec"]
 class VectorCodec:
     """One tick of a stream, `[..., *shape]`, as one token `[..., 1, width]` and back.
 
-    shift, scale: in the stream's unit, one value for all numbers or one for each. squash: asinh after scaling,
-    for streams that are mostly zero and sometimes large.
+    shift, scale: in the stream's unit, one value for all numbers or one for each. squash: asinh after
+    scaling, for streams that are mostly zero and sometimes large.
     """
 
     shape: tuple[int, ...]

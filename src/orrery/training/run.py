@@ -147,8 +147,8 @@ class RunFolder:
                 else extract_frames(pictures, frames, recipe.frame_every)
             )
             train_video_tokenizer(
-                source, recipe.video, done.parent, training=recipe.video_training, seed=self.seed, resume=True,
-                device=self.device, **_limits(recipe.video_budget),
+                source, recipe.video, done.parent, training=recipe.video_training, seed=self.seed,
+                resume=True, device=self.device, **_limits(recipe.video_budget),
             )  # fmt: skip
         return VideoTokenizer.load(done)
 

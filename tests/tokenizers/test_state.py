@@ -1,0 +1,372 @@
+"""States as numbers and back, on the real tabletop and on random poses."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
+from torch import Tensor
+
+from orrery.errors import UserError
+from orrery.scenes.scene import CAMERAS
+from orrery.streams import STATE, Array
+from orrery.tokenizers.state import MOVING_FIELDS, StateCodec
+
+CODEC = StateCodec(num_slots=4, frames=2)
+YES, NO = torch.tensor(True), torch.tensor(False)
+ANCHOR_FEATURES = slice(1 + CODEC.what_width, 1 + CODEC.what_width + 22)
+NEIGHBOUR = slice(ANCHOR_FEATURES.stop, ANCHOR_FEATURES.stop + 9)
+PICTURE = slice(NEIGHBOUR.stop, NEIGHBOUR.stop + 9 + 3)
+"""Of the first frame: position, six numbers, u, v and apparent size."""
+
+
+def _get(state: Any, name: str) -> Any:
+    return state[..., STATE.slice(name)]
+
+
+def _random_state(seed: int, num_objects: int = 2) -> Tensor:
+    """Two frames of random poses and objects, `[2, 4, D]`; slots beyond `num_objects` are empty."""
+    rng = np.random.default_rng(seed)
+    state = np.zeros((2, 4, STATE.width), np.float32)
+    lasting = {
+        "present": np.ones((4, 1)),
+        "shape": np.eye(len(STATE.shapes))[rng.integers(len(STATE.shapes), size=4)],
+        "size": rng.uniform(0.03, 0.06, (4, 3)),
+        "colour": rng.uniform(0, 1, (4, 3)),
+        "material": np.eye(len(STATE.materials))[rng.integers(len(STATE.materials), size=4)],
+    }
+    for name, value in lasting.items():
+        state[..., STATE.slice(name)] = value
+    state[..., STATE.slice("visible")] = rng.integers(0, 2, (2, 4, 1))
+    state[..., STATE.slice("position")] = rng.uniform(-0.4, 0.4, (2, 4, 3))
+    state[..., STATE.slice("quaternion")] = Rotation.random(8, rng=rng).as_quat().reshape(2, 4, 4)
+    state[..., STATE.slice("linear_velocity")] = rng.normal(0, 0.8, (2, 4, 3))
+    state[..., STATE.slice("angular_velocity")] = rng.normal(0, 6, (2, 4, 3))
+    state[:, num_objects:] = 0.0
+    return torch.from_numpy(state)
+
+
+def _assert_same_state(left: Tensor, right: Tensor) -> None:
+    """Within 10 um, 0.1 mrad, 0.01 mm/s and 0.1 mrad/s; what objects are and whether they are seen exactly."""
+    limits = {
+        "position": 1e-5,
+        "linear_velocity": 2e-5,
+        "angular_velocity": 1e-4,
+        "size": 1e-6,
+        "colour": 1e-6,
+    }
+    for name, limit in limits.items():
+        torch.testing.assert_close(_get(left, name), _get(right, name), atol=limit, rtol=1e-5, msg=name)
+    for name in ("present", "visible", "shape", "material"):
+        assert torch.equal(_get(left, name), _get(right, name)), name
+    there = _get(right, "present")[..., 0] > 0
+    cosine = (_get(left, "quaternion") * _get(right, "quaternion")).sum(-1).abs()[there]
+    assert float(2 * (1 - cosine).clamp_min(0).sqrt().max()) < 2e-3, "the angle between two quaternions"
+    gap = torch.minimum(
+        (_get(left, "quaternion") - _get(right, "quaternion")).norm(dim=-1),
+        (_get(left, "quaternion") + _get(right, "quaternion")).norm(dim=-1),
+    )
+    assert float(gap[there].max()) < 1e-4, "a quaternion and its negative are one rotation"
+
+
+@pytest.fixture(scope="module")
+def recorded() -> Array:
+    """Six seconds of six tabletops, `[6, 36, frames, K, D]`."""
+    pytest.importorskip("mujoco")
+    from orrery.worlds.tabletop import TabletopWorld
+
+    world = TabletopWorld(6, streams=["state", "camera.main"])
+    ticks = [world.reset(seed=1), *(world.step() for _ in range(35))]
+    return np.stack([tick["state"] for tick in ticks], axis=1)
+
+
+@given(seed=st.integers(0, 10_000), num_objects=st.integers(1, 4))
+def test_first_ticks_come_back(seed: int, num_objects: int) -> None:
+    state = _random_state(seed, num_objects)
+    anchor = torch.zeros(4, STATE.width)
+    numbers = CODEC.encode(state, anchor, NO)
+    assert numbers.shape == (4, CODEC.width)
+    _assert_same_state(CODEC.decode(numbers, anchor, NO), state)
+
+
+@given(seed=st.integers(0, 10_000), jump=st.floats(-4, 0))
+def test_changes_come_back_however_small_or_large(seed: int, jump: float) -> None:
+    """From an anchor that is a share (0.0001 to 1) of a whole random jump away."""
+    state = _random_state(seed)
+    anchor = state[-1].clone()
+    share = 10.0**jump
+    for name in ("position", "linear_velocity", "angular_velocity"):
+        _get(anchor, name)[:] += share * _get(_random_state(seed + 1)[-1], name)
+    turn = Rotation.from_rotvec(share * np.random.default_rng(seed).normal(size=(4, 3)))
+    quaternion = _get(anchor, "quaternion").numpy()
+    turned = turn * Rotation.from_quat(np.where(quaternion.any(-1, keepdims=True), quaternion, [0, 0, 0, 1]))
+    _get(anchor, "quaternion")[:2] = torch.from_numpy(turned.as_quat()).float()[:2]
+    _assert_same_state(CODEC.decode(CODEC.encode(state, anchor, YES), anchor, YES), state)
+
+
+def test_recorded_episodes_come_back(recorded: Array) -> None:
+    states = torch.from_numpy(recorded)
+    anchors = states[:, :-1, -1]
+    yes = torch.ones(anchors.shape[:2], dtype=torch.bool)
+    codec = CODEC.fit(states)
+    _assert_same_state(codec.decode(codec.encode(states[:, 1:], anchors, yes), anchors, yes), states[:, 1:])
+
+
+def test_a_rollout_on_its_own_anchors_does_not_drift(recorded: Array) -> None:
+    """Each tick counted from the decoded one before, as in generation: errors do not add up."""
+    states = torch.from_numpy(recorded)
+    no, yes = torch.zeros(len(states), dtype=torch.bool), torch.ones(len(states), dtype=torch.bool)
+    anchor = torch.zeros_like(states[:, 0, -1])
+    for tick in range(states.shape[1]):
+        known = yes if tick else no
+        decoded = CODEC.decode(CODEC.encode(states[:, tick], anchor, known), anchor, known)
+        anchor = decoded[:, -1]
+    _assert_same_state(decoded, states[:, -1])
+
+
+def test_rest_is_exactly_zero() -> None:
+    """Nothing that moves: only what it is, and whether it is seen, says anything."""
+    state = _random_state(3, num_objects=4)
+    state[0] = state[1]
+    moving = CODEC.encode(state, state[-1], YES)[:, CODEC.what_width :].unflatten(-1, (2, 13))
+    assert float(moving[..., :12].abs().max()) < 1e-5
+    torch.testing.assert_close(moving[..., 12], 2 * _get(state, "visible")[..., 0].T - 1)
+    still = CODEC.encode(state, state[-1], YES)
+    still.unflatten(-1, (-1,))[:, CODEC.what_width :].unflatten(-1, (2, 13))[..., :12] = 0.0
+    assert torch.equal(CODEC.decode(still, state[-1], YES)[..., :5], state[..., :5])
+
+
+def test_absent_slots_are_zero_both_ways() -> None:
+    state = _random_state(5, num_objects=2)
+    for anchor, known in ((state[0], YES), (torch.zeros_like(state[0]), NO)):
+        numbers = CODEC.encode(state, anchor, known)
+        assert numbers[2:, 0].eq(-1).all()
+        assert not numbers[2:, 1:].any()
+        decoded = CODEC.decode(numbers + 0.3 * torch.randn(numbers.shape), anchor, known)
+        assert not decoded[:, 2:].any()
+
+
+def test_what_an_object_is_stays_with_its_anchor() -> None:
+    """A wrong estimate later cannot repaint it; on a first tick the same estimate does."""
+    state, other = _random_state(1), _random_state(2)
+    numbers = CODEC.encode(other, state[-1], YES)
+    kept = CODEC.decode(numbers, state[-1], YES)
+    for name in ("shape", "size", "colour", "material"):
+        assert torch.equal(_get(kept, name), _get(state, name))
+        assert not torch.equal(_get(CODEC.decode(numbers, state[-1], NO), name), _get(state, name))
+
+
+def test_snapping_makes_a_blurred_estimate_definite() -> None:
+    state = _random_state(4, num_objects=3)
+    anchor = torch.zeros_like(state[0])
+    numbers = CODEC.encode(state, anchor, NO)
+    blurred = numbers + 0.5 * torch.sin(torch.arange(numbers.numel()).float()).reshape(numbers.shape)
+    definite = CODEC.decode(blurred, anchor, NO)
+    for name in ("present", "shape", "material"):
+        assert torch.equal(_get(definite, name), _get(state, name))
+    soft = CODEC.decode(blurred, anchor, NO, snap=False)
+    assert not torch.equal(_get(soft, "shape"), _get(state, "shape"))
+
+
+@given(st.integers(0, 1000), st.floats(0, 4))
+def test_any_numbers_decode_to_a_state(seed: int, power: float) -> None:
+    """Finite, unit quaternions, one shape and one material, colours in range: whatever a network says."""
+    numbers = 10**power * torch.randn(4, CODEC.width, generator=torch.Generator().manual_seed(seed))
+    for known in (YES, NO):
+        state = CODEC.decode(numbers, _random_state(seed)[-1], known)
+        there = _get(state, "present")[..., 0] > 0
+        assert torch.isfinite(state).all()
+        lengths = _get(state, "quaternion").norm(dim=-1)
+        torch.testing.assert_close(lengths, there.float(), atol=1e-4, rtol=0)
+        for name in ("shape", "material"):
+            torch.testing.assert_close(_get(state, name).sum(-1), there.float())
+        assert _get(state, "colour").min() >= 0
+        assert _get(state, "colour").max() <= 1
+
+
+# Scales.
+
+
+def test_fit_takes_a_quarter_of_the_rms_of_each_change(recorded: Array) -> None:
+    codec = CODEC.fit(torch.from_numpy(recorded))
+    later, before = recorded[:, 1:], recorded[:, :-1, -1:]
+    there = _get(later, "present")[..., 0] > 0
+    before = np.broadcast_to(before, later.shape)
+    for name in ("position", "linear_velocity", "angular_velocity"):
+        change = (_get(later, name) - _get(before, name))[there]
+        assert codec.change_scale[name] == pytest.approx(np.sqrt((change**2).mean()) / 4, rel=1e-4)
+    turned = Rotation.from_quat(_get(later, "quaternion")[there], scalar_first=True)
+    turned *= Rotation.from_quat(_get(before, "quaternion")[there], scalar_first=True).inv()
+    assert codec.change_scale["rotation"] == pytest.approx(
+        np.sqrt((turned.as_rotvec() ** 2).mean()) / 4, rel=1e-3
+    )
+
+
+def test_fitted_numbers_have_about_unit_scale(recorded: Array) -> None:
+    states = torch.from_numpy(recorded)
+    codec = CODEC.fit(states)
+    numbers = codec.encode(
+        states[:, 1:], states[:, :-1, -1], torch.ones(states[:, 1:].shape[:2], dtype=torch.bool)
+    )
+    there = _get(states[:, 1:, -1], "present")[..., 0] > 0
+    moving = numbers[there][:, codec.what_width :].unflatten(-1, (2, 13))[..., :12]
+    for index, name in enumerate(MOVING_FIELDS):
+        spread = float(moving[..., 3 * index : 3 * index + 3].square().mean().sqrt())
+        assert 0.3 < spread < 3.0, name
+
+
+def test_a_world_at_rest_still_fits_and_an_empty_one_is_refused() -> None:
+    state = _random_state(1)[-1].expand(1, 3, 2, 4, STATE.width)
+    codec = CODEC.fit(state)
+    assert torch.isfinite(codec.encode(state[0, 1], state[0, 0, 0], YES)).all()
+    for nothing in (torch.zeros(1, 3, 2, 4, STATE.width), state[:, :1]):
+        with pytest.raises(UserError, match="no object"):
+            CODEC.fit(nothing)
+
+
+def test_survives_json() -> None:
+    codec = dataclasses.replace(CODEC, change_scale=dict.fromkeys(MOVING_FIELDS, 0.5))
+    assert StateCodec.from_json(codec.to_json()) == codec
+
+
+# What the network sees besides.
+
+
+def _features(state: Tensor, camera: str = "front", level: float = 0.0) -> Tensor:
+    """Features of a first frame that is its own anchor."""
+    numbers = CODEC.encode(state, state[-1], YES)
+    return CODEC.features(numbers, state[-1], YES, torch.tensor(level), torch.from_numpy(_pose(camera)))
+
+
+def _pose(camera: str) -> Array:
+    axes = CAMERAS[camera].axes
+    quaternion = Rotation.from_matrix(axes).as_quat(scalar_first=True)
+    view = CAMERAS[camera]
+    return np.array([*view.position_m, *quaternion, view.field_of_view_rad], np.float32)
+
+
+def _one(shape: str, size: tuple[float, float, float], quaternion: Array, height: float) -> Tensor:
+    """Both frames of a scene with a single object at rest."""
+    state = torch.zeros(2, 4, STATE.width)
+    slot = state[:, 0]
+    slot[:, STATE.slice("present")] = 1.0
+    slot[:, STATE.slice("shape")] = torch.eye(len(STATE.shapes))[STATE.shapes.index(shape)]
+    slot[:, STATE.slice("size")] = torch.tensor(size)
+    slot[:, STATE.slice("material")] = torch.eye(len(STATE.materials))[0]
+    slot[:, STATE.slice("quaternion")] = torch.from_numpy(quaternion.astype(np.float32))
+    slot[:, STATE.slice("position")] = torch.tensor([0.1, -0.05, height])
+    return state
+
+
+def _clearance_m(state: Tensor) -> Tensor:
+    """`[K]`: the last of the anchor's features, unsquashed."""
+    return torch.sinh(_features(state)[:, ANCHOR_FEATURES][:, -1]) * 0.003
+
+
+def _surface(shape: str, size: tuple[float, float, float]) -> Array:
+    """Points all over a body's surface, `[n, 3]`, in its own axes."""
+    angle = np.linspace(0, 2 * np.pi, 721)[:, None]
+    if shape == "ball":
+        points = np.random.default_rng(0).normal(size=(20_000, 3))
+        return size[0] * points / np.linalg.norm(points, axis=1, keepdims=True)
+    if shape == "box":
+        return np.array(np.meshgrid([-1, 1], [-1, 1], [-1, 1])).reshape(3, -1).T * size
+    rim = np.concatenate([size[0] * np.cos(angle), size[0] * np.sin(angle), np.zeros_like(angle)], axis=1)
+    top = np.array([0.0, 0.0, size[2]])
+    return np.concatenate([rim + top, rim - top])
+
+
+@pytest.mark.parametrize("shape", ["ball", "box", "cylinder"])
+@given(seed=st.integers(0, 1000))
+def test_clearance_is_the_height_of_the_lowest_point(shape: str, seed: int) -> None:
+    """Against all points of the surface, turned at random, within 0.2 mm (the ball's points are sparse)."""
+    size = (
+        (0.05, 0.05, 0.05)
+        if shape == "ball"
+        else (0.04, 0.04, 0.055)
+        if shape == "cylinder"
+        else (0.03, 0.04, 0.05)
+    )
+    turn = Rotation.random(rng=np.random.default_rng(seed))
+    state = _one(shape, size, turn.as_quat(scalar_first=True), height=0.08)
+    lowest = 0.08 + turn.apply(_surface(shape, size))[:, 2].min()
+    assert float(_clearance_m(state)[0]) == pytest.approx(lowest, abs=2e-4)
+
+
+def test_an_upright_finger_reaches_down_by_its_cap() -> None:
+    state = _one("finger", (0.012, 0.012, 0.06), np.array([1.0, 0, 0, 0]), height=0.1)
+    assert float(_clearance_m(state)[0]) == pytest.approx(0.1 - 0.072, abs=1e-5)
+
+
+@pytest.mark.parametrize("shape", ["ball", "box", "cylinder"])
+def test_a_body_at_rest_in_the_real_world_touches_the_table(shape: str) -> None:
+    """Dropped and come to rest: its clearance is nothing, within a millimetre."""
+    pytest.importorskip("mujoco")
+    from orrery.worlds.tabletop import TabletopWorld
+
+    world = TabletopWorld(1, streams=["state", "camera.main"])
+    world.reset(seed=4, prompt=f"a red {shape} rests on the table")
+    for _ in range(12):
+        tick = world.step()
+    assert abs(float(_clearance_m(torch.from_numpy(tick["state"][0]))[0])) < 1e-3
+
+
+@pytest.mark.parametrize("camera", CAMERAS)
+@given(seed=st.integers(0, 1000))
+def test_objects_are_seen_where_the_camera_projects_them(camera: str, seed: int) -> None:
+    """u to the right and v up, 1 at the picture's edge: the matrix of `Camera`, written out."""
+    state = _random_state(seed)
+    view = CAMERAS[camera]
+    seen = (_get(state[0, :2], "position").numpy() - np.array(view.position_m)) @ view.axes
+    half = np.tan(view.field_of_view_rad / 2)
+    depth = -seen[:, 2:]
+    features = _features(state, camera)[:2, PICTURE]
+    np.testing.assert_allclose(features[:, :3], _get(state[0, :2], "position") / 0.2, atol=1e-4)
+    expected = (seen[:, :2] / depth / half).clip(-2, 2)
+    np.testing.assert_allclose(features[:, 9:11], expected, atol=1e-3)
+    apparent = _get(state[0, :2], "size")[:, :1] / depth / half
+    np.testing.assert_allclose(features[:, 11:], 8 * apparent, rtol=1e-3)
+
+
+def test_an_estimate_is_trusted_as_far_as_its_level_is_low() -> None:
+    state = _random_state(6)
+    clean, half, nothing = (_features(state, level=level)[:, NEIGHBOUR.stop :] for level in (0.0, 0.5, 1.0))
+    torch.testing.assert_close(half, clean / 2)
+    assert not nothing.any()
+
+
+def test_without_an_anchor_nothing_of_it_is_seen() -> None:
+    state = _random_state(6)
+    numbers = CODEC.encode(state, state[-1], NO)
+    camera = torch.from_numpy(_pose("front"))
+    features = CODEC.features(numbers, state[-1], NO, torch.tensor(0.0), camera)
+    assert features.shape == (4, CODEC.feature_width)
+    assert not features[:, : NEIGHBOUR.stop].any()
+    assert features[:, NEIGHBOUR.stop :].any()
+
+
+def test_the_nearest_neighbour_is_the_nearest_surface() -> None:
+    """A small body 0.2 m away, and a big one whose centre is farther but whose surface is nearer."""
+    state = _random_state(8, num_objects=4)
+    state[1, 1] = 0.0
+    position, size = _get(state[1], "position"), _get(state[1], "size")
+    position[0], position[2], position[3] = (
+        torch.zeros(3), torch.tensor([0.2, 0, 0]), torch.tensor([0, 0.22, 0]),
+    )  # fmt: skip
+    size[0], size[2], size[3] = 0.05, 0.03, 0.1
+    near = _features(state)[0, NEIGHBOUR]
+    gap = 0.22 - 0.05 - 0.1
+    torch.testing.assert_close(near[:3], torch.tensor([0, 1.1, 0]))
+    assert float(near[3]) == pytest.approx(np.arcsinh(gap / 0.01), rel=1e-4)
+    assert float(near[4]) == pytest.approx(np.exp(-gap / 0.05), rel=1e-4)
+    linear = _get(state[1], "linear_velocity")
+    torch.testing.assert_close(near[5:8], linear[3] - linear[0])
+    assert float(near[8]) == 1.0, "the last slot is the finger"
+    alone = _one("ball", (0.05, 0.05, 0.05), np.array([1.0, 0, 0, 0]), 0.05)
+    assert not _features(alone)[0, NEIGHBOUR].any()
