@@ -16,9 +16,9 @@ from orrery.scenes.scene import TRAY, Body, Scene
 from orrery.streams import Array, Clock
 
 __all__ = [
-    "FINGER_COLOUR", "FINGER_HALF_LENGTH_M", "FINGER_MATERIAL", "FINGER_PARKED_M", "FINGER_RADIUS_M", "GEOM_TYPES", "SUBSTEPS_PER_FRAME",
-    "TABLE_MATERIAL", "Contacts", "Motion", "build_model", "rim_boxes", "rotate", "simulate_frame",
-    "touch_grid_n",
+    "FINGER_COLOUR", "FINGER_HALF_LENGTH_M", "FINGER_MATERIAL", "FINGER_PARKED_M", "FINGER_RADIUS_M",
+    "GEOM_TYPES", "SUBSTEPS_PER_FRAME", "TABLE_MATERIAL", "Contacts", "Motion", "build_model",
+    "contact_solref", "rim_boxes", "rotate", "simulate_frame", "touch_grid_n",
 ]  # fmt: skip
 
 SUBSTEPS_PER_FRAME = 40
@@ -53,9 +53,10 @@ def rim_boxes() -> list[tuple[list[float], list[float]]]:
 
 
 def contact_solref(restitution: float) -> list[float]:
-    """MuJoCo's direct (negative) `solref` for a contact that rebounds with `restitution`.
+    """MuJoCo's direct (negative) `solref`, `[-stiffness, -damping]`, of a contact that rebounds.
 
-    A damped spring rebounds with e = exp(-pi z / sqrt(1 - z^2)) (z: damping ratio), solved for z.
+    restitution: rebound speed over impact speed, in (0, 1). A damped spring rebounds with
+    e = exp(-pi z / sqrt(1 - z^2)) (z: damping ratio), solved for z.
     """
     log_e = math.log(restitution)
     damping_ratio = -log_e / math.hypot(math.pi, log_e)
@@ -63,16 +64,18 @@ def contact_solref(restitution: float) -> list[float]:
 
 
 def build_model(scene: Scene, clock: Clock) -> mujoco.MjModel:
-    """The scene as a MuJoCo model: table, rims, one free body per slot, and the finger with its touch pad."""
+    """The scene as a MuJoCo model: table, rims, one free body per slot, and the finger with its touch pad.
+
+    Bodies: the world (table and rims) 0, objects 1 .. K in slot order, the finger K + 1. The scene's first
+    velocities are no part of a model: whoever makes its data sets them.
+    """
     spec = mujoco.MjSpec()
     spec.option.timestep = 1.0 / (clock.frames_per_second * SUBSTEPS_PER_FRAME)
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
     spec.worldbody.add_geom(name="table", type=mujoco.mjtGeom.mjGEOM_PLANE, size=[3, 3, 0.1])
     for index, (position, size) in enumerate(rim_boxes()):
-        spec.worldbody.add_geom(
-            name=f"rim{index}", type=mujoco.mjtGeom.mjGEOM_BOX, pos=position, size=size
-        )
+        spec.worldbody.add_geom(name=f"rim{index}", type=mujoco.mjtGeom.mjGEOM_BOX, pos=position, size=size)
     for slot, body in enumerate(scene.bodies):
         _add_body(spec, slot, body)
     _add_finger(spec)
@@ -158,7 +161,11 @@ class Contacts:
 def simulate_frame(
     model: mujoco.MjModel, data: mujoco.MjData, finger_velocity_m_s: Array
 ) -> tuple[Motion, Contacts]:
-    """Advance one video frame while the finger's target moves at `finger_velocity_m_s [3]`."""
+    """Advance one video frame while the finger's target moves at `finger_velocity_m_s [3]`, world frame.
+
+    Changes `data`. The motion has `SUBSTEPS_PER_FRAME` rows; contacts that are near but carry no force have
+    force 0.
+    """
     qpos = np.zeros((SUBSTEPS_PER_FRAME, model.nq))
     qvel = np.zeros((SUBSTEPS_PER_FRAME, model.nv))
     rows: list[tuple[int, Array, Array, Array, Array]] = []
@@ -176,7 +183,12 @@ def simulate_frame(
 
 
 def touch_grid_n(data: mujoco.MjData) -> Array:
-    """The finger's pad, `[4, 4, 3]` float32 newton: normal and two shear components, pad frame."""
+    """The finger's pad at the last substep, `[4, 4, 3]` float32 newton; its sum is the force on the finger.
+
+    Components in the pad's frame: along its normal, which is the finger's axis (world z), then the two across
+    it (world x, y). A sideways push so appears in the last two. Rows and columns are directions seen from
+    the finger's centre (MuJoCo's plugin `touch_grid`).
+    """
     return np.moveaxis(np.asarray(data.sensordata[:48], np.float32).reshape(3, 4, 4), 0, -1)
 
 
@@ -202,9 +214,7 @@ def _split_motion(num_objects: int, qpos: Array, qvel: Array) -> Motion:
     )
 
 
-def _stack_contacts(
-    model: mujoco.MjModel, rows: list[tuple[int, Array, Array, Array, Array]]
-) -> Contacts:
+def _stack_contacts(model: mujoco.MjModel, rows: list[tuple[int, Array, Array, Array, Array]]) -> Contacts:
     if not rows:
         none = np.zeros((0, 3))
         return Contacts(np.zeros(0, int), np.zeros((0, 2), int), np.zeros(0), none, none)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from typing import Any
 
 import mujoco
 import mujoco_warp
@@ -27,6 +28,7 @@ _RIM_COLOUR = (0.36, 0.27, 0.20)
 _FIELD_OF_VIEW_RAD = next(iter(CAMERAS.values())).field_of_view_rad
 _BURIED_M = (0.0, 0.0, -5.0)
 
+
 def _grain_pixels(size: int = 64) -> list[int]:
     """Wood grain: dark, slightly wavy lines on white, `[size, size, 3]` sRGB bytes."""
     v, u = np.mgrid[0:size, 0:size] / size
@@ -36,15 +38,16 @@ def _grain_pixels(size: int = 64) -> list[int]:
 
 
 def _stage() -> mujoco.MjModel:
-    """The fixed stage: table, rims, finger, one geom per slot and shape, two lights, one camera."""
+    """The fixed stage: table, rims, finger, one geom per slot and shape, one light, one camera."""
     spec = mujoco.MjSpec()
     spec.visual.headlight.active = 1
     spec.visual.headlight.ambient = [0.38, 0.38, 0.40]
     spec.visual.headlight.diffuse = [0.10, 0.10, 0.10]
     spec.visual.headlight.specular = [0.0, 0.0, 0.0]
     spec.add_texture(
-        name="grain", type=mujoco.mjtTexture.mjTEXTURE_2D, width=64, height=64, nchannel=3, data=_grain_pixels()
-    )
+        name="grain", type=mujoco.mjtTexture.mjTEXTURE_2D, width=64, height=64, nchannel=3,
+        data=_grain_pixels(),
+    )  # fmt: skip
     for name, material in MATERIAL_TABLE.items():
         look = spec.add_material(name=name, specular=material.specular, shininess=material.shininess)
         if material.texture == "grain":
@@ -52,30 +55,47 @@ def _stage() -> mujoco.MjModel:
             textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = "grain"
             look.textures = textures
     spec.add_material(name="matte", specular=0.0, shininess=0.0)
-    root = spec.worldbody
-    root.add_geom(name="table", type=mujoco.mjtGeom.mjGEOM_PLANE, size=[3, 3, 0.1], material="matte", rgba=[*TABLE_COLOUR, 1])
+    _add_geoms(spec.worldbody)
+    spec.worldbody.add_light(
+        type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL, pos=[-0.6, -0.8, 1.6], dir=[0.35, 0.45, -1.0],
+        diffuse=[0.62, 0.61, 0.58], specular=[0.4] * 3, castshadow=True,
+    )  # fmt: skip
+    spec.worldbody.add_camera(name="main", pos=[0, 0, 1], fovy=math.degrees(_FIELD_OF_VIEW_RAD))
+    return spec.compile()
+
+
+def _add_geoms(root: mujoco.MjsBody) -> None:
+    """Table, rims, finger, then one buried geom per slot and shape."""
+    root.add_geom(
+        name="table", type=mujoco.mjtGeom.mjGEOM_PLANE, size=[3, 3, 0.1], material="matte",
+        rgba=[*TABLE_COLOUR, 1],
+    )  # fmt: skip
     for index, (position, size) in enumerate(rim_boxes()):
-        root.add_geom(name=f"rim{index}", type=mujoco.mjtGeom.mjGEOM_BOX, pos=position, size=size, material="matte", rgba=[*_RIM_COLOUR, 1])
+        root.add_geom(
+            name=f"rim{index}", type=mujoco.mjtGeom.mjGEOM_BOX, pos=position, size=size, material="matte",
+            rgba=[*_RIM_COLOUR, 1],
+        )  # fmt: skip
     root.add_geom(
         name="finger", type=mujoco.mjtGeom.mjGEOM_CAPSULE, size=[FINGER_RADIUS_M, FINGER_HALF_LENGTH_M, 0],
         pos=_BURIED_M, material="matte", rgba=[*FINGER_COLOUR, 1],
     )  # fmt: skip
     for slot in range(MAX_BODIES):
         for shape in BODY_SHAPES:
-            root.add_geom(name=f"{shape}{slot}", type=GEOM_TYPES[shape], size=[0.04] * 3, pos=_BURIED_M, material="rubber")
-    root.add_light(pos=[-0.6, -0.8, 1.6], dir=[0.35, 0.45, -1.0], diffuse=[0.62, 0.61, 0.58], specular=[0.4] * 3, castshadow=True, type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL)
-    root.add_camera(name="main", pos=[0, 0, 1], fovy=math.degrees(_FIELD_OF_VIEW_RAD))
-    return spec.compile()
+            root.add_geom(
+                name=f"{shape}{slot}", type=GEOM_TYPES[shape], size=[0.04] * 3, pos=_BURIED_M,
+                material="rubber",
+            )  # fmt: skip
 
 
 class Renderer:
-    """Draws `[H, W, 3]` uint8 sRGB pictures of one scene after the other.
+    """Draws `[H, W, 3]` uint8 sRGB pictures of one scene after the other, over a fixed stage.
 
-    image_size: height and width in pixels. samples_per_pixel: rays along each axis of a pixel.
+    Call `set_scene` before the first `draw`; all cameras share one field of view. image_size: height and
+    width in pixels. samples_per_pixel: rays along each axis of a pixel.
     """
 
     def __init__(self, image_size: int = 128, samples_per_pixel: int = 1) -> None:
-        warp.config.quiet = True
+        warp.config.log_level = warp.LOG_ERROR
         self.image_size = image_size
         self._mjm = _stage()
         data = mujoco.MjData(self._mjm)
@@ -87,9 +107,11 @@ class Renderer:
             self._mjm, nworld=1, cam_res=(image_size, image_size), render_rgb=True, render_seg=False,
             use_shadows=True, samples_per_pixel=samples_per_pixel, background_color=(0.75, 0.78, 0.82, 1.0),
         )  # fmt: skip
-        self._rgb = warp.zeros((1, image_size, image_size), dtype=warp.vec3)
+        self._rgb: Any = warp.zeros((1, image_size, image_size), dtype=warp.vec3)
         self._finger = self._mjm.geom("finger").id
-        self._slots = [[self._mjm.geom(f"{shape}{slot}").id for shape in BODY_SHAPES] for slot in range(MAX_BODIES)]
+        self._slots = [
+            [self._mjm.geom(f"{shape}{slot}").id for shape in BODY_SHAPES] for slot in range(MAX_BODIES)
+        ]
         self._geoms: list[int] = []
 
     def set_scene(self, scene: Scene, camera: Camera) -> None:

@@ -21,9 +21,20 @@ from orrery.scenes.scene import CAMERAS, MAX_BODIES, Scene, sample_scene
 from orrery.streams import STATE, Array, Clock, Event, Observation, StreamSpec, WorldSpec
 from orrery.worlds.finger import MAX_SPEED_M_S, FingerScript, plan_script
 from orrery.worlds.physics import (
-    FINGER_COLOUR, FINGER_HALF_LENGTH_M, FINGER_MATERIAL, FINGER_PARKED_M, FINGER_RADIUS_M,
-    SUBSTEPS_PER_FRAME, TABLE_MATERIAL, Contacts, Motion, build_model, rotate, simulate_frame, touch_grid_n,
-)  # fmt: skip
+    FINGER_COLOUR,
+    FINGER_HALF_LENGTH_M,
+    FINGER_MATERIAL,
+    FINGER_PARKED_M,
+    FINGER_RADIUS_M,
+    SUBSTEPS_PER_FRAME,
+    TABLE_MATERIAL,
+    Contacts,
+    Motion,
+    build_model,
+    rotate,
+    simulate_frame,
+    touch_grid_n,
+)
 from orrery.worlds.render import shared_renderer
 from orrery.worlds.sound import ContactSamples, ContactSound, SoundingBody
 from orrery.worlds.visibility import visible_slots
@@ -125,7 +136,8 @@ class TabletopWorld:
             scene = sample_scene(rng, None if prompt is None else parse(prompt))
         text = prompt or caption(scene, (), rng)
         draws = "video.main" in self.spec.streams
-        table = _Table(scene, self.spec.clock, text, int(rng.integers(2**31)), self._image_size if draws else 0)
+        image_size = self._image_size if draws else 0
+        table = _Table(scene, self.spec.clock, text, int(rng.integers(2**31)), image_size)
         table.advance(table.scripted_action())
         return table
 
