@@ -12,19 +12,20 @@ import torch
 
 from orrery.errors import BadUse, UserError
 from orrery.tokenizers.audio import AudioTokenizer, AudioTokenizerConfig
+from orrery.tokenizers.oscillators import BandControls
+from orrery.training.audio_losses import Parts, audio_loss, spectral_distance_db
 from orrery.training.tokenizer_audio import (
     AudioClips,
     AudioTrainingConfig,
-    audio_loss,
     silence_level_dbfs,
-    spectral_distance_db,
     synthetic_impacts,
     train_audio_tokenizer,
 )
 
 SMALL = AudioTrainingConfig(
     tokenizer=AudioTokenizerConfig(width=48, num_encoder_blocks=1, num_decoder_blocks=1, num_bands=64),
-    batch_size=4,
+    batch_size=6,
+    batch_heard=3,
     clip_ticks=4,
     log_every=1,
 )
@@ -47,9 +48,8 @@ def lively(seed: int = 0, **sizes: int) -> AudioTokenizer:
     """Random weights that sound."""
     torch.manual_seed(seed)
     tokenizer = AudioTokenizer(AudioTokenizerConfig(**sizes)).eval()
-    torch.nn.init.normal_(tokenizer.amplitudes.weight, std=0.2)
-    torch.nn.init.normal_(tokenizer.detune.weight, std=0.2)
-    torch.nn.init.normal_(tokenizer.pan.weight, std=0.2)
+    for head in (tokenizer.level, tokenizer.course, tokenizer.detune, tokenizer.pan):
+        torch.nn.init.normal_(head.weight, std=0.2)
     return tokenizer
 
 
@@ -69,20 +69,54 @@ def test_streamed_sound_is_the_whole_clips_sound(sizes: dict[str, int]) -> None:
     torch.testing.assert_close(torch.stack(ticks, 1), whole, atol=1e-5, rtol=0)
 
 
+def steady_controls(
+    tokenizer: AudioTokenizer, num_frames: int, tones: dict[int, tuple[float, float]]
+) -> BandControls:
+    """Tones that stand: band to (amplitude, detune); right at a third of left's gain."""
+    config = tokenizer.config
+    tone = torch.zeros(1, num_frames, config.subframes_per_frame, config.num_bands)
+    detune = torch.zeros(1, num_frames, config.num_bands)
+    for band, (amplitude, offset) in tones.items():
+        tone[..., band], detune[..., band] = amplitude, offset
+    hiss = torch.zeros(1, num_frames, config.subframes_per_frame, config.num_noise_bands)
+    pan = torch.tensor([1.8, 0.2]).sqrt()[:, None].expand(1, num_frames, 2, config.num_pan_bands)
+    return BandControls(tone, hiss, detune, pan)
+
+
 @torch.no_grad()
 def test_the_bank_plays_the_pitch_and_side_it_is_told() -> None:
     tokenizer = AudioTokenizer().eval()
-    bank, bands = tokenizer.bank, tokenizer.config.num_bands
-    tone = torch.zeros(1, 960, bands)
-    tone[..., 60] = 0.5
-    detune = torch.full((1, 960, bands), 0.5)
-    gains = torch.tensor([1.2, 0.4])[None, None, :, None].expand(1, 960, 2, bands)
-    samples, _ = bank(tone, torch.zeros_like(tone), detune, gains, tokenizer.initial_state(1))
+    bank = tokenizer.bank
+    samples, _ = bank(steady_controls(tokenizer, 96, {60: (0.5, 0.5)}), bank.initial_state(1))
     spectrum = torch.fft.rfft(samples[0, :24_000] * torch.hann_window(24_000)[:, None], dim=0).abs()
     told_hz = float(bank.increment[60] + 0.5 * bank.half_width[60]) * 24_000 / tokenizer.config.hop
     assert abs(int(spectrum[:, 0].argmax()) - told_hz) <= 1
     levels = samples[0, 2000:].square().mean(0).sqrt() * 2**0.5
-    np.testing.assert_allclose(levels, [0.6, 0.2], rtol=0.03)
+    np.testing.assert_allclose(levels, 0.5 * np.sqrt([1.8, 0.2]), rtol=0.03)
+
+
+@torch.no_grad()
+def test_parts_are_read_back_from_what_was_played() -> None:
+    tokenizer = AudioTokenizer().eval()
+    told = {20: (0.1, 0.3), 50: (0.05, -0.5), 90: (0.2, 0.7), 110: (0.01, 0.0)}
+    samples, _ = tokenizer.bank(steady_controls(tokenizer, 64, told), tokenizer.bank.initial_state(1))
+    parts = Parts(tokenizer)(samples)
+    heard = torch.nonzero(parts.tone[0, 32] > 2e-3)[:, 0].tolist()
+    assert heard == sorted(told)
+    for band, (amplitude, detune) in told.items():
+        assert float(parts.tone[0, 32, band]) == pytest.approx(amplitude, rel=0.05)
+        assert float(parts.detune[0, 32, band]) == pytest.approx(detune, abs=0.05)
+
+
+@torch.no_grad()
+def test_white_noise_is_read_as_noise_of_its_level() -> None:
+    tokenizer = AudioTokenizer().eval()
+    generator = torch.Generator().manual_seed(0)
+    parts = Parts(tokenizer)(0.05 * torch.randn(1, 96_000, 2, generator=generator))
+    # Each of the group's four bands plays A^2 / 2; together with the lines they hold all power.
+    power = 2 * parts.hiss.square().sum(-1).mean() + parts.tone.square().sum(-1).mean() / 2
+    assert 10 * abs(float(torch.log10(power / 0.05**2))) < 1.5
+    assert parts.hiss.square().sum() > 10 * parts.tone.square().sum()
 
 
 @torch.no_grad()
@@ -176,11 +210,12 @@ def test_clips_are_drawn_around_onsets() -> None:
 
 def test_the_loss_is_zero_for_the_same_sound_and_grows_with_a_late_onset() -> None:
     audio = torch.from_numpy(np.stack(synthetic_impacts(2, 12, seed=3)))
-    assert float(torch.stack(list(audio_loss(audio, audio).values())).sum()) < 1e-5
     assert spectral_distance_db(audio, audio) == 0
+    audio = audio.flatten(1, 2)
+    assert float(torch.stack(list(audio_loss(audio, audio).values())).sum()) < 1e-5
     losses = []
     for shift in (24, 120, 480):
-        late = torch.roll(audio.flatten(1, 2), shift, 1).reshape(audio.shape)
+        late = torch.roll(audio, shift, 1)
         losses.append(float(audio_loss(late, audio)["envelope"]))
     assert losses == sorted(losses)
 

@@ -53,7 +53,7 @@ def _random_state(seed: int, num_objects: int = 2) -> Tensor:
 
 
 def _assert_same_state(left: Tensor, right: Tensor) -> None:
-    """Within 10 um, 0.1 mrad, 0.01 mm/s and 0.1 mrad/s; what objects are and whether they are seen exactly."""
+    """Within 10 um, 0.1 mrad, 0.02 mm/s and 0.1 mrad/s; what objects are, and whether seen, exactly."""
     limits = {
         "position": 1e-5,
         "linear_velocity": 2e-5,

@@ -12,6 +12,7 @@ inputs to named groups of token outputs.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -142,10 +143,7 @@ class WorldTransformer(nn.Module):
             }
         )
         self.places = nn.ParameterDict(
-            {
-                _key(name): nn.Parameter(0.02 * torch.randn(shape.num_tokens, width))
-                for name, shape in shapes.items()
-            }
+            {_key(name): nn.Parameter(_first_places(shape.num_tokens, width)) for name, shape in shapes.items()}
         )
         self.levels = nn.ModuleDict({_key(name): LevelEmbedding(width) for name in shapes})
         self.blocks = nn.ModuleList([Block(config) for _ in range(config.num_layers)])
@@ -248,6 +246,22 @@ class WorldTransformer(nn.Module):
     def _by_expert(self, numbers: Mapping[str, Tensor]) -> list[str]:
         """Streams present, in the order of the configuration."""
         return [name for name in self.config.streams if name in numbers]
+
+
+def _first_places(num_tokens: int, width: int) -> Tensor:
+    """Where a stream's tokens stand at first, `[num_tokens, width]`.
+
+    A square grid of many tokens starts as two-dimensional sinusoids: from small random numbers, hundreds of
+    steps go by before neighbours can be told apart. A handful of tokens starts random.
+    """
+    side = math.isqrt(num_tokens)
+    if num_tokens < 16 or side * side != num_tokens or width % 4:
+        return 0.02 * torch.randn(num_tokens, width)
+    place = (torch.arange(side) + 0.5) / side
+    waves = place[:, None] * torch.linspace(1.0, side / 2, width // 4) * math.pi
+    axis = torch.cat([torch.sin(waves), torch.cos(waves)], dim=-1)
+    rows, columns = axis[:, None].expand(-1, side, -1), axis[None].expand(side, -1, -1)
+    return torch.cat([rows, columns], dim=-1).flatten(0, 1)
 
 
 def _key(name: str) -> str:

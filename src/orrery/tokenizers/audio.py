@@ -1,13 +1,12 @@
 """Sound as a few numbers a tick, and back, without latency.
 
 The encoder reads causal log spectra. The decoder writes the amplitude and the pitch of a bank of narrow bands
-about every millisecond; phase is *integrated* from pitch, never predicted, so a ring stays in tune from frame
-to frame and only what can be heard has to be learned. The bank is an inverse STFT whose windows are triangles
-of two millisecond frames: linear interpolation between the last frame and this one, hence no lookahead.
+about every millisecond (`oscillators.py`). Phase is integrated from pitch, never predicted, so that only what
+can be heard has to be learned.
 
-Sources: oscillator bank and filtered noise as the decoder's head, Engel et al. 2020, "DDSP", arXiv:2001.04643;
-frame-wise inverse-transform head, Siuzdak 2023, "Vocos", arXiv:2306.00814; blocks after Liu et al. 2022,
-"A ConvNet for the 2020s", arXiv:2201.03545.
+Sources: oscillator bank and filtered noise as the decoder's head, Engel et al. 2020, "DDSP",
+arXiv:2001.04643; a head that ends in a fixed frame-wise transform, Siuzdak 2023, "Vocos", arXiv:2306.00814;
+blocks after Liu et al. 2022, "A ConvNet for the 2020s", arXiv:2201.03545.
 """
 
 from __future__ import annotations
@@ -17,9 +16,8 @@ import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
@@ -28,12 +26,13 @@ from torch import Tensor, nn
 
 from orrery.atomic import write_atomically
 from orrery.errors import BadUse, UserError
+from orrery.tokenizers.oscillators import BandControls, BankState, OscillatorBank
 
 __all__ = ["AudioDecoderState", "AudioTokenizer", "AudioTokenizerConfig"]
 
 FLOOR = 3e-5  # features start 90 dB under full scale: below that the encoder hears nothing
-NOISE_PERIOD_FRAMES = 1920  # two seconds at the usual frame rate: long enough not to be heard as a loop
 QUIET = 3e-4  # amplitudes are linear in the decoder's output below this, exponential above
+TONE_GROUPS, NOISE_GROUPS = 16, 8  # of bands whose level takes the same course within a frame
 SOFT_CLIP = 2.0  # in standard deviations: latents are nearly linear below it and logarithmic above
 
 
@@ -72,8 +71,10 @@ class AudioTokenizerConfig:
             )
         if self.samples_per_tick % (self.frames_per_tick * self.subframes_per_frame):
             raise BadUse(f"{self.samples_per_tick} samples a tick do not divide into frames and subframes")
-        if self.num_bands % self.num_noise_bands or self.num_bands % self.num_pan_bands:
-            raise BadUse(f"noise and pan bands must divide num_bands {self.num_bands}")
+        if any(self.num_bands % n for n in (self.num_noise_bands, self.num_pan_bands, TONE_GROUPS)):
+            raise BadUse(f"num_bands {self.num_bands} is not a multiple of the noise bands, pan bands and 16")
+        if self.num_noise_bands % NOISE_GROUPS:
+            raise BadUse(f"num_noise_bands {self.num_noise_bands} is not a multiple of {NOISE_GROUPS}")
 
     @property
     def samples_per_frame(self) -> int:
@@ -92,16 +93,29 @@ class AudioTokenizerConfig:
 class AudioDecoderState(NamedTuple):
     """All that the decoder remembers between ticks; every tensor leads with the batch.
 
-    caches: inputs of each causal convolution, `[B, kernel - 1, width]`.
-    phase: oscillator phases in cycles, `[B, num_bands]` float64. cosine, sine: last frame, `[B, 2, num_bands]`.
-    frame: index of the next synthesis frame within the noise table.
+    caches: inputs of each causal convolution, `[B, kernel - 1, width]`. bank: the oscillators' state.
     """
 
     caches: tuple[Tensor, ...]
-    phase: Tensor
-    cosine: Tensor
-    sine: Tensor
-    frame: int
+    bank: BankState
+
+
+class _Rectifier(torch.autograd.Function):
+    """max(x, 0) whose gradient also reaches a negative x that should grow.
+
+    Without it, or with a leak both ways, what was silent once drifts down and never sounds again.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x.clamp(min=0.0)
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        (gradient,) = grad_outputs
+        return torch.where((x > 0) | (gradient < 0), gradient, 0.0)
 
 
 class CausalBlock(nn.Module):
@@ -125,79 +139,6 @@ class CausalBlock(nn.Module):
             mixed = torch.addcmul(mixed, padded[:, tap : tap + length], self.mix[tap])
         x = x + self.contract(F.gelu(self.expand(self.norm(mixed + x)), approximate="tanh"))
         return x, padded[:, length:]
-
-
-def band_centres_hz(num_bands: int, highest_hz: float) -> np.ndarray:
-    """Centres `[num_bands]` from 60 Hz, even on the mel scale (m = 1127 ln(1 + f / 700))."""
-    low, high = 1127 * math.log1p(60 / 700), 1127 * math.log1p(highest_hz / 700)
-    return 700 * np.expm1(np.linspace(low, high, num_bands) / 1127)
-
-
-def band_noise(half_widths: np.ndarray, num_frames: int, frames_per_second: float) -> np.ndarray:
-    """Complex Gaussian noise `[num_frames, bands]`, unit power, band-limited to `half_widths` (Hz), periodic."""
-    rng = np.random.default_rng(0)
-    spectrum = rng.standard_normal((2, num_frames, len(half_widths)))
-    frequency = np.abs(np.fft.fftfreq(num_frames, 1 / frames_per_second))[:, None]
-    signal = np.fft.ifft((spectrum[0] + 1j * spectrum[1]) * (frequency <= half_widths[None]), axis=0)
-    return signal / np.sqrt((np.abs(signal) ** 2).mean(0, keepdims=True))
-
-
-class OscillatorBank(nn.Module):
-    """Amplitudes and pitches of bands, a frame every `hop` samples, to stereo samples."""
-
-    carriers: Tensor
-    increment: Tensor
-    half_width: Tensor
-    noise: Tensor
-
-    def __init__(self, config: AudioTokenizerConfig) -> None:
-        super().__init__()
-        self.hop = config.hop
-        rate = config.samples_per_second
-        centre = band_centres_hz(config.num_bands, 0.96 * rate / 2)
-        # Neighbours overlap a little, so that a pitch on the border can be had from both.
-        half_width = 0.6 * np.gradient(centre)
-        time = np.arange(1, self.hop + 1)
-        cycles = 2 * np.pi * centre[:, None] / rate
-        fade = time / self.hop
-        after, before = cycles * time, cycles * (time - self.hop)
-        leave = (1 - fade) * np.concatenate([np.cos(after), -np.sin(after)])
-        arrive = fade * np.concatenate([np.cos(before), -np.sin(before)])
-        noise = band_noise(half_width, NOISE_PERIOD_FRAMES, rate / self.hop)
-        self.register_buffer(
-            "carriers", torch.from_numpy(np.stack([leave, arrive])).float(), persistent=False
-        )
-        self.register_buffer("increment", torch.from_numpy(centre * self.hop / rate), persistent=False)
-        self.register_buffer("half_width", torch.from_numpy(half_width * self.hop / rate), persistent=False)
-        table = np.stack([noise.real, noise.imag])
-        self.register_buffer("noise", torch.from_numpy(table).float(), persistent=False)
-
-    def forward(
-        self, tone: Tensor, hiss: Tensor, detune: Tensor, pan: Tensor, state: AudioDecoderState
-    ) -> tuple[Tensor, AudioDecoderState]:
-        """Samples `[B, L * hop, 2]` and the state after them (`caches` untouched).
-
-        tone, hiss: amplitudes `[B, L, bands]` of the oscillator and of the noise of each band.
-        detune: `[B, L, bands]` in [-1, 1] of a band's half width. pan: gains `[B, L, 2, bands]`.
-        """
-        num_frames = tone.shape[1]
-        # Double precision: a float32 running sum would drift from the tick-by-tick one.
-        step = self.increment + self.half_width * detune.double()
-        phase = torch.remainder(state.phase[:, None] + step.cumsum(1), 1.0)
-        angle = (2 * math.pi * phase).float()
-        rows = (torch.arange(num_frames, device=tone.device) + state.frame) % self.noise.shape[1]
-        cosine = tone * angle.cos() + hiss * self.noise[0, rows]
-        sine = tone * angle.sin() + hiss * self.noise[1, rows]
-        cosine, sine = pan * cosine[:, :, None], pan * sine[:, :, None]
-        all_cosine = torch.cat([state.cosine[:, None], cosine], 1)
-        all_sine = torch.cat([state.sine[:, None], sine], 1)
-        both = torch.cat([all_cosine, all_sine], -1)
-        samples = both[:, :-1] @ self.carriers[0] + both[:, 1:] @ self.carriers[1]
-        samples = samples.transpose(2, 3).flatten(1, 2)
-        frame = (state.frame + num_frames) % self.noise.shape[1]
-        return samples, AudioDecoderState(
-            state.caches, phase[:, -1], all_cosine[:, -1], all_sine[:, -1], frame
-        )
 
 
 class AudioFeatures(nn.Module):
@@ -259,24 +200,25 @@ class AudioTokenizer(nn.Module):
         self.embed = nn.Linear(self.features.width, width)
         self.encoder = self._blocks(config.num_encoder_blocks)
         self.to_token = nn.Linear(per_token * width, width)
-        self.to_latent = nn.Sequential(nn.RMSNorm(width), nn.Linear(width, config.latent_width))
+        self.token_norm = nn.RMSNorm(width)
+        self.to_latent = nn.Linear(width, config.latent_width)
         self.from_latent = nn.Linear(config.latent_width, width)
         self.token_decoder = self._blocks(1)
         self.to_frames = nn.Linear(width, per_token * width)
         self.decoder = self._blocks(config.num_decoder_blocks)
         self.norm = nn.RMSNorm(width)
-        amplitudes = config.subframes_per_frame * (config.num_bands + config.num_noise_bands)
-        self.amplitudes = nn.Linear(width, amplitudes)
+        self.level = nn.Linear(width, config.num_bands + config.num_noise_bands)
+        self.course = nn.Linear(width, config.subframes_per_frame * (TONE_GROUPS + NOISE_GROUPS))
         self.detune = nn.Linear(width, config.num_bands)
         self.pan = nn.Linear(width, config.num_pan_bands)
-        self.bank = OscillatorBank(config)
+        self.bank = OscillatorBank(config.num_bands, config.hop, config.samples_per_second)
         self.register_buffer("latent_mean", torch.zeros(config.latent_width))
         self.register_buffer("latent_std", torch.ones(config.latent_width))
-        for head in (self.amplitudes, self.detune, self.pan):
+        for head in (self.level, self.course, self.detune, self.pan):
             nn.init.normal_(head.weight, std=0.02)
             nn.init.zeros_(head.bias)
-        nn.init.orthogonal_(self.to_latent[1].weight)
-        nn.init.constant_(self.amplitudes.bias, 0.5)
+        nn.init.orthogonal_(self.to_latent.weight)
+        nn.init.constant_(self.level.bias, 0.5)
 
     def _blocks(self, count: int) -> nn.ModuleList:
         return nn.ModuleList(CausalBlock(self.config.width, self.config.kernel) for _ in range(count))
@@ -294,7 +236,7 @@ class AudioTokenizer(nn.Module):
         for block in self.encoder:
             x, _ = block(x, x.new_zeros(x.shape[0], config.kernel - 1, config.width))
         x = self.to_token(x.unflatten(1, (-1, config.frames_per_token)).flatten(2))
-        latents = 3 * torch.tanh(self.to_latent(x) / 3)
+        latents = 3 * torch.tanh(self.to_latent(self.token_norm(x)) / 3)
         return latents.unflatten(1, (-1, config.tokens_per_tick))
 
     def normalise(self, raw: Tensor) -> Tensor:
@@ -333,15 +275,13 @@ class AudioTokenizer(nn.Module):
 
     def initial_state(self, batch: int) -> AudioDecoderState:
         """The state of a decoder that has heard nothing."""
-        config, weight = self.config, self.amplitudes.weight
+        config, weight = self.config, self.level.weight
         num_caches = 1 + config.num_decoder_blocks
         cache = weight.new_zeros(batch, config.kernel - 1, config.width)
-        last = weight.new_zeros(batch, 2, config.num_bands)
-        phase = torch.zeros(batch, config.num_bands, dtype=torch.float64, device=weight.device)
-        return AudioDecoderState((cache,) * num_caches, phase, last, last, 0)
+        return AudioDecoderState((cache,) * num_caches, self.bank.initial_state(batch))
 
     def decode(self, latents: Tensor) -> Tensor:
-        """Normalised latents `[B, ticks, tokens, D]` to sound `[B, ticks, samples, 2]`, from a fresh start."""
+        """Normalised latents `[B, ticks, tokens, D]` to sound `[B, ticks, samples, 2]`, after silence."""
         samples, _ = self.decode_raw(self.denormalise(latents), self.initial_state(latents.shape[0]))
         return samples
 
@@ -358,33 +298,34 @@ class AudioTokenizer(nn.Module):
 
     def decode_raw(self, raw: Tensor, state: AudioDecoderState) -> tuple[Tensor, AudioDecoderState]:
         """Latents before normalisation `[B, ticks, tokens, D]` to sound `[B, ticks, samples, 2]`."""
-        caches = list(state.caches)
+        controls, caches = self.controls(raw, state.caches)
+        samples, bank = self.bank(controls, state.bank)
+        return samples.unflatten(1, (raw.shape[1], -1)), AudioDecoderState(caches, bank)
+
+    def controls(self, raw: Tensor, before: tuple[Tensor, ...]) -> tuple[BandControls, tuple[Tensor, ...]]:
+        """What `decode_raw` plays, and the caches moved on."""
+        config, caches = self.config, list(before)
         x = self.from_latent(raw.flatten(1, 2))
         x, caches[0] = self.token_decoder[0](x, caches[0])
-        x = self.to_frames(x).unflatten(2, (self.config.frames_per_token, -1)).flatten(1, 2)
+        x = self.to_frames(x).unflatten(2, (config.frames_per_token, -1)).flatten(1, 2)
         for index, block in enumerate(self.decoder, 1):
             x, caches[index] = block(x, caches[index])
-        samples, state = self.bank(*self.controls(self.norm(x)), state._replace(caches=tuple(caches)))
-        return samples.unflatten(1, (raw.shape[1], -1)), state
+        x = self.norm(x)
+        # What rings changes slowly and band by band, when it rings changes fast and for many bands at once.
+        level = self.level(x).split([config.num_bands, config.num_noise_bands], -1)
+        course = self.course(x).unflatten(2, (config.subframes_per_frame, -1))
+        tone, hiss = (
+            self.loudness(a[:, :, None] + b.repeat_interleave(a.shape[-1] // b.shape[-1], -1))
+            for a, b in zip(level, course.split([TONE_GROUPS, NOISE_GROUPS], -1), strict=True)
+        )
+        # Equal power: the squares of the two gains sum to 2.
+        angle = math.pi / 4 * (1 + torch.tanh(self.pan(x)))
+        pan = math.sqrt(2) * torch.stack([angle.cos(), angle.sin()], 2)
+        controls = BandControls(tone, hiss, torch.tanh(self.detune(x)), pan)
+        return controls, tuple(caches)
 
     def loudness(self, x: Tensor) -> Tensor:
         """Any number to an amplitude: exactly 0 below 0, linear up to about -70 dBFS, exponential above."""
-        negative = x.clamp(max=0.0)
-        # The gradient leaks through zero, and in training nothing is quite zero, since the gradient of a
-        # magnitude vanishes there: otherwise the way to sound would be shut wherever silence was learned.
-        x = x.clamp(0.0, 9.0) + 0.1 * (negative - negative.detach())
-        return QUIET * torch.sinh(x) + (0.05 * QUIET if self.training else 0.0)
-
-    def controls(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Hidden frames `[B, frames, width]` to the four inputs of the oscillator bank."""
-        config = self.config
-        per_frame, bands = config.subframes_per_frame, config.num_bands
-        amplitude = self.loudness(self.amplitudes(x).unflatten(2, (per_frame, -1)).flatten(1, 2))
-        tone, hiss = amplitude.split([bands, config.num_noise_bands], -1)
-        hiss = hiss.repeat_interleave(bands // config.num_noise_bands, -1)
-        detune = torch.tanh(self.detune(x)).repeat_interleave(per_frame, 1)
-        # Equal power: the squares of the two gains sum to 2.
-        angle = math.pi / 4 * (1 + torch.tanh(self.pan(x)))
-        gains = math.sqrt(2) * torch.stack([angle.cos(), angle.sin()], 2)
-        gains = gains.repeat_interleave(bands // config.num_pan_bands, -1).repeat_interleave(per_frame, 1)
-        return tone, hiss, detune, gains
+        x = _Rectifier.apply(x) if self.training else x.clamp(min=0.0)
+        # In training nothing is quite zero, since the gradient of a magnitude vanishes there.
+        return QUIET * torch.sinh(x.clamp(max=9.0)) + (0.05 * QUIET if self.training else 0.0)

@@ -22,7 +22,6 @@ __all__ = [
 ]  # fmt: skip
 
 AUDIBLE = 1e-4  # log spectra start here, 80 dB under full scale
-MASKED = 0.01  # of the loudest bin of the same instant: 40 dB
 PARTS_WINDOW = 1024
 LINE_RATIO = 2.5  # a line is this much above the mean of its surroundings; noise seldom is
 LINE_REACH = 8  # bins either side that are its surroundings
@@ -104,15 +103,30 @@ class Parts(nn.Module):
 def parts_loss(found: BandControls, truth: SoundParts) -> dict[str, Tensor]:
     """Terms of the loss between controls and the parts that were analysed, weighted; to be summed."""
     tone, hiss = (value.square().mean(2).add(1e-12).sqrt() for value in (found.tone, found.hiss))
-    loudest = torch.maximum(truth.tone.amax(-1, keepdim=True), truth.hiss.amax(-1, keepdim=True))
-    floor = AUDIBLE + MASKED * loudest
-    weight = (truth.tone / (loudest + AUDIBLE)).sqrt() * (truth.tone > floor)
+    loudest = torch.maximum(truth.tone.amax(-1, keepdim=True), truth.hiss.amax(-1, keepdim=True)) + AUDIBLE
+    weight = (truth.tone / loudest).sqrt() * (truth.tone > AUDIBLE)
     away = (weight * (found.detune - truth.detune).abs()).sum() / (weight.sum() + 1)
     return {
-        "tone": _log_difference(tone, truth.tone, floor, 1.0),
-        "hiss": _log_difference(hiss, truth.hiss, floor, 1.0),
+        "tone": _level_difference(tone, truth.tone, _prominence(truth.tone, loudest)),
+        "hiss": _level_difference(hiss, truth.hiss, _prominence(truth.hiss, loudest)),
         "detune": away,
     }
+
+
+def _prominence(truth: Tensor, loudest: Tensor) -> Tensor:
+    """Weight of what is as loud as `truth` beside something `loudest`: masking lets the rest count little."""
+    return 0.1 + (truth / loudest).sqrt()
+
+
+def _level_difference(found: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
+    """Difference of levels, in nepers above -80 dBFS, summed over all but counted by what is audible.
+
+    A mean over all would mostly count silence. Squares, since most of a sound is silent and an absolute value
+    alone, which seeks the median, would be content with silence everywhere.
+    """
+    difference = (torch.asinh(found / AUDIBLE) - torch.asinh(truth / AUDIBLE)).abs()
+    heard = (weight * (truth > AUDIBLE)).sum() + 0.02 * weight.sum()
+    return 0.25 * (weight * (difference + difference.square())).sum() / heard
 
 
 def magnitudes(audio: Tensor, window_length: int) -> Tensor:
@@ -138,27 +152,16 @@ def audio_loss(found: Tensor, truth: Tensor) -> dict[str, Tensor]:
     terms = {name: found.new_zeros(()) for name in ("log", "root", "envelope")}
     for window_length in (128, 512, 2048):
         a, b = magnitudes(found, window_length), magnitudes(truth, window_length)
-        log_b = (b + AUDIBLE).log()
-        attack = F.pad((log_b[..., 1:] - log_b[..., :-1]).clamp(0, 3), (1, 0)).mean(1, keepdim=True)
-        # Masking: what lies far below the loudest part of its instant is not heard, so peaks count most.
-        masked = AUDIBLE + MASKED * b.amax(1, keepdim=True)
-        terms["log"] = terms["log"] + _log_difference(a, b, masked, 1 + 2 * attack)
+        loudest = b.amax(1, keepdim=True)
+        growth = (loudest[..., 1:] + AUDIBLE).log() - (loudest[..., :-1] + AUDIBLE).log()
+        attack = 1 + F.pad(growth.clamp(0, 3), (1, 0))
+        weight = _prominence(b, loudest + AUDIBLE) * attack
+        terms["log"] = terms["log"] + _level_difference(a, b, weight)
         scale = b.sqrt().mean((1, 2), keepdim=True) + AUDIBLE**0.5
-        terms["root"] = terms["root"] + ((a.sqrt() - b.sqrt()).abs() / scale).mean()
+        terms["root"] = terms["root"] + 0.5 * ((a.sqrt() - b.sqrt()).abs() / scale).mean()
     a, b = (envelope(sound, 50) for sound in (found, truth))
-    terms["envelope"] = _log_difference(a, b, torch.tensor(AUDIBLE), 1.0)
+    terms["envelope"] = _level_difference(a, b, torch.ones_like(b))
     return terms
-
-
-def _log_difference(found: Tensor, truth: Tensor, floor: Tensor, weight: Tensor | float) -> Tensor:
-    """Difference of logarithms, summed over everything but counted by what is audible in the truth.
-
-    A mean over all would mostly count silence; and the square beside the absolute value keeps the median,
-    which is silence, from being a place to rest.
-    """
-    difference = ((found + floor) / (truth + floor)).log().abs()
-    heard = (truth > floor).float().mean() + 0.02
-    return (weight * (difference + 0.15 * difference.square())).mean() / heard
 
 
 @torch.no_grad()

@@ -71,23 +71,23 @@ def motion_loss(
     own_errors: count changes from the model's own one-step estimates of the tick before (pushforward).
     """
     num, ticks = clips.state.shape[:2]
-    levels = _motion_levels(num, ticks, generator)
-    words = _drop_words(clips.words, generator)
+    levels = motion_levels(num, ticks, generator)
+    words = drop_words(clips.words, generator)
     others = clean_numbers(codecs, clips)
     anchor = shake(clips.anchor, codecs.state, generator)
     if own_errors:
-        anchor = _own_anchor(model, codecs, clips, anchor, others, words)
+        anchor = own_anchor(model, codecs, clips, anchor, others, words)
     clean = others | {"state": codecs.state.encode(clips.state, anchor, clips.has_anchor)}
     estimate = _estimate(model, codecs, clips, anchor, clean, levels, words, GENERATE, generator)
     first = torch.ones(num, ticks)
     first[:, 0] = FIRST_TICK_WEIGHT
     losses = {}
     for name in estimate.keys() - {"action"}:
-        weight = loss_weight(levels[name]) * _is_asked(levels, name) * (first if name == "state" else 1.0)
+        weight = loss_weight(levels[name]) * is_asked(levels, name) * (first if name == "state" else 1.0)
         error = _state_error(codecs, clips, estimate[name] - clean[name]) if name == "state" else (
             (estimate[name] - clean[name]).square().mean((-1, -2))
         )  # fmt: skip
-        losses[name] = (error * weight).sum() / _is_asked(levels, name).sum().clamp_min(1.0)
+        losses[name] = (error * weight).sum() / is_asked(levels, name).sum().clamp_min(1.0)
     return losses
 
 
@@ -104,7 +104,7 @@ def picture_loss(
         "action": torch.ones(shape), "camera.main": nothing, "state": nothing,
         "touch.finger": heard, "audio.main": heard, "video.main": video,
     }  # fmt: skip
-    words = _drop_words(clips.words, generator)
+    words = drop_words(clips.words, generator)
     clean = clean_numbers(codecs, clips) | {
         "state": codecs.state.encode(clips.state, clips.anchor, clips.has_anchor)
     }
@@ -140,7 +140,7 @@ def perception_loss(
     return {"perceived": (error * loss_weight(state)).mean() + 0.1 * looked}
 
 
-def _motion_levels(num: int, ticks: int, generator: torch.Generator) -> dict[str, Tensor]:
+def motion_levels(num: int, ticks: int, generator: torch.Generator) -> dict[str, Tensor]:
     """Each tick is at one stage of its making: state under way, sound under way, or done."""
     shape = (num, ticks)
     stage = torch.rand(shape, generator=generator) * (ticks > 1)  # a lone first tick is there for its state
@@ -156,7 +156,7 @@ def _motion_levels(num: int, ticks: int, generator: torch.Generator) -> dict[str
     }  # fmt: skip
 
 
-def _is_asked(levels: Mapping[str, Tensor], name: str) -> Tensor:
+def is_asked(levels: Mapping[str, Tensor], name: str) -> Tensor:
     """Where a stream's estimate counts, `[B, T]`: noisy, and not merely withheld until the state is done."""
     asked = levels[name] > 0.05
     if name in ("touch.finger", "audio.main"):
@@ -164,7 +164,7 @@ def _is_asked(levels: Mapping[str, Tensor], name: str) -> Tensor:
     return asked.float()
 
 
-def _drop_words(words: Tensor, generator: torch.Generator) -> Tensor:
+def drop_words(words: Tensor, generator: torch.Generator) -> Tensor:
     """One sentence in ten withheld."""
     keep = torch.rand(len(words), 1, generator=generator) >= 0.1
     return words * keep
@@ -199,7 +199,7 @@ def _estimate(
 
 
 @torch.no_grad()
-def _own_anchor(
+def own_anchor(
     model: WorldTransformer,
     codecs: Codecs,
     clips: Clips,

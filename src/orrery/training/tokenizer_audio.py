@@ -54,12 +54,12 @@ class AudioTrainingConfig:
     batch_size: int = 16
     batch_heard: int = 4
     clip_ticks: int = 6
-    lr_matrix: float = 0.02
-    lr_other: float = 3e-3
+    lr_matrix: float = 0.01
+    lr_other: float = 2e-3
     weight_decay: float = 0.01
     warmup_steps: int = 20
     latent_noise: float = 0.1
-    latent_penalty: float = 1e-3
+    latent_penalty: float = 0.03
     ema_decay: float = 0.998
     log_every: int = 25
     save_every: int = 500
