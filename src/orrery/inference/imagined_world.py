@@ -17,6 +17,7 @@ from torch import Tensor
 
 from orrery.diffusion.samplers import levels_for, sample
 from orrery.engines.torch import TorchEngine
+from orrery.errors import BadUse
 from orrery.inference.checkpoints import WorldModel, load_model
 from orrery.models.kv_cache import KVCache
 from orrery.scenes.language import parse
@@ -61,7 +62,7 @@ class ImaginedWorld:
         for a prompt with words that the model does not know.
         """
         if scene is not None:
-            raise ValueError("an imagined world starts from a prompt or from given streams, not from a scene")
+            raise BadUse("an imagined world starts from a prompt or from given streams, not from a scene")
         if prompt is not None:
             parse(prompt)
         for index in range(self.num_worlds):
@@ -80,7 +81,7 @@ class ImaginedWorld:
         """
         expected = (self.num_worlds, *self.spec.streams["action"].shape)
         if action is not None and np.shape(action) != expected:
-            raise ValueError(f"action: expected {expected}, got {np.shape(action)}")
+            raise BadUse(f"action: expected {expected}, got {np.shape(action)}")
         if action is not None:
             spec = self.spec.streams["action"]
             low = -np.inf if spec.low is None else spec.low
@@ -106,7 +107,7 @@ class ImaginedWorld:
     def _dream(self, index: int) -> _Dream:
         dream = self._dreams[index]
         if dream is None:
-            raise RuntimeError("reset() comes before anything else")
+            raise BadUse("reset() comes before anything else")
         return dream
 
     def _observe(self) -> Observation:

@@ -31,5 +31,10 @@ def tabletop(minutes: float | None = None) -> Recipe:
         audio_budget=Budget(minutes=0.1 * minutes),
         size=ModelSize(),
         motion=WorldTraining(minutes=0.22 * minutes, decay_from=1.0, own_errors_from=0.5),
-        world=WorldTraining(minutes=0.45 * minutes, own_errors_from=0.0, lr_other=2e-3),
+        world=WorldTraining(
+            minutes=0.45 * minutes,
+            shares={"motion": 0.2, "beginnings": 0.1, "pictures": 0.62, "perception": 0.08},
+            own_errors_from=0.0,
+            lr_other=2e-3,
+        ),
     )

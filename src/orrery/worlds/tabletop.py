@@ -15,6 +15,7 @@ from typing import Any
 import mujoco
 import numpy as np
 
+from orrery.errors import BadUse
 from orrery.scenes.language import caption, parse
 from orrery.scenes.materials import COLOURS
 from orrery.scenes.scene import CAMERAS, MAX_BODIES, Scene, sample_scene
@@ -71,6 +72,11 @@ class TabletopWorld:
         self, num_worlds: int = 1, streams: Iterable[str] | None = None, image_size: int = 128
     ) -> None:
         spec = tabletop_spec(image_size)
+        unknown = set(streams or ()) - set(spec.streams)
+        if unknown:
+            raise BadUse(
+                f"tabletop has no stream {', '.join(sorted(unknown))}; it has {', '.join(spec.streams)}"
+            )
         self.spec = spec if streams is None else spec.only(streams)
         self.num_worlds = num_worlds
         self._image_size = image_size
@@ -86,7 +92,9 @@ class TabletopWorld:
     ) -> Observation:
         """Start again; see `World.reset`. `given` cannot be taken by an exact world."""
         if given:
-            raise ValueError(f"tabletop simulates every stream and cannot take {', '.join(given)} as given")
+            raise BadUse(f"tabletop simulates every stream and cannot take {', '.join(given)} as given")
+        if prompt is not None and scene is not None:
+            raise BadUse("a tabletop starts from a prompt or from a scene, not from both")
         if scene is not None and not isinstance(scene, Scene):
             scene = Scene.from_json(scene)
         for index in range(self.num_worlds):
@@ -99,7 +107,9 @@ class TabletopWorld:
         if action is not None:
             expected = (self.num_worlds, *tabletop_spec().streams["action"].shape)
             if np.shape(action) != expected:
-                raise ValueError(f"action: expected {expected}, got {np.shape(action)}")
+                raise BadUse(f"action: expected {expected}, got {np.shape(action)}")
+            if not np.isfinite(action).all():
+                raise BadUse("action: got values that are not finite")
             action = np.clip(np.asarray(action, np.float32), -MAX_SPEED_M_S, MAX_SPEED_M_S)
         for index in range(self.num_worlds):
             table = self._table(index)
@@ -144,7 +154,7 @@ class TabletopWorld:
     def _table(self, index: int) -> _Table:
         table = self._tables[index]
         if table is None:
-            raise RuntimeError("reset() comes before anything else")
+            raise BadUse("reset() comes before anything else")
         return table
 
     def _observe(self) -> Observation:
