@@ -1,0 +1,86 @@
+"""The sentence is obeyed: 100 held-out prompts, judged on pixels by a classical detector.
+
+Colours are right when exactly the named colours are seen, each as often as named; everything is right when
+the same holds for pairs of colour and shape. The detector's own score on exact films of the same sentences
+and seeds is the floor: what it loses there, it loses to one thing hiding another and to its own mistakes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import tyro
+
+from harness import Subject, floors, frames_of, progress, save, show, ticks_of
+from orrery.evaluation.detect import detect
+from orrery.evaluation.prompts import HeldOutPrompt, held_out_prompts
+from orrery.evaluation.statistics import share
+
+
+@dataclass
+class Settings:
+    """model: folder of a checkpoint, or `exact`. num_prompts: how many of the 100. seconds: of each film."""
+
+    model: str = "exact"
+    num_prompts: int = 100
+    seconds: float = 1.5
+
+
+def judged(subject: Subject, prompts: tuple[HeldOutPrompt, ...], seconds: float) -> dict[str, Any]:
+    """The scores of one world, with what went wrong in each sentence that was not obeyed."""
+    world = subject.open(["video.main"])
+    num_ticks = world.spec.clock.num_ticks(seconds)
+    colours = everything = named = found = 0
+    failures = []
+    for prompt in progress(prompts, f"{subject.model}: films"):
+        ticks = list(ticks_of(world, prompt.seed, num_ticks, prompt=prompt.text))
+        seen = detect(frames_of(ticks, "video.main"), prompt.request.camera)
+        right = seen.names == prompt.objects
+        colours += seen.colours == prompt.colours
+        everything += right
+        named += prompt.colours.total()
+        found += (prompt.colours & seen.colours).total()
+        if not right:
+            failures.append({"prompt": prompt.text, "seed": prompt.seed, "seen": _named(seen.names)})
+    return {
+        "colours_right": share(colours, len(prompts)),
+        "everything_right": share(everything, len(prompts)),
+        "named_colours_found": share(found, named),
+        "failures": failures,
+    }
+
+
+def _named(names: Any) -> list[str]:
+    return [" ".join(name) for name in sorted(names.elements())]
+
+
+def main(settings: Settings) -> None:
+    subject = Subject(settings.model)
+    prompts = held_out_prompts()[: settings.num_prompts]
+    figures = floors(subject, lambda world: judged(world, prompts, settings.seconds))
+    score, floor = figures.get("figures", figures["exact"]), figures["exact"]
+    show(
+        f"Sentences obeyed, {len(prompts)} held-out prompts",
+        ["per cent (95 % interval)", subject.model, "exact", "bar"],
+        [
+            ["all named colours, and no other", score["colours_right"], floor["colours_right"], ">= 90"],
+            [
+                "all named colours, shapes, counts",
+                score["everything_right"],
+                floor["everything_right"],
+                ">= 75",
+            ],
+            [
+                "named objects whose colour is seen",
+                score["named_colours_found"],
+                floor["named_colours_found"],
+                "",
+            ],
+        ],
+    )
+    save("obedience", subject, figures, seed=prompts[0].seed)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Settings))

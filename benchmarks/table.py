@@ -1,0 +1,163 @@
+"""Writes the table of results into the README, between its markers, from the newest result of each kind.
+
+Every figure stands next to its floor, the same measure of the exact world, and to its bar.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from harness import EXACT, RESULTS, console, number, percent
+from orrery.atomic import write_atomically
+from orrery.errors import UserError
+
+BEGIN, END = "<!-- figures -->", "<!-- /figures -->"
+Row = tuple[str, str, str, str]
+"""What is measured, the model's figure, the exact world's, the bar."""
+
+
+@dataclass
+class Settings:
+    """results: folder of JSON files. readme: file with the two markers."""
+
+    results: Path = RESULTS
+    readme: Path = Path(__file__).parent.parent / "README.md"
+
+
+def newest(results: Path) -> dict[str, dict[str, Any]]:
+    """The newest result of a model of each kind, by its name."""
+    found: dict[str, dict[str, Any]] = {}
+    for path in results.glob("*.json"):
+        record = json.loads(path.read_text("utf-8"))
+        if record["provenance"]["world"] == EXACT:
+            continue
+        before = found.get(record["what"])
+        if before is None or before["provenance"]["date"] < record["provenance"]["date"]:
+            found[record["what"]] = record
+    return found
+
+
+def obedience(model: Any, exact: Any) -> list[Row]:
+    bars = {
+        "colours_right": ("named colours right, no other seen", "≥ 90 %"),
+        "everything_right": ("all named shapes, colours and counts right", "≥ 75 %"),
+    }
+    return [(label, percent(model[key]), percent(exact[key]), bar) for key, (label, bar) in bars.items()]
+
+
+def dynamics(model: Any, exact: Any) -> list[Row]:
+    rows: list[Row] = []
+    errors = model["position_error_mm"]
+    for group in sorted(name for name in errors if name != "all"):
+        for horizon in ("0.25 s", "1 s", "2 s"):
+            place = {method: values["median"] for method, values in errors[group][horizon].items()}
+            still, straight = place["doing nothing"], place["constant velocity"]
+            bar = f"< {number(still)} (doing nothing), < {number(straight)} (constant velocity)"
+            floor = number(place.get("exact, 0.5 mm off"))
+            rows.append(
+                (f"position error of {group} after {horizon}, mm", number(place.get("model")), floor, bar)
+            )
+    drift = [part["resting_drift_mm_s"]["median"] for part in (model, exact)]
+    rows.append(("drift of resting things, mm/s", number(drift[0]), number(drift[1]), "< 5"))
+    lowest = [part["lowest_point_mm"]["min"] for part in (model, exact)]
+    rows.append(("lowest point of anything, mm over the table", number(lowest[0]), number(lowest[1]), "≥ 0"))
+    for material, bounce in model["bounce"].items():
+        floor = exact["bounce"][material]["median"]
+        rows.append(
+            (f"rebound over drop of a {material} ball", number(bounce["median"]), number(floor), "as exact")
+        )
+    return rows
+
+
+def sound(model: Any, exact: Any) -> list[Row]:
+    plain = [
+        ("onset F1 within 50 ms", "onset_f1", "≥ 0.95"),
+        ("delay of sound, ms", "delay_median_ms", "within 15"),
+    ]
+    shares = [
+        ("hits that are silent", "silent_contacts", "≤ 2 %"),
+        ("sounds without a hit", "phantom_sounds", "≤ 5 %"),
+    ]
+    rows = [(label, number(model[key]), number(exact[key]), bar) for label, key, bar in plain]
+    rows += [(label, percent(model[key]), percent(exact[key]), bar) for label, key, bar in shares]
+    levels = [part["silence_dbfs"]["loudest"] for part in (model, exact)]
+    return [*rows, ("loudest of ten scenes at rest, dBFS", number(levels[0]), number(levels[1]), "< -50")]
+
+
+def tokenizers(model: Any, _: Any) -> list[Row]:
+    lines = [
+        ("pictures, all pixels, dB PSNR", model["psnr_db"]),
+        ("pictures, object pixels, dB PSNR", model["psnr_objects_db"]),
+        ("sound, log-spectral distance, dB", model["log_spectral_distance_db"]["median"]),
+        ("sound, onset error, ms", model["onset_error_ms"]["median"]),
+    ]
+    return [(f"tokenizer: {label}", number(value), "", "") for label, value in lines]
+
+
+_COSTS = (
+    ("generated seconds per core-second", "seconds_per_core_second"),
+    ("real-time factor", "real_time_factor"),
+    ("peak memory, MiB", "peak_mib"),
+)
+
+
+def cost(model: Any, exact: Any) -> list[Row]:
+    rows: list[Row] = []
+    for length, values in model["lengths"].items():
+        floor = exact["lengths"].get(length, {})
+        for label, key in _COSTS:
+            bar = "≥ 1" if key == "real_time_factor" else ""
+            rows.append((f"{label}, film of {length}", number(values[key]), number(floor.get(key)), bar))
+    return rows
+
+
+def reproducible(model: Any, _: Any) -> list[Row]:
+    yes = {True: "yes", False: "no"}
+    return [
+        ("same seed, same film", yes[model["same_seed_same_film"]], "", "yes"),
+        ("another seed, another film", yes[model["other_seed_other_film"]], "", "yes"),
+    ]
+
+
+SECTIONS = [obedience, dynamics, sound, tokenizers, cost, reproducible]
+
+
+def table(records: dict[str, dict[str, Any]]) -> str:
+    """The table in Markdown, and where it comes from."""
+    lines = ["| | model | exact world | bar |", "|---|---|---|---|"]
+    sources = set()
+    for section in SECTIONS:
+        record = records.get(section.__name__)
+        if record is None:
+            continue
+        for row in section(record["figures"], record.get("exact")):
+            lines.append(f"| {' | '.join(row)} |")
+        origin = record["provenance"]
+        sources.add(
+            f"{origin.get('checkpoint_sha256', '')[:12]} on {origin['hardware']}, {origin['date'][:10]}"
+        )
+    return "\n".join(
+        [*lines, "", f"Checkpoint {'; '.join(sorted(sources))}. Scripts and JSON: `benchmarks/`."]
+    )
+
+
+def main(settings: Settings) -> None:
+    text = settings.readme.read_text("utf-8")
+    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
+        raise UserError(f"{settings.readme}: needs the markers {BEGIN} and {END}, once each, in this order")
+    records = newest(settings.results)
+    if not records:
+        raise UserError(f"{settings.results}: no result of a model; run benchmarks/all.py first")
+    before, rest = text.split(BEGIN)
+    after = rest.split(END)[1]
+    write_atomically(settings.readme, f"{before}{BEGIN}\n{table(records)}\n{END}{after}".encode())
+    console.print(f"{settings.readme}: table of {', '.join(records)}")
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Settings))
