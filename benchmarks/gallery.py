@@ -101,8 +101,7 @@ def main(settings: Settings) -> None:
         write_small_film(folder / f"{seed:02d}.mp4", frames, frames_of(ticks, "audio.main"), world.spec.clock)
         strips.append(strip(frames, seed, prompt))
         rows.append(f"| {seed} | [{prompt}](gallery/{seed:02d}.mp4) |")
-    # Few colours: the pictures are small and plain, and a palette halves the file.
-    sheet(strips).quantize(256).save(settings.docs / "gallery.png", optimize=True)
+    sheet(strips).save(settings.docs / "gallery.png", optimize=True)  # no palette: it loses the rarer colours
     page = _page(subject, settings.seconds, rows)
     write_atomically(settings.docs / "gallery.md", page.encode())
     size = sum(path.stat().st_size for path in [*folder.glob("*.mp4"), settings.docs / "gallery.png"])
