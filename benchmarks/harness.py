@@ -9,8 +9,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import re
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +22,7 @@ from rich.progress import track
 from rich.table import Table
 
 from orrery.atomic import write_atomically
+from orrery.provenance import git, hardware
 from orrery.registry import resolve_model
 from orrery.streams import Array, Observation
 from orrery.world import World
@@ -82,17 +81,6 @@ def progress(items: Sequence[Any], label: str) -> Iterator[Any]:
     return iter(track(items, label, console=console, transient=True, disable=not console.is_terminal))
 
 
-def hardware() -> str:
-    """A short name of the machine: processor and number of cores that this process may use."""
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        found = re.search(r"model name\s*:\s*(.+)", cpuinfo.read_text())
-        model = found[1] if found else model
-    words = re.findall(r"[a-z0-9]+", re.sub(r"\(.*?\)|CPU|Processor|@.*", " ", model).lower())
-    return f"{'-'.join(words[:3])}-{len(os.sched_getaffinity(0))}-cores"
-
-
 def save(what: str, subject: Subject, figures: Mapping[str, Any], seed: int, results: Path = RESULTS) -> Path:
     """Write a result with its provenance; returns its file. figures: of the subject, and of `exact` beside
     it."""
@@ -102,8 +90,8 @@ def save(what: str, subject: Subject, figures: Mapping[str, Any], seed: int, res
         **figures,
         "provenance": {
             **subject.provenance(),
-            "git_commit": _git("rev-parse", "HEAD"),
-            "git_clean": _git("status", "--porcelain", "--untracked-files=no") == "",
+            "git_commit": git("rev-parse", "HEAD"),
+            "git_clean": git("status", "--porcelain", "--untracked-files=no") == "",
             "hardware": hardware(),
             "load_average": round(os.getloadavg()[0], 1),
             "date": now.isoformat(timespec="seconds"),
@@ -120,13 +108,6 @@ def save(what: str, subject: Subject, figures: Mapping[str, Any], seed: int, res
     write_atomically(path, (json.dumps(record, indent=2, allow_nan=False) + "\n").encode())
     console.print(f"[dim]written: {os.path.relpath(path)}[/]")
     return path
-
-
-def _git(*arguments: str) -> str:
-    done = subprocess.run(
-        ["git", *arguments], cwd=Path(__file__).parent, capture_output=True, text=True, check=False
-    )
-    return done.stdout.strip()
 
 
 def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

@@ -34,4 +34,7 @@ $ORRERY train tabletop --data "$WORK/data" --out "$WORK/run" --minutes "$MINUTES
 rm -rf src/orrery/checkpoints/tabletop
 mkdir -p src/orrery/checkpoints
 cp -r "$WORK/run/checkpoint" src/orrery/checkpoints/tabletop
-.venv/bin/python benchmarks/all.py
+.venv/bin/python benchmarks/all.py --model tabletop
+.venv/bin/python benchmarks/gallery.py --model tabletop
+.venv/bin/python benchmarks/table.py
+.venv/bin/python benchmarks/card.py

@@ -166,15 +166,15 @@ class _Dream:
         known = {name: value[number][None] for name, value in self._known.items() if number < len(value)}
         if action is not None:
             known["action"] = self._model.codecs.vectors["action"].encode(torch.from_numpy(action))[None]
-        state = self._settle_state(number, known)
+        state, sight = self._settle_state(number, known)
         sound = self._settle_sound(known)
-        video = self._settle_video(known)
+        video = self._settle_video(known, sight)
         self._memory.cache.end_tick()
         self._memory.anchor = state[:, -1]
         self.tick = self._payload(number, known, state, sound, video)
 
-    def _settle_state(self, number: int, known: Mapping[str, Tensor]) -> Tensor:
-        """The tick's state `[1, frames, K, D]`: given, perceived or imagined; with it, the camera."""
+    def _settle_state(self, number: int, known: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """The tick's state `[1, frames, K, D]`, given, perceived or imagined, and what pictures see of it."""
         codec = self._model.codecs.state
         has_anchor = torch.tensor([number > 0])
         anchor = self._memory.anchor
@@ -191,12 +191,13 @@ class _Dream:
         self._memory.camera = camera
         numbers = codec.encode(state, anchor, has_anchor)
         pose = self._model.codecs.vectors["camera.main"].decode(camera)
-        features = codec.features(numbers, anchor, has_anchor, torch.zeros(1), pose)
+        seen = (numbers, anchor, has_anchor, torch.zeros(1), pose)
+        features = codec.features(*seen)
         self._estimate(
             {"action": self._action(known), "camera.main": camera, "state": numbers}, {"state": features},
             {"action": 0.0 if "action" in known else 1.0, "camera.main": 0.0, "state": 0.0}, settle=True,
         )  # fmt: skip
-        return state
+        return state, codec.sight(*seen, self._model.video.config.latent_grid)
 
     def _sample_state(
         self, known: Mapping[str, Tensor], anchor: Tensor, has_anchor: Tensor, camera: Tensor | None
@@ -234,23 +235,34 @@ class _Dream:
         cache = engine.new_cache(self._words)
         action = self._action(known)
         engine.estimate(cache, {"action": action}, {}, {"action": float("action" not in known)}, settle=True)
-        inputs, levels = {}, {}
+        inputs, levels, features = {}, {}, {}
         for name in ("video.main", "touch.finger", "audio.main"):
             shape = self._model.transformer.config.streams[name]
             inputs[name] = known.get(name, torch.zeros(1, shape.num_tokens, shape.width))
             levels[name] = float(name not in known)
-        engine.estimate(cache, inputs, {}, levels, settle=True)
+            if shape.feature_width:
+                features[name] = torch.zeros(1, shape.num_tokens, shape.feature_width)
+        engine.estimate(cache, inputs, features, levels, settle=True)
         return cache, engine
 
     def _settle_sound(self, known: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The tick's touch and sound, denoised together."""
         return self._settle(("touch.finger", "audio.main"), known, self._model.sampling.sound)
 
-    def _settle_video(self, known: Mapping[str, Tensor]) -> Tensor:
-        return self._settle(("video.main",), known, self._model.sampling.video)["video.main"]
+    def _settle_video(self, known: Mapping[str, Tensor], sight: Tensor) -> Tensor:
+        """The tick's pictures `[1, tokens, width]`, from what each of their cells knows of the state."""
+        features = {"video.main": sight}
+        return self._settle(("video.main",), known, self._model.sampling.video, features)["video.main"]
 
-    def _settle(self, names: tuple[str, ...], known: Mapping[str, Tensor], steps: int) -> dict[str, Tensor]:
+    def _settle(
+        self,
+        names: tuple[str, ...],
+        known: Mapping[str, Tensor],
+        steps: int,
+        features: Mapping[str, Tensor] | None = None,
+    ) -> dict[str, Tensor]:
         """Streams of one rank, `[1, tokens, width]` each: sampled where not known, then kept."""
+        features = dict(features or {})
         shapes = {name: self._model.transformer.config.streams[name] for name in names}
         wanted = [name for name in names if name not in known]
         settled = {name: known[name] for name in names if name in known}
@@ -262,12 +274,12 @@ class _Dream:
 
         def estimate(row: Tensor, level: float) -> Tensor:
             levels = {name: level if name in wanted else 0.0 for name in names}
-            out = self._estimate(settled | split(row), {}, levels)
+            out = self._estimate(settled | split(row), features, levels)
             return torch.cat([out[name].flatten(1) for name in wanted], dim=1)
 
         if wanted:
             settled |= split(sample(estimate, self._noise(1, sum(sizes)), levels_for(steps)))
-        self._estimate(settled, {}, dict.fromkeys(names, 0.0), settle=True)
+        self._estimate(settled, features, dict.fromkeys(names, 0.0), settle=True)
         return settled
 
     def _estimate(

@@ -143,7 +143,7 @@ class WorldTransformer(nn.Module):
             }
         )
         self.places = nn.ParameterDict(
-            {_key(name): nn.Parameter(_first_places(shape.num_tokens, width)) for name, shape in shapes.items()}
+            {_key(n): nn.Parameter(_first_places(shape.num_tokens, width)) for n, shape in shapes.items()}
         )
         self.levels = nn.ModuleDict({_key(name): LevelEmbedding(width) for name in shapes})
         self.blocks = nn.ModuleList([Block(config) for _ in range(config.num_layers)])

@@ -24,7 +24,9 @@ def tiny(minutes: float | None = None, num_steps: int = 150) -> Recipe:
     stage = WorldTraining(minutes=quarter, num_steps=steps, batch=few, ticks=short, warmup_steps=20)
     return Recipe(
         name="tiny",
-        video=VideoTokenizerConfig(image_size=32, latent_grid=4, latent_channels=8, channels=(16, 32), num_blocks=(1, 1)),
+        video=VideoTokenizerConfig(
+            image_size=32, latent_grid=4, latent_channels=8, channels=(16, 32), num_blocks=(1, 1)
+        ),
         video_training=VideoTraining(batch_size=16, crop_size=32, num_held_out=16, ema_decay=0.98),
         video_budget=Budget(quarter, steps),
         audio=AudioTrainingConfig(batch_size=8, batch_heard=2, clip_ticks=4),

@@ -226,17 +226,62 @@ class StateCodec:
 
     def _picture_features(self, state: Tensor, camera: Tensor) -> Tensor:
         """Pose, and place in the picture in bands of growing fineness, `[..., K, 12 + 4 * bands]`."""
-        position = self._get(state, "position")
+        uv, apparent, _ = self._project(self._get(state, "position"), self._get(state, "size"), camera)
+        waves = [f(uv * (torch.pi * 2.0**band)) for band in range(_UV_BANDS) for f in (torch.sin, torch.cos)]
+        rotation = six_numbers(self._get(state, "quaternion"))
+        return torch.cat([self._get(state, "position") / 0.2, rotation, uv, 8.0 * apparent, *waves], dim=-1)
+
+    def sight(
+        self,
+        numbers: Tensor,
+        anchor: Tensor,
+        has_anchor: Tensor,
+        level: Tensor,
+        camera: Tensor,
+        grid: int,
+    ) -> Tensor:
+        """What each cell of the picture knows of the objects near it: `[..., grid * grid, sight_width]`.
+
+        For each frame: the two objects whose centres are nearest to the cell (offset in cells, size, depth,
+        what they are, how they are turned), faded with distance; and the foot of the nearest one (the table
+        right below it, near which its shadow falls). Cells are in rows from the top left. Without it, cells
+        must learn from pictures alone where in them a point of the world lies.
+        """
+        state = self.decode(numbers, anchor, has_anchor, snap=False)
+        parts = []
+        for frame in range(self.frames):
+            parts += self._sight_of_frame(state[..., frame, :, :], camera, grid)
+        return torch.cat(parts, dim=-1) * (1.0 - level)[..., None, None]
+
+    @property
+    def sight_width(self) -> int:
+        """Numbers a cell in `sight`."""
+        return self.frames * (2 * (5 + self.what_width - 1 + 6) + 5)
+
+    def _sight_of_frame(self, state: Tensor, camera: Tensor, grid: int) -> list[Tensor]:
+        position, size = self._get(state, "position"), self._get(state, "size")
+        present = self._get(state, "present")
+        cells = _cell_centres(grid, state)
+        uv, apparent, depth = self._project(position, size, camera)
+        kind = self._what(state)[..., 1:]
+        about = torch.cat(
+            [apparent * grid / 2, depth - 1.0, kind, six_numbers(self._get(state, "quaternion"))], -1
+        )
+        objects = _nearest_in_cells(uv, about, present, cells, grid, num=2, reach_cells=1.2)
+        foot = torch.cat([position[..., :2], torch.zeros_like(position[..., 2:])], dim=-1)
+        foot_uv, foot_size, _ = self._project(foot, size, camera)
+        height = torch.cat([position[..., 2:] / 0.2, foot_size * grid / 2], dim=-1)
+        feet = _nearest_in_cells(foot_uv, height, present, cells, grid, num=1, reach_cells=2.0)
+        return [objects, feet]
+
+    def _project(self, position: Tensor, size: Tensor, camera: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Place in the picture `[..., K, 2]` (right, up; edges at 1), apparent size, depth `[..., K, 1]`."""
         inverse = conjugate(camera[..., None, 3:7])
         inverse = inverse / inverse.norm(dim=-1, keepdim=True).clamp_min(1e-6)
         seen = rotate(inverse.expand(*position.shape[:-1], 4), position - camera[..., None, :3])
         depth = (-seen[..., 2:]).clamp_min(0.2)
         half = torch.tan(camera[..., None, 7:].clamp(0.1, 2.0) / 2)
-        uv = (seen[..., :2] / depth / half).clamp(-2.0, 2.0)
-        apparent = self._get(state, "size")[..., :1] / depth / half
-        waves = [f(uv * (torch.pi * 2.0**band)) for band in range(_UV_BANDS) for f in (torch.sin, torch.cos)]
-        rotation = six_numbers(self._get(state, "quaternion"))
-        return torch.cat([position / 0.2, rotation, uv, 8.0 * apparent, *waves], dim=-1)
+        return (seen[..., :2] / depth / half).clamp(-2.0, 2.0), size[..., :1] / depth / half, depth
 
     def _change(self, state: Tensor, anchor: Tensor) -> dict[str, Tensor]:
         before = conjugate(self._get(anchor, "quaternion")).expand_as(self._get(state, "quaternion"))
@@ -285,6 +330,35 @@ class StateCodec:
 
     def _get(self, state: Tensor, name: str) -> Tensor:
         return state[..., self.layout.slice(name)]
+
+
+def _cell_centres(grid: int, like: Tensor) -> Tensor:
+    """Centres of a picture's cells, rows from the top left, `[grid * grid, 2]` (right, up; edges at 1)."""
+    place = (torch.arange(grid, dtype=like.dtype, device=like.device) + 0.5) * (2.0 / grid) - 1.0
+    up, right = torch.meshgrid(-place, place, indexing="ij")
+    return torch.stack([right, up], dim=-1).flatten(0, 1)
+
+
+def _nearest_in_cells(
+    uv: Tensor, about: Tensor, present: Tensor, cells: Tensor, grid: int, num: int, reach_cells: float
+) -> Tensor:
+    """Nearness, offset in cells and `about` of the `num` nearest points for each cell, faded with distance.
+
+    uv: `[..., K, 2]`, about: `[..., K, n]`, present: `[..., K, 1]`, cells: `[C, 2]`. Returns
+    `[..., C, num * (3 + n)]`.
+    """
+    offset = (uv[..., None, :, :] - cells[:, None, :]) * (grid / 2)
+    near = torch.exp(-offset.square().sum(-1) / (2.0 * reach_cells**2)) * present[..., None, :, 0]
+    weight, index = near.topk(num, dim=-1)
+    pick = index[..., None]
+    chosen = [
+        torch.ones_like(weight)[..., None],
+        offset.gather(-2, pick.expand(*index.shape, 2)),
+        about[..., None, :, :]
+        .expand(*near.shape, about.shape[-1])
+        .gather(-2, pick.expand(*index.shape, about.shape[-1])),
+    ]
+    return (torch.cat(chosen, dim=-1) * weight[..., None]).flatten(-2)
 
 
 def _one_hot(scores: Tensor) -> Tensor:

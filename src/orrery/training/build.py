@@ -70,7 +70,7 @@ def transformer_config(
         "state": StreamShape(state.num_slots, state.width, "state", state.feature_width, window=far),
         "touch.finger": StreamShape(1, vectors["touch.finger"].width, "sound", window=far),
         "audio.main": StreamShape(*audio, "sound", window=far),
-        "video.main": StreamShape(*video, "video", window=near),
+        "video.main": StreamShape(*video, "video", state.sight_width, window=near),
     }
     hidden = {
         "text": size.hidden_text, "control": size.hidden_control, "state": size.hidden_state,

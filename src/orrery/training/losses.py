@@ -7,6 +7,7 @@ else) and *perception* (state from video).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -194,8 +195,14 @@ def _estimate(
         for name, value in clean.items()
     }
     camera = codecs.vectors["camera.main"].decode(noisy["camera.main"])
-    features = codecs.state.features(noisy["state"], anchor, clips.has_anchor, levels["state"], camera)
-    return model(words, noisy, {"state": features}, levels, ranks)
+    seen = (noisy["state"], anchor, clips.has_anchor, levels["state"], camera)
+    features = {"state": codecs.state.features(*seen)}
+    if "video.main" in noisy:
+        grid = math.isqrt(noisy["video.main"].shape[2])
+        sight = codecs.state.sight(*seen, grid)
+        # Where pictures come first, they must not be told what is to be read off them.
+        features["video.main"] = sight * (ranks["state"] < ranks["video.main"])
+    return model(words, noisy, features, levels, ranks)
 
 
 @torch.no_grad()

@@ -12,9 +12,6 @@ again by deleting its folder.
 from __future__ import annotations
 
 import hashlib
-import platform
-import subprocess
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +26,7 @@ from orrery.data.reader import Dataset
 from orrery.errors import UserError
 from orrery.inference.checkpoints import Sampling, WorldModel, save_model
 from orrery.models.transformer import WorldTransformer
+from orrery.provenance import git, hardware
 from orrery.tokenizers.audio import AudioTokenizer
 from orrery.tokenizers.codecs import Codecs
 from orrery.tokenizers.video import VideoTokenizer, VideoTokenizerConfig
@@ -40,6 +38,9 @@ from orrery.training.tokenizer_video import VideoTraining, train_video_tokenizer
 from orrery.training.trainer import WorldTraining, held_out_losses, train_world
 
 __all__ = ["Budget", "Recipe", "RunFolder", "train"]
+
+
+STAGES = ("motion", "video_tokenizer", "audio_tokenizer", "world")
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,6 @@ def train(
     if folder.path.exists() and not resume:
         raise UserError(f"{out} exists; give --resume to go on with it, or choose another folder")
     say = say or Console(stderr=True).log
-    started = time.monotonic()
     pictures, others = _find_datasets(Path(data))
     _check_size(recipe, pictures)
     moving = others or [pictures]
@@ -103,7 +103,7 @@ def train(
     say("tokenizers are ready")
     losses = folder.world(recipe, model, codecs, video, audio, pictures, moving)
     say("the world is learned; held-out losses: " + ", ".join(f"{n} {v:.3f}" for n, v in losses.items()))
-    provenance = _provenance(recipe, folder, [pictures, *others], losses, time.monotonic() - started)
+    provenance = _provenance(recipe, folder, [pictures, *others], losses)
     whole = WorldModel(
         pictures.spec, model, codecs, word_tokenizer(), video, audio, recipe.sampling, provenance
     )
@@ -242,25 +242,27 @@ def _join(sets: list[LatentSet]) -> LatentSet:
 
 
 def _provenance(
-    recipe: Recipe, folder: RunFolder, datasets: list[Dataset], losses: dict[str, float], seconds: float
+    recipe: Recipe, folder: RunFolder, datasets: list[Dataset], losses: dict[str, float]
 ) -> dict[str, Any]:
     """How the checkpoint came to be."""
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
     return {
         "recipe": recipe.name,
         "seed": folder.seed,
         "orrery": __version__,
-        "commit": commit.stdout.strip() or "unknown",
-        "device": torch.cuda.get_device_name()
-        if folder.device == "cuda"
-        else platform.processor() or platform.machine(),
-        "num_threads": torch.get_num_threads(),
-        "minutes_of_this_call": round(seconds / 60.0, 1),
+        "commit": git("rev-parse", "HEAD") or "unknown",
+        "device": torch.cuda.get_device_name() if folder.device == "cuda" else hardware(),
+        "minutes": {name: _minutes(folder.path / name) for name in STAGES},
         "data": [
             {"episodes": d.num_episodes, "hash": _meta_hash(d.path), "collect": d.settings} for d in datasets
         ],
         "held_out_losses": losses,
     }
+
+
+def _minutes(stage: Path) -> float:
+    """Training time of a finished stage, from the clock in its train state."""
+    state = torch.load(stage / "train_state.pt", map_location="cpu", weights_only=True)
+    return round(next(float(state[key]) for key in ("seconds", "elapsed") if key in state) / 60.0, 1)
 
 
 def _meta_hash(path: Path) -> str:

@@ -35,6 +35,7 @@ __all__ = [
     "train_audio_tokenizer",
 ]  # fmt: skip
 
+ENCODER = ("embed", "encoder", "to_token", "token_norm", "to_latent")
 SILENCE_DBFS = -120.0  # what digital silence is called, since its logarithm is not a number
 
 
@@ -164,10 +165,22 @@ def silence_level_dbfs(tokenizer: AudioTokenizer, latent_noise: float = 0.0, num
 class _Trainer:
     """Everything that changes while training, so that it can be saved and taken up again."""
 
-    def __init__(self, clips: AudioClips, config: AudioTrainingConfig, seed: int, device: str) -> None:
+    def __init__(
+        self,
+        clips: AudioClips,
+        config: AudioTrainingConfig,
+        seed: int,
+        device: str,
+        decoder_of: AudioTokenizer | None = None,
+    ) -> None:
         torch.manual_seed(seed)
         self.clips, self.config, self.seed, self.device = clips, config, seed, device
-        self.model = AudioTokenizer(config.tokenizer).to(device)
+        self.keeps_latents = decoder_of is not None
+        self.model = AudioTokenizer(config.tokenizer if decoder_of is None else decoder_of.config).to(device)
+        if decoder_of is not None:
+            self.model.load_state_dict(decoder_of.state_dict())
+            for name, parameter in self.model.named_parameters():
+                parameter.requires_grad_(not name.startswith(ENCODER))
         self.average = deepcopy(self.model).requires_grad_(False).eval()
         self.optimizer: MuonWithAdamW = make_optimizer(
             self.model.named_parameters(), config.lr_matrix, config.lr_other, config.weight_decay, _is_inner
@@ -212,7 +225,8 @@ class _Trainer:
         ticks = self.config.clip_ticks
         rng = np.random.default_rng((self.seed, 2**31))
         plain = AudioClips(self.clips.episodes, onset_share=0.0)
-        self.average.fit_normalisation(plain.sample(rng, 16, ticks).to(self.device) for _ in range(8))
+        if not self.keeps_latents:
+            self.average.fit_normalisation(plain.sample(rng, 16, ticks).to(self.device) for _ in range(8))
         truth = self.clips.held_out_clips(ticks).to(self.device)
         with torch.no_grad():
             found = self.average.decode(self.average.encode(truth))
@@ -258,16 +272,19 @@ def train_audio_tokenizer(
     seed: int = 0,
     resume: bool = False,
     device: str = "cpu",
+    decoder_of: AudioTokenizer | None = None,
 ) -> AudioTokenizer:
     """Train for a number of steps or of minutes, and return the averaged weights in eval mode.
 
     out: folder that gets `log.jsonl`, `train_state.pt`, and at the end `audio_tokenizer.safetensors` and
     `figures.json`. resume: go on from its train state; by steps, the result is as if there had been no pause.
+    decoder_of: train only the decoder of this tokenizer further; its latents stay what they are, and so does
+    the worth of everything that was encoded with it.
     """
     if (budget_minutes is None) == (num_steps is None):
         raise BadUse("give either budget_minutes or num_steps")
     out.mkdir(parents=True, exist_ok=True)
-    trainer = _Trainer(clips, config, seed, device)
+    trainer = _Trainer(clips, config, seed, device, decoder_of)
     if resume and (out / "train_state.pt").exists():
         trainer.load(out)
     _run(trainer, out, None if budget_minutes is None else budget_minutes * 60, num_steps)
