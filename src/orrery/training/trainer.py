@@ -157,7 +157,8 @@ class _Run:
                 if now - saved > self.training.save_seconds:
                     self.save()
                     saved = time.monotonic()
-        self.log(totals)
+        if totals:
+            self.log(totals)
         self.save()
 
     def take_step(self) -> dict[str, float]:
