@@ -59,8 +59,8 @@ Losses on episodes that were kept apart: {losses}.
 
 While it was trained, the recipe changed three times, each time for the rest of the run: after 12 minutes of
 the motion stage, noise weights and batches of first ticks; after 8 minutes of the world stage, more batches
-of pictures; after 18 minutes of it, what a picture cell sees of the state. The recipe in the repository is the
-last one, from the start.
+of pictures; after 18 minutes of it, what a picture cell sees of the state. The recipe in the repository is
+the last one, from the start.
 
 ## What it is for, and what not
 

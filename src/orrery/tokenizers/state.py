@@ -153,6 +153,17 @@ class StateCodec:
             result[name] = torch.where(new, self._get(fixed, name) + change[name], absolute[name])
         return self._assemble(what, result)
 
+    def lift(self, state: Tensor) -> Tensor:
+        """`state [..., K, D]` with whatever reaches below the table raised until it touches it.
+
+        The table (z = 0) is the one thing every scene shares, so a state that breaks it is known to be wrong.
+        """
+        raised = state.clone()
+        height = self.layout.slice("position").start + 2
+        depth = (-self._clearance(state)[..., 0]).clamp_min(0.0)
+        raised[..., height] += depth * self._get(state, "present")[..., 0]
+        return raised
+
     def features(
         self, numbers: Tensor, anchor: Tensor, has_anchor: Tensor, level: Tensor, camera: Tensor
     ) -> Tensor:
