@@ -198,6 +198,18 @@ def test_resuming_repeats_an_unbroken_run(impacts: list[np.ndarray], tmp_path: P
         torch.testing.assert_close(resumed.state_dict()[name], value, atol=0, rtol=0, msg=name)
 
 
+def test_a_decoder_is_trained_further_without_touching_the_latents(
+    impacts: list[np.ndarray], trained: tuple[AudioTokenizer, Path], tmp_path: Path
+) -> None:
+    before, _ = trained
+    after = train_audio_tokenizer(AudioClips(impacts), SMALL, tmp_path, num_steps=2, decoder_of=before)
+    audio = torch.from_numpy(impacts[0][None, :4])
+    with torch.no_grad():
+        latents = before.encode(audio)
+        torch.testing.assert_close(after.encode(audio), latents, atol=0, rtol=0)
+        assert (after.decode(latents) - before.decode(latents)).abs().max() > 0
+
+
 def test_clips_are_drawn_around_onsets() -> None:
     episode = np.zeros((100, 2000, 2), np.float32)
     episode[70] = 0.1
