@@ -1,6 +1,10 @@
-"""What several folders of tests share: a small transformer of random weights."""
+"""What several folders of tests share: a transformer of random weights, and a checkpoint made by `tiny`."""
 
 from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
 
 import pytest
 import torch
@@ -30,3 +34,30 @@ def small_transformer() -> WorldTransformer:
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.15, generator=generator)
     return model.eval()
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `data/pictures` and `data/motion`, 24 short episodes each, and `run/` of recipe `tiny`.
+
+    Made once, also for several test processes.
+    """
+    pytest.importorskip("mujoco_warp")
+    from orrery.data.collect import collect
+    from orrery.recipes.tiny import tiny
+    from orrery.training.run import train
+
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+    folder = root / "tiny"
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "run" / "checkpoint").exists():
+            silent = ["audio.main", "touch.finger", "state", "camera.main", "action"]
+            short = {"num_episodes": 24, "seconds": 1.5, "progress": False}
+            collect("tabletop", folder / "data" / "pictures", seed=0, image_size=32, **short)
+            collect("tabletop", folder / "data" / "motion", seed=1, streams=silent, **short)
+            train(tiny(), folder / "data", folder / "run", resume=True, device="cpu", say=lambda _: None)
+    return folder

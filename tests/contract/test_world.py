@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from orrery.errors import UserError
+from orrery.inference.imagined_world import load_world
 from orrery.streams import Array, Observation
 from orrery.world import Describable, Snapshotable, World
 from orrery.worlds import world_factory
@@ -31,9 +32,19 @@ WORLDS_UNDER_TEST = [
     pytest.param(_named("dummy", 16), id="dummy"),
     pytest.param(_named("tabletop", 32, without_video=True), id="tabletop-without-video"),
     pytest.param(_named("tabletop", 128), id="tabletop", marks=pytest.mark.slow),
+    pytest.param(None, id="imagined", marks=pytest.mark.slow),
 ]
-every_world = pytest.mark.parametrize("make", WORLDS_UNDER_TEST)
+every_world = pytest.mark.parametrize("make", WORLDS_UNDER_TEST, indirect=True)
 NUM_TICKS = 6
+
+
+@pytest.fixture
+def make(request: pytest.FixtureRequest) -> MakeWorld:
+    """The world under test; the imagined one is what the tiny recipe learned."""
+    if request.param is not None:
+        return request.param
+    folder = request.getfixturevalue("tiny_run") / "run" / "checkpoint"
+    return lambda num_worlds: load_world(folder, num_worlds)
 
 
 def _actions(world: World, num_ticks: int, seed: int = 0) -> list[Array]:

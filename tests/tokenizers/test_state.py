@@ -77,12 +77,12 @@ def _assert_same_state(left: Tensor, right: Tensor) -> None:
 
 @pytest.fixture(scope="module")
 def recorded() -> Array:
-    """Six seconds of six tabletops, `[6, 36, frames, K, D]`."""
+    """Two seconds of four tabletops, `[4, 24, frames, K, D]`."""
     pytest.importorskip("mujoco")
     from orrery.worlds.tabletop import TabletopWorld
 
-    world = TabletopWorld(6, streams=["state", "camera.main"])
-    ticks = [world.reset(seed=1), *(world.step() for _ in range(35))]
+    world = TabletopWorld(4, streams=["state", "camera.main"])
+    ticks = [world.reset(seed=1), *(world.step() for _ in range(23))]
     return np.stack([tick["state"] for tick in ticks], axis=1)
 
 
@@ -370,3 +370,65 @@ def test_the_nearest_neighbour_is_the_nearest_surface() -> None:
     assert float(near[8]) == 1.0, "the last slot is the finger"
     alone = _one("ball", (0.05, 0.05, 0.05), np.array([1.0, 0, 0, 0]), 0.05)
     assert not _features(alone)[0, NEIGHBOUR].any()
+
+
+# What cells of the picture see, and the table.
+
+
+def _sight(state: Tensor, grid: int, level: float = 0.0) -> Tensor:
+    """`[grid * grid, sight_width]` of a first frame that is its own anchor, from the front."""
+    numbers = CODEC.encode(state, state[-1], YES)
+    camera = torch.from_numpy(_pose("front"))
+    return CODEC.sight(numbers, state[-1], YES, torch.tensor(level), camera, grid)
+
+
+@given(
+    x=st.floats(-0.25, 0.25), y=st.floats(-0.15, 0.15), z=st.floats(0.05, 0.25), grid=st.sampled_from([4, 8])
+)
+def test_an_object_is_seen_by_the_cell_it_lies_in(x: float, y: float, z: float, grid: int) -> None:
+    """Nearness is highest in the cell of its projection (rows from the top), with the offset in cells."""
+    state = _one("ball", (0.05, 0.05, 0.05), np.array([1.0, 0, 0, 0]), z)
+    state[:, 0, STATE.slice("position")] = torch.tensor([x, y, z])
+    view = CAMERAS["front"]
+    seen = (np.array([x, y, z]) - np.array(view.position_m)) @ view.axes
+    right, up = seen[:2] / -seen[2] / np.tan(view.field_of_view_rad / 2)
+    place = np.array([(1 - up) / 2 * grid, (right + 1) / 2 * grid])  # row and column, in cells
+    row, column = np.floor(place).astype(int)
+    near = _sight(state, grid)[:, 0].reshape(grid, grid)
+    within = place - np.floor(place)
+    if (np.abs(within - 0.5) < 0.49).all():  # not on the border of two cells
+        assert int(near.argmax()) == row * grid + column
+    cell = _sight(state, grid)[row * grid + column]
+    offset = (within - 0.5)[::-1] * [1, -1]
+    np.testing.assert_allclose(cell[1:3] / cell[0], offset, atol=1e-3)
+    assert float(cell[0]) == pytest.approx(np.exp(-(offset**2).sum() / 2 / 1.2**2), rel=1e-2)
+
+
+def test_sight_fades_with_distance_and_with_doubt_and_is_nothing_without_objects() -> None:
+    state = _one("ball", (0.05, 0.05, 0.05), np.array([1.0, 0, 0, 0]), 0.05)
+    sight = _sight(state, 8)
+    assert sight.shape == (64, CODEC.sight_width)
+    near = sight[:, 0].reshape(8, 8)
+    assert float(near.max()) > 0.7
+    assert float(near[0].max()) < 0.01
+    torch.testing.assert_close(_sight(state, 8, level=0.5), sight / 2)
+    assert not _sight(state, 8, level=1.0).any()
+    assert not _sight(torch.zeros_like(state), 8).any()
+
+
+@given(seed=st.integers(0, 1000))
+def test_what_reaches_through_the_table_is_lifted_and_nothing_else_changes(seed: int) -> None:
+    state = _random_state(seed, num_objects=3)
+    lifted = CODEC.lift(state)
+    before, after = (
+        torch.stack([_clearance_m(s.expand(2, -1, -1)) for s in part]) for part in (state, lifted)
+    )
+    there = _get(state, "present")[..., 0] > 0
+    assert float(after[there].min()) > -1e-4
+    sunk = there & (before < -1e-4)
+    torch.testing.assert_close(after[sunk], torch.zeros(int(sunk.sum())), atol=1e-4, rtol=0)
+    assert torch.equal(lifted[there & (before > 1e-4)], state[there & (before > 1e-4)])
+    height = STATE.slice("position").start + 2
+    others = [k for k in range(STATE.width) if k != height]
+    assert torch.equal(lifted[..., others], state[..., others])
+    assert not lifted[~there].any()

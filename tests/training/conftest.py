@@ -14,6 +14,7 @@ from orrery.scenes.materials import COLOURS
 from orrery.scenes.scene import CAMERAS, Scene, sample_scene
 from orrery.streams import STATE, Array, Clock, StreamSpec, WorldSpec
 from orrery.tokenizers.codecs import Codecs
+from orrery.tokenizers.state import StateCodec
 from orrery.training.build import ModelSize, fit_codecs, transformer_config
 from orrery.training.latents import LatentSet
 
@@ -106,7 +107,9 @@ def make_model() -> MakeModel:
 
     def make(latents: LatentSet) -> tuple[WorldTransformer, Codecs]:
         torch.manual_seed(0)
-        codecs = fit_codecs(latents.spec, latents.arrays["state"], latents.arrays["camera.main"])
+        fitted = fit_codecs(latents.spec, latents.arrays["state"], latents.arrays["camera.main"])
+        # velocities never change here, and a scale fitted to that would make noise of them enormous
+        codecs = Codecs(StateCodec(NUM_SLOTS, frames=2), fitted.vectors)
         size = ModelSize(32, 2, 1, 32, 16, 48, 16, 32, window_ticks=4, video_window_ticks=2)
         config = transformer_config(size, latents.spec, codecs, audio=(2, 6), video=(4, 8))
         return WorldTransformer(config), codecs

@@ -107,10 +107,13 @@ def _check_fit(model: WorldModel) -> None:
     widths["video.main"] = (video.latent_grid**2, frames * video.latent_channels)
     widths["audio.main"] = (audio.tokens_per_tick, audio.latent_width)
     shapes = model.transformer.config.streams
+    seen = {"state": codecs.state.feature_width, "video.main": codecs.state.sight_width}
     for name in {*model.spec.streams, *shapes}:
-        found = (shapes[name].num_tokens, shapes[name].width)
-        if found != widths[name]:
-            raise ValueError(f"{name}: {found} tokens and numbers in 'transformer', {widths[name]} elsewhere")
+        shape = shapes[name]
+        found = (shape.num_tokens, shape.width, shape.feature_width)
+        wanted = (*widths[name], seen.get(name, 0))
+        if found != wanted:
+            raise ValueError(f"{name}: {found} tokens, numbers and features where {wanted} are needed")
 
 
 def _fill(part: nn.Module, name: str, checkpoint: Checkpoint) -> None:

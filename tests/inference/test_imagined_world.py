@@ -1,0 +1,144 @@
+"""The learned world, made by the tiny recipe: a world like any other, and given streams pass through it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from orrery.data.reader import Dataset
+from orrery.errors import UserError
+from orrery.inference.imagined_world import ImaginedWorld, load_world
+from orrery.streams import STATE, Array, Observation
+from orrery.world import Snapshotable, World
+
+pytestmark = pytest.mark.slow
+SENTENCE = "a red ball drops"
+
+
+@pytest.fixture(scope="module")
+def world(tiny_run: Path) -> ImaginedWorld:
+    return load_world(tiny_run / "run" / "checkpoint")
+
+
+@pytest.fixture(scope="module")
+def episode(tiny_run: Path) -> dict[str, Array]:
+    """A recorded episode's streams, `[1, num_ticks, *shape]`."""
+    streams = Dataset(tiny_run / "data" / "pictures").episode(0).streams
+    return {name: value[None] for name, value in streams.items()}
+
+
+def _film(world: World, num_ticks: int, **options: object) -> list[Observation]:
+    return [world.reset(seed=3, **options), *(world.step() for _ in range(num_ticks - 1))]  # type: ignore[arg-type]
+
+
+def _same(left: list[Observation], right: list[Observation], name: str) -> bool:
+    return all(np.array_equal(a[name], b[name]) for a, b in zip(left, right, strict=True))
+
+
+def test_is_a_world_and_keeps_its_spec_past_its_window(world: ImaginedWorld) -> None:
+    """For longer than anything it was trained on."""
+    assert isinstance(world, World)
+    assert isinstance(world, Snapshotable)
+    for tick in _film(world, 24, prompt=SENTENCE):
+        assert tick.keys() == world.spec.streams.keys()
+        for name, value in tick.items():
+            world.spec.streams[name].check(value)
+    assert world.text() == SENTENCE
+
+
+def test_same_seed_same_film_another_seed_another(world: ImaginedWorld, tiny_run: Path) -> None:
+    """Also after other use, and in another copy of the model."""
+    one, again = _film(world, 4, prompt=SENTENCE), _film(world, 4, prompt=SENTENCE)
+    copy = _film(load_world(tiny_run / "run" / "checkpoint"), 4, prompt=SENTENCE)
+    for name in world.spec.streams:
+        assert _same(one, again, name), name
+        assert _same(one, copy, name), name
+    other = [world.reset(seed=4, prompt=SENTENCE), *(world.step() for _ in range(3))]
+    assert not _same(one, other, "state")
+    assert not _same(one, other, "video.main")
+
+
+def test_objects_keep_what_they_are(world: ImaginedWorld) -> None:
+    ticks = _film(world, 12, prompt=SENTENCE)
+    for name in ("present", "shape", "size", "colour", "material"):
+        values = np.stack([STATE.get(tick["state"], name) for tick in ticks])
+        assert (values == values[:1, :, :1]).all(), name
+
+
+def test_snapshot_and_restore_repeat_exactly(world: ImaginedWorld) -> None:
+    _film(world, 3, prompt=SENTENCE)
+    snapshot = world.snapshot()
+    first = [world.step() for _ in range(4)]
+    for _ in range(2):
+        world.restore(snapshot)
+        again = [world.step() for _ in range(4)]
+        assert all(_same(first, again, name) for name in world.spec.streams)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("state",), ("video.main",), ("audio.main", "video.main"), ("state", "camera.main", "touch.finger")],
+    ids="+".join,
+)
+def test_given_streams_pass_through_and_decide_the_others(
+    world: ImaginedWorld, episode: dict[str, Array], names: tuple[str, ...]
+) -> None:
+    """For as long as they last; then the world goes on by itself."""
+    num_given, num_ticks = 5, 7
+    given = {name: episode[name][:, :num_given] for name in names}
+    ticks = _film(world, num_ticks, given=given)
+    for number, tick in enumerate(ticks):
+        for name, value in tick.items():
+            world.spec.streams[name].check(value)
+        for name in names:
+            same = np.array_equal(tick[name], episode[name][:, number])
+            assert same == (number < num_given or name == "camera.main"), name  # a camera stands
+    free = _film(world, num_ticks)
+    others = set(world.spec.streams) - set(names) - {"action"}
+    assert any(not _same(ticks, free, name) for name in others)
+
+
+def test_an_action_is_followed_and_cut_to_its_range(world: ImaginedWorld) -> None:
+    spec = world.spec.streams["action"]
+    assert spec.high is not None
+    world.reset(seed=3, prompt=SENTENCE)
+    snapshot = world.snapshot()
+    wild = np.full((1, *spec.shape), 100.0, np.float32)
+    pushed = world.step(wild)
+    np.testing.assert_allclose(pushed["action"], spec.high, rtol=1e-5)
+    world.restore(snapshot)
+    left_alone = world.step()
+    assert not np.array_equal(pushed["state"], left_alone["state"])
+    with pytest.raises(UserError, match="action: expected"):
+        world.step(np.zeros((2, *spec.shape), np.float32))
+
+
+def test_a_sentence_matters_and_an_unknown_word_is_named(world: ImaginedWorld) -> None:
+    red = _film(world, 2, prompt="a red ball drops")
+    blue = _film(world, 2, prompt="a blue box flies left")
+    assert not _same(red, blue, "state")
+    with pytest.raises(UserError, match="zebra"):
+        world.reset(seed=0, prompt="a red zebra drops")
+
+
+def test_a_scene_is_refused_and_reset_comes_first(tiny_run: Path) -> None:
+    world = load_world(tiny_run / "run" / "checkpoint")
+    with pytest.raises(UserError, match="reset"):
+        world.step()
+    with pytest.raises(UserError, match="from a prompt or from given streams"):
+        world.reset(seed=0, scene={"bodies": []})
+
+
+def test_worlds_of_a_batch_are_the_worlds_they_are_alone(world: ImaginedWorld, tiny_run: Path) -> None:
+    batch = load_world(tiny_run / "run" / "checkpoint", num_worlds=2)
+    pair, alone = _film(batch, 3, prompt=SENTENCE), _film(world, 3, prompt=SENTENCE)
+    for two, one in zip(pair, alone, strict=True):
+        for name in one:
+            assert np.array_equal(two[name][0], one[name][0]), name
+    assert not np.array_equal(pair[-1]["state"][0], pair[-1]["state"][1])
+    before = pair[-1]
+    after = batch.reset(seed=8, mask=np.array([False, True]))
+    assert np.array_equal(after["video.main"][0], before["video.main"][0])
+    assert not np.array_equal(after["state"][1], before["state"][1])
