@@ -24,12 +24,17 @@ __all__ = ["Sampling", "WorldModel", "load_model", "save_model"]
 
 @dataclass(frozen=True)
 class Sampling:
-    """Steps of the sampler: for the first tick's state, for later states, for sound with touch, for video."""
+    """Steps of the sampler: for the first tick's state, for later states, for sound with touch, for video.
+
+    remember_video: whether imagined pictures are context for later ones. Without it, pictures are drawn from
+    the state alone, so that their errors cannot feed on themselves, and cost one pass a tick.
+    """
 
     first: int = 16
     state: int = 1
     sound: int = 2
-    video: int = 2
+    video: int = 1
+    remember_video: bool = False
 
 
 @dataclass

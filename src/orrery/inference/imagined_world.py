@@ -251,8 +251,9 @@ class _Dream:
 
     def _settle_video(self, known: Mapping[str, Tensor], sight: Tensor) -> Tensor:
         """The tick's pictures `[1, tokens, width]`, from what each of their cells knows of the state."""
-        features = {"video.main": sight}
-        return self._settle(("video.main",), known, self._model.sampling.video, features)["video.main"]
+        sampling, features = self._model.sampling, {"video.main": sight}
+        settled = self._settle(("video.main",), known, sampling.video, features, sampling.remember_video)
+        return settled["video.main"]
 
     def _settle(
         self,
@@ -260,8 +261,12 @@ class _Dream:
         known: Mapping[str, Tensor],
         steps: int,
         features: Mapping[str, Tensor] | None = None,
+        remember: bool = True,
     ) -> dict[str, Tensor]:
-        """Streams of one rank, `[1, tokens, width]` each: sampled where not known, then kept."""
+        """Streams of one rank, `[1, tokens, width]` each: sampled where not known, then kept.
+
+        remember: keep what was sampled; else keep the first pass, at level 1, in which it is still withheld.
+        """
         features = dict(features or {})
         shapes = {name: self._model.transformer.config.streams[name] for name in names}
         wanted = [name for name in names if name not in known]
@@ -274,12 +279,14 @@ class _Dream:
 
         def estimate(row: Tensor, level: float) -> Tensor:
             levels = {name: level if name in wanted else 0.0 for name in names}
-            out = self._estimate(settled | split(row), features, levels)
+            withheld = not remember and level >= 1.0
+            out = self._estimate(settled | split(row), features, levels, settle=withheld)
             return torch.cat([out[name].flatten(1) for name in wanted], dim=1)
 
         if wanted:
             settled |= split(sample(estimate, self._noise(1, sum(sizes)), levels_for(steps)))
-        self._estimate(settled, features, dict.fromkeys(names, 0.0), settle=True)
+        if remember or not wanted:
+            self._estimate(settled, features, dict.fromkeys(names, 0.0), settle=True)
         return settled
 
     def _estimate(
