@@ -74,9 +74,14 @@ def _world(model: str, exact: bool, side_by_side: bool) -> tuple[World, dict[str
     """What to film, and what the sidecar says of it."""
     if exact and not side_by_side:
         return _exact_world(IMAGE_SIZE), _about("exact", "exact")
+    import torch
+
     from orrery.inference.imagined_world import load_world
     from orrery.registry import resolve_model
 
+    # The passes are small: a second thread gains little alone, and on a busy machine the two wait for one
+    # another so long that a film took fifty times as long.
+    torch.set_num_threads(1)
     imagined = load_world(resolve_model(model))
     name = os.fsencode(model).decode("utf-8", "replace")
     sampling = asdict(imagined.model.sampling)
