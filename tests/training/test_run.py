@@ -144,3 +144,19 @@ def test_a_finished_run_resumes_to_the_same_checkpoint(tiny_run: Path) -> None:
         old, new = getattr(before, part).state_dict(), getattr(after, part).state_dict()
         assert all(torch.equal(old[name], new[name]) for name in old), part
     assert stages == {file: file.read_bytes() for file in stages}
+
+
+@pytest.mark.slow
+def test_a_checkpoint_is_trained_further(tiny_run: Path, tmp_path: Path) -> None:
+    """Only the transformer changes, and the new checkpoint says what it grew from."""
+    before = tiny_run / "run" / "checkpoint"
+    few = dataclasses.replace(tiny(), world=dataclasses.replace(tiny().world, num_steps=2))
+    quiet = {"device": "cpu", "say": lambda _: None}
+    after = train(few, tiny_run / "data", tmp_path / "run", start=before, **quiet)
+    old, new = load_model(before), load_model(after)
+    assert new.provenance["started_from"]["hash"] == old.hash
+    assert set(new.provenance["minutes"]) == {"world"}
+    for name, value in old.video.state_dict().items():
+        torch.testing.assert_close(new.video.state_dict()[name], value, atol=0, rtol=0)
+    pairs = zip(old.transformer.parameters(), new.transformer.parameters(), strict=True)
+    assert any(not torch.equal(a, b) for a, b in pairs)

@@ -18,6 +18,7 @@ def train(
     out: Path,
     resume: bool = False,
     seed: int = 0,
+    start: str | None = None,
     minutes: float | None = None,
 ) -> int:
     """Train a model on a dataset.

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from rich.console import Console
 from orrery import __version__
 from orrery.data.reader import Dataset
 from orrery.errors import UserError
-from orrery.inference.checkpoints import Sampling, WorldModel, save_model
+from orrery.inference.checkpoints import Sampling, WorldModel, load_model, save_model
 from orrery.models.transformer import WorldTransformer
 from orrery.provenance import git, hardware
 from orrery.tokenizers.audio import AudioTokenizer
@@ -81,11 +81,12 @@ def train(
     seed: int = 0,
     device: str | None = None,
     say: Callable[[str], None] | None = None,
+    start: str | Path | None = None,
 ) -> Path:
     """Run `recipe` and return the checkpoint's folder, `out/checkpoint`.
 
     data: a data set with pictures, or a folder of data sets of which one has pictures. device: None takes the
-    GPU where there is one. Raises UserError for data that do not serve, and where `out` exists and `resume`
+    GPU where there is one. start: a checkpoint to train further; only the world stage is run. Raises UserError for data that do not serve, and where `out` exists and `resume`
     was not asked for.
     """
     folder = RunFolder(Path(out), seed, device or ("cuda" if torch.cuda.is_available() else "cpu"))
@@ -96,18 +97,24 @@ def train(
     _check_size(recipe, pictures)
     moving = others or [pictures]
     say(f"{recipe.name}: {len(pictures)} episodes with pictures, {sum(map(len, others))} without")
-    model, codecs = folder.motion(recipe, moving)
-    say("motion is learned")
-    video = folder.video_tokenizer(recipe, pictures)
-    audio = folder.audio_tokenizer(recipe, pictures)
-    say("tokenizers are ready")
-    losses = folder.world(recipe, model, codecs, video, audio, pictures, moving)
+    base = _first_stages(recipe, folder, pictures, moving) if start is None else load_model(start)
+    say("motion is learned and the tokenizers are ready")
+    model = base.transformer.requires_grad_(True)
+    losses = folder.world(recipe, model, base.codecs, base.video, base.audio, pictures, moving)
     say("the world is learned; held-out losses: " + ", ".join(f"{n} {v:.3f}" for n, v in losses.items()))
-    provenance = _provenance(recipe, folder, [pictures, *others], losses)
-    whole = WorldModel(
-        pictures.spec, model, codecs, word_tokenizer(), video, audio, recipe.sampling, provenance
+    made = _provenance(recipe, folder, [pictures, *others], losses)
+    if start is not None:
+        made["started_from"] = {"hash": base.hash, **base.provenance}
+    return save_model(replace(base, transformer=model, provenance=made), folder.path / "checkpoint")
+
+
+def _first_stages(recipe: Recipe, folder: RunFolder, pictures: Dataset, moving: list[Dataset]) -> WorldModel:
+    """A model that has learned motion and whose tokenizers are done."""
+    model, codecs = folder.motion(recipe, moving)
+    video, audio = folder.video_tokenizer(recipe, pictures), folder.audio_tokenizer(recipe, pictures)
+    return WorldModel(
+        pictures.spec, model, codecs, word_tokenizer(), video, audio, recipe.sampling, provenance={}
     )
-    return save_model(whole, folder.path / "checkpoint")
 
 
 @dataclass(frozen=True)
@@ -251,7 +258,7 @@ def _provenance(
         "orrery": __version__,
         "commit": git("rev-parse", "HEAD") or "unknown",
         "device": torch.cuda.get_device_name() if folder.device == "cuda" else hardware(),
-        "minutes": {name: _minutes(folder.path / name) for name in STAGES},
+        "minutes": {name: _minutes(folder.path / name) for name in STAGES if (folder.path / name).is_dir()},
         "data": [
             {"episodes": d.num_episodes, "hash": _meta_hash(d.path), "collect": d.settings} for d in datasets
         ],
