@@ -8,6 +8,7 @@ import tyro
 
 from orrery.cli.console import needs
 from orrery.errors import BadUse
+from orrery.registry import resolve_model
 
 __all__ = ["train"]
 
@@ -32,6 +33,7 @@ def train(
         resume: go on with the run that is there.
         seed: of the weights and of the order of the data.
         minutes: how long to train in all; the recipe says if left out.
+        start: a shipped model's name or a checkpoint's folder, to train that further.
     """
     if seed < 0:
         raise BadUse(f"--seed {seed}: must be 0 or above")
@@ -39,6 +41,7 @@ def train(
         from orrery.recipes import recipe as named
         from orrery.training.run import train as run
 
-        checkpoint = run(named(recipe, minutes), data, out, resume, seed)
+        begin = None if start is None else resolve_model(start)
+        checkpoint = run(named(recipe, minutes), data, out, resume, seed, start=begin)
     print(f"{checkpoint}: trained; film it with orrery generate PROMPT --model {checkpoint} --out film.mp4")
     return 0
