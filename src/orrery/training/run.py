@@ -86,8 +86,8 @@ def train(
     """Run `recipe` and return the checkpoint's folder, `out/checkpoint`.
 
     data: a data set with pictures, or a folder of data sets of which one has pictures. device: None takes the
-    GPU where there is one. start: a checkpoint to train further; only the world stage is run. Raises UserError
-    for data that do not serve, and where `out` exists and `resume` was not asked for.
+    GPU where there is one. start: a checkpoint to train further; only the world stage is run.
+    Raises UserError for data that do not serve, and where `out` exists and `resume` was not asked for.
     """
     folder = RunFolder(Path(out), seed, device or ("cuda" if torch.cuda.is_available() else "cpu"))
     if folder.path.exists() and not resume:
