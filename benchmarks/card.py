@@ -17,13 +17,15 @@ from table import newest, table
 
 @dataclass
 class Settings:
-    """model: a shipped model's name, or the folder of a checkpoint. results: folder of JSON files."""
+    """model: a shipped model's name, or the folder of a checkpoint. results: folder of JSON files. history:
+    Markdown on what happened in this one's training that its recipe does not tell, if anything did."""
 
     model: str = "tabletop"
     results: Path = RESULTS
+    history: Path | None = None
 
 
-def card(config: dict[str, Any], digest: str, megabytes: float, figures: str) -> str:
+def card(config: dict[str, Any], digest: str, megabytes: float, figures: str, history: str) -> str:
     """The card in Markdown."""
     made = config["provenance"]
     minutes = made["minutes"]
@@ -43,26 +45,20 @@ touch and the poses of things, tick by tick. Checkpoint `{digest[:12]}`, {megaby
 ## How it was made
 
 Recipe `{made["recipe"]}`, seed {made["seed"]}, code `{made["commit"][:12]}`, on {made["device"]};
-`runs/speedrun.sh` does all of it. Minutes are wall clock; stages ran side by side on the same two cores, so a
-quiet machine does more in the same time.
+`runs/speedrun.sh` holds every stage. Minutes are wall clock, whatever else the machine did.
 
 | stage | minutes |
 |---|---|
 {stages}
 | all | {sum(minutes.values()):.0f} |
 
-Data, all from the exact world and remade by the same script:
+Data, all from the exact world, as `orrery collect` makes them with these settings:
 
 {data}
 
 Losses on episodes that were kept apart: {losses}.
 
-While it was trained, the recipe changed three times, each time for the rest of the run: after 12 minutes of
-the motion stage, noise weights and batches of first ticks; after 8 minutes of the world stage, more batches
-of pictures; after 18 minutes of it, what a picture cell sees of the state. The recipe in the repository is
-the last one, from the start.
-
-## What it is for, and what not
+{history}## What it is for, and what not
 
 Short films of one to three balls, boxes and cylinders on this tray, seen by its three standing cameras, and
 research on small world models. It knows no other world, no other sounds and no people. Films of it are not
@@ -76,9 +72,10 @@ evidence of how anything behaves: the table says how far its physics is from the
 
 def main(settings: Settings) -> None:
     folder = resolve_model(settings.model)
+    history = "" if settings.history is None else settings.history.read_text("utf-8").strip() + "\n\n"
     size = sum(file.stat().st_size for file in folder.iterdir()) / 1e6
     config = load_checkpoint(folder).config
-    text = card(config, checkpoint_hash(folder), size, table(newest(settings.results)))
+    text = card(config, checkpoint_hash(folder), size, table(newest(settings.results)), history)
     write_atomically(folder / "card.md", text.encode())
     console.print(f"{folder / 'card.md'}: written")
 

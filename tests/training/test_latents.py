@@ -100,12 +100,6 @@ def test_splits_share_nothing_and_leave_something(make_latents: MakeLatents) -> 
             latents.split(num_held_out)
 
 
-def test_without_drops_one_stream(make_latents: MakeLatents) -> None:
-    latents = make_latents(num=2)
-    assert set(latents.arrays) - set(latents.without("video.main").arrays) == {"video.main"}
-    assert "video.main" in latents.arrays
-
-
 @pytest.mark.parametrize("damage", ["nothing there", "no json", "no stream", "cut short"])
 def test_a_damaged_set_is_named(dataset: Dataset, tmp_path: Path, damage: str) -> None:
     folder = tmp_path / "encoded"

@@ -30,7 +30,6 @@ from orrery.tokenizers.rotation import (
 __all__ = ["MOVING_FIELDS", "StateCodec"]
 
 MOVING_FIELDS = ("position", "rotation", "linear_velocity", "angular_velocity")
-WHAT_FIELDS = ("present", "shape", "size", "colour", "material")
 _ABSOLUTE_SCALE = {"position": 0.2, "rotation": 1.5, "linear_velocity": 0.4, "angular_velocity": 4.0}
 _SIZE_MEAN_M, _SIZE_SCALE_M = 0.049, 0.01
 _UV_BANDS = 3

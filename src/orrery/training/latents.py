@@ -58,12 +58,6 @@ class LatentSet:
         ]
         return parts[0], parts[1]
 
-    def without(self, name: str) -> LatentSet:
-        """The same episodes less one stream."""
-        return LatentSet(
-            self.spec, {n: a for n, a in self.arrays.items() if n != name}, self.scenes, self.texts
-        )
-
     @classmethod
     def open(cls, folder: str | Path) -> LatentSet:
         """A set that `encode_dataset` wrote; arrays stay on disk until read."""

@@ -138,6 +138,7 @@ class _Run:
         return self.seconds / (60.0 * self.training.minutes)
 
     def train(self) -> None:
+        """Step until the budget is used, with a log line and a saved state every so often."""
         totals: dict[str, list[float]] = {}
         logged = saved = time.monotonic()
         with Progress(
@@ -231,6 +232,7 @@ class _Run:
         os.replace(unfinished, self.out / "train_state.pt")
 
     def load(self) -> None:
+        """Go on from the train state, if there is one. Raises UserError for one that does not fit."""
         file = self.out / "train_state.pt"
         if not file.exists():
             return
