@@ -17,10 +17,14 @@ QUICK = {
     "obedience": ["--num-prompts", "4"],
     "dynamics": ["--num-scenes", "3", "--num-drops", "2"],
     "sound": ["--num-prompts", "3", "--num-silent", "2"],
+    "perception": ["--num-scenes", "3"],
     "tokenizers": ["--num-scenes", "2"],
     "cost": ["--seconds", "2", "4", "--num-runs", "1"],
     "reproducible": ["--seconds", "1", "--num-seeds", "2"],
 }
+
+
+OF_MODELS = ("perception", "tokenizers")
 
 
 @dataclass
@@ -37,7 +41,7 @@ def main(settings: Settings) -> None:
     # A smoke test measures nothing, so its figures stay out of the results.
     environment = os.environ | ({"ORRERY_RESULTS": tempfile.mkdtemp()} if settings.quick else {})
     for name, few in QUICK.items():
-        if name == "tokenizers" and settings.model == EXACT:
+        if name in OF_MODELS and settings.model == EXACT:
             continue
         console.rule(name)
         command = [

@@ -14,6 +14,9 @@ from orrery.checkpoint import checkpoint_hash, load_checkpoint
 from orrery.registry import resolve_model
 from table import newest, table
 
+ANEW = ("video_tokenizer", "audio_tokenizer")
+"""Stages that a run does from the start, if it does them."""
+
 
 @dataclass
 class Settings:
@@ -25,17 +28,28 @@ class Settings:
     history: Path | None = None
 
 
+def stage_minutes(made: dict[str, Any]) -> dict[str, float]:
+    """Minutes of training by stage, those of the checkpoint it was started from included: what was trained
+    further adds up, what was trained anew counts once."""
+    here = made["minutes"]
+    earlier = stage_minutes(made["started_from"]) if "started_from" in made else {}
+    return {
+        name: here.get(name, 0.0) + (0.0 if name in here and name in ANEW else earlier.get(name, 0.0))
+        for name in {**earlier, **here}
+    }
+
+
 def card(config: dict[str, Any], digest: str, megabytes: float, figures: str, history: str) -> str:
     """The card in Markdown."""
     made = config["provenance"]
-    minutes = made["minutes"]
+    minutes = stage_minutes(made)
     data = "\n".join(
         f"- {part['episodes']} episodes of `{part['collect']['world']}`, {part['collect']['seconds']} s, "
         f"seed {part['collect']['seed']}, streams: {', '.join(part['collect']['streams'] or ['all'])} "
         f"(hash `{part['hash'][:12]}`)"
         for part in made["data"]
     )
-    stages = "\n".join(f"| {name} | {time} |" for name, time in minutes.items())
+    stages = "\n".join(f"| {name} | {time:.1f} |" for name, time in minutes.items())
     losses = ", ".join(f"{name} {value:.3f}" for name, value in sorted(made["held_out_losses"].items()))
     return f"""# Model card: {made["recipe"]}
 

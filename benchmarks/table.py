@@ -89,6 +89,13 @@ def sound(model: Any, exact: Any) -> list[Row]:
     return [*rows, ("loudest of ten scenes at rest, dBFS", number(levels[0]), number(levels[1]), "< -50")]
 
 
+def perception(model: Any, _: Any) -> list[Row]:
+    shares = [f"{name}_right" for name in ("number", "colour", "shape")]
+    rows = [(f"read off a picture: {key.replace('_', ' ')}", percent(model[key]), "", "") for key in shares]
+    error = model["position_error_mm"]["median"]
+    return [*rows, ("read off a picture: position error, mm", number(error), "", "")]
+
+
 def tokenizers(model: Any, _: Any) -> list[Row]:
     lines = [
         ("pictures, all pixels, dB PSNR", model["psnr_db"]),
@@ -124,7 +131,7 @@ def reproducible(model: Any, _: Any) -> list[Row]:
     ]
 
 
-SECTIONS = [obedience, dynamics, sound, tokenizers, cost, reproducible]
+SECTIONS = [obedience, dynamics, sound, perception, tokenizers, cost, reproducible]
 
 
 def table(records: dict[str, dict[str, Any]]) -> str:

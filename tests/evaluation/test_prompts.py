@@ -6,9 +6,11 @@ import hashlib
 from collections import Counter
 
 import numpy as np
+import pytest
 
 from orrery.evaluation.prompts import NUM_PROMPTS, held_out_prompts, resting_prompts
 from orrery.scenes.language import caption, parse
+from orrery.scenes.lexicon import split_words
 from orrery.scenes.materials import COLOURS
 from orrery.scenes.scene import BODY_SHAPES, MOTIONS, sample_scene
 
@@ -40,7 +42,19 @@ def test_resting_prompts_rest() -> None:
     assert {body.motion for prompt in resting_prompts(12) for body in prompt.request.bodies} == {"rests"}
 
 
-def test_held_out_forms_are_not_captions() -> None:
+@pytest.fixture(scope="module")
+def captions() -> list[str]:
     rng = np.random.default_rng(5)
-    captions = {caption(sample_scene(rng), (), rng).lower().rstrip(".") for _ in range(2000)}
-    assert not captions & {prompt.text for prompt in held_out_prompts()}
+    return [caption(sample_scene(rng), (), rng).lower().rstrip(".") for _ in range(4000)]
+
+
+def test_held_out_forms_are_not_captions(captions: list[str]) -> None:
+    assert not set(captions) & {prompt.text for prompt in held_out_prompts()}
+
+
+def test_every_held_out_word_is_a_caption_word(captions: list[str]) -> None:
+    # A word that training never shows is noise to the model. (Plurals need twins, which training makes.)
+    said = Counter(word for text in captions for word in split_words(text))
+    asked = Counter(word for prompt in held_out_prompts() for word in split_words(prompt.text))
+    twins = {"two", "balls", "boxes", "cylinders", "remain"}
+    assert {word for word in asked if said[word] < 8} <= twins

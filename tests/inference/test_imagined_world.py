@@ -115,6 +115,13 @@ def test_an_action_is_followed_and_cut_to_its_range(world: ImaginedWorld) -> Non
         world.step(np.zeros((2, *spec.shape), np.float32))
 
 
+def test_an_action_outdoes_one_that_was_given(world: ImaginedWorld, episode: dict[str, Array]) -> None:
+    world.reset(seed=3, given={"action": episode["action"][:, :3]})
+    chosen = np.full((1, *world.spec.streams["action"].shape), 0.25, np.float32)
+    np.testing.assert_allclose(world.step(chosen)["action"], chosen, rtol=1e-5)
+    np.testing.assert_array_equal(world.step()["action"], episode["action"][:, 2])
+
+
 def test_a_sentence_matters_and_an_unknown_word_is_named(world: ImaginedWorld) -> None:
     red = _film(world, 2, prompt="a red ball drops")
     blue = _film(world, 2, prompt="a blue box flies left")

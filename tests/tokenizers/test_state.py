@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
@@ -21,8 +22,9 @@ from orrery.tokenizers.state import MOVING_FIELDS, StateCodec
 CODEC = StateCodec(num_slots=4, frames=2)
 YES, NO = torch.tensor(True), torch.tensor(False)
 ANCHOR_FEATURES = slice(1 + CODEC.what_width, 1 + CODEC.what_width + 22)
-NEIGHBOUR = slice(ANCHOR_FEATURES.stop, ANCHOR_FEATURES.stop + 9)
-PICTURE = slice(NEIGHBOUR.stop, NEIGHBOUR.stop + 9 + 3)
+NEIGHBOUR = slice(ANCHOR_FEATURES.stop, ANCHOR_FEATURES.stop + 13)
+ACTION = slice(NEIGHBOUR.stop, NEIGHBOUR.stop + 7)
+PICTURE = slice(ACTION.stop, ACTION.stop + 9 + 3)
 """Of the first frame: position, six numbers, u, v and apparent size."""
 
 
@@ -336,7 +338,7 @@ def test_objects_are_seen_where_the_camera_projects_them(camera: str, seed: int)
 
 def test_an_estimate_is_trusted_as_far_as_its_level_is_low() -> None:
     state = _random_state(6)
-    clean, half, nothing = (_features(state, level=level)[:, NEIGHBOUR.stop :] for level in (0.0, 0.5, 1.0))
+    clean, half, nothing = (_features(state, level=level)[:, ACTION.stop :] for level in (0.0, 0.5, 1.0))
     torch.testing.assert_close(half, clean / 2)
     assert not nothing.any()
 
@@ -360,16 +362,79 @@ def test_the_nearest_neighbour_is_the_nearest_surface() -> None:
         torch.zeros(3), torch.tensor([0.2, 0, 0]), torch.tensor([0, 0.22, 0]),
     )  # fmt: skip
     size[0], size[2], size[3] = 0.05, 0.03, 0.1
+    _get(state[1], "shape")[:] = torch.eye(len(STATE.shapes))[STATE.shapes.index("ball")]
     near = _features(state)[0, NEIGHBOUR]
     gap = 0.22 - 0.05 - 0.1
     torch.testing.assert_close(near[:3], torch.tensor([0, 1.1, 0]))
-    assert float(near[3]) == pytest.approx(np.arcsinh(gap / 0.01), rel=1e-4)
-    assert float(near[4]) == pytest.approx(np.exp(-gap / 0.05), rel=1e-4)
+    torch.testing.assert_close(near[3:6], torch.tensor([0, 1.0, 0]))
+    assert float(near[6]) == pytest.approx(np.arcsinh(gap / 0.01), rel=1e-4)
+    assert float(near[7]) == pytest.approx(np.arcsinh(gap / 0.002), rel=1e-4)
+    assert float(near[8]) == pytest.approx(np.exp(-gap / 0.05), rel=1e-4)
     linear = _get(state[1], "linear_velocity")
-    torch.testing.assert_close(near[5:8], linear[3] - linear[0])
-    assert float(near[8]) == 1.0, "the last slot is the finger"
+    torch.testing.assert_close(near[9:12], linear[3] - linear[0])
+    assert float(near[12]) == 1.0, "the last slot is the finger"
     alone = _one("ball", (0.05, 0.05, 0.05), np.array([1.0, 0, 0, 0]), 0.05)
     assert not _features(alone)[0, NEIGHBOUR].any()
+
+
+def _pair(seed: int, shapes: tuple[str, str], far: float) -> tuple[Tensor, list[Array]]:
+    """Two bodies turned at random, centres `far` apart, and points all over their surfaces, `[n, 3]` each."""
+    rng = np.random.default_rng(seed)
+    state, clouds = torch.zeros(2, 4, STATE.width), []
+    for slot, shape in enumerate(shapes):
+        size = (0.05, 0.05, 0.06) if shape == "cylinder" else (0.05,) * 3
+        turned = Rotation.random(rng=rng)
+        at = np.array([0.0, 0.0, 0.2]) + slot * far * Rotation.random(rng=rng).apply([1.0, 0, 0])
+        body = _one(shape, size, turned.as_quat(scalar_first=True), 0.0)[:, 0]
+        body[:, STATE.slice("position")] = torch.from_numpy(at.astype(np.float32))
+        state[:, slot] = body
+        surface = _surface(shape, size)
+        clouds.append(turned.apply(surface[:: max(1, len(surface) // 3000)]) + at)
+    return state, clouds
+
+
+@pytest.mark.parametrize("shapes", [("ball", "ball"), ("ball", "box"), ("cylinder", "ball"), ("box", "box")])
+@given(seed=st.integers(0, 1000), far=st.floats(0.15, 0.3))
+@settings(max_examples=15)
+def test_the_gap_is_no_wider_than_the_bodies_are_apart(
+    shapes: tuple[str, str], seed: int, far: float
+) -> None:
+    """Against clouds of surface points: never wider, and where a ball is one of them not much narrower."""
+    state, clouds = _pair(seed, shapes, far)
+    apart = float(cKDTree(clouds[0]).query(clouds[1])[0].min())
+    near = _features(state)[:2, NEIGHBOUR]
+    gap = torch.sinh(near[:, 6]) * 0.01
+    assert float(gap[0]) == pytest.approx(float(gap[1]), abs=1e-5)
+    torch.testing.assert_close(near[0, 3:6], -near[1, 3:6], atol=1e-4, rtol=0)
+    assert float(gap[0]) <= apart + 1e-4
+    if "ball" in shapes:
+        assert float(gap[0]) >= apart - 0.02  # at edges and corners the directions tried are not the best
+
+
+def test_the_gap_to_the_finger_that_pushes_is_nought() -> None:
+    """A finger upright at the side of a box, touching it half way up: gap 0, towards the box."""
+    state = _one("box", (0.04,) * 3, np.array([1.0, 0, 0, 0]), 0.04)
+    finger = _one("finger", (0.012, 0.012, 0.06), np.array([1.0, 0, 0, 0]), 0.1)[:, 0]
+    finger[:, STATE.slice("position")] = torch.tensor([0.1 + 0.052, -0.05, 0.1])
+    state[:, 3] = finger
+    near = _features(state)[:, NEIGHBOUR]
+    assert float(near[0, 6]) == pytest.approx(0.0, abs=1e-4)
+    torch.testing.assert_close(near[0, 3:6], torch.tensor([1.0, 0, 0]))
+
+
+def test_the_action_is_seen_by_all_slots_unless_it_is_withheld() -> None:
+    state = _random_state(3)
+    numbers, camera = CODEC.encode(state, state[-1], YES), torch.from_numpy(_pose("front"))
+    action = torch.tensor([[0.1, 0.0, -0.2], [0.3, 0.0, 0.0]])
+
+    def seen(action: Tensor | None) -> Tensor:
+        return CODEC.features(numbers, state[-1], YES, torch.tensor(0.0), camera, action)[:, ACTION]
+
+    gone = torch.asinh(torch.tensor([0.1, 0.0, -0.2, 0.4, 0.0, -0.2]) / 0.2)
+    for slot in seen(action):
+        torch.testing.assert_close(slot, torch.cat([gone, torch.ones(1)]))
+    assert not seen(None).any()
+    assert not seen(torch.full_like(action, torch.nan)).any()
 
 
 # What cells of the picture see, and the table.
@@ -414,6 +479,44 @@ def test_sight_fades_with_distance_and_with_doubt_and_is_nothing_without_objects
     torch.testing.assert_close(_sight(state, 8, level=0.5), sight / 2)
     assert not _sight(state, 8, level=1.0).any()
     assert not _sight(torch.zeros_like(state), 8).any()
+
+
+@pytest.mark.parametrize("shape", ["ball", "box", "cylinder"])
+@given(seed=st.integers(0, 1000))
+def test_a_cell_knows_the_outline_of_its_object(shape: str, seed: int) -> None:
+    """Against points all over the surface, seen along the camera's axis: in each of eight directions, how far
+    the outermost lies from the centre, in cells."""
+    size = {"ball": (0.05,) * 3, "box": (0.05,) * 3, "cylinder": (0.05, 0.05, 0.06)}[shape]
+    turned = Rotation.random(rng=np.random.default_rng(seed))
+    state = _one(shape, size, turned.as_quat(scalar_first=True), 0.15)
+    view = CAMERAS["front"]
+    points = turned.apply(_surface(shape, size)) @ view.axes[:, :2]
+    depth = -((np.array([0.1, -0.05, 0.15]) - np.array(view.position_m)) @ view.axes)[2]
+    turns = np.arange(8) * np.pi / 8
+    reach_m = (points @ np.stack([np.cos(turns), np.sin(turns)])).max(0)
+    expected = reach_m / depth / np.tan(view.field_of_view_rad / 2) * 8 / 2
+    cell = _sight(state, 8)
+    cell = cell[int(cell[:, 0].argmax())] / cell[:, 0].max()
+    start = 5 + CODEC.what_width - 1
+    np.testing.assert_allclose(cell[start : start + 8], expected, rtol=0.01)
+
+
+@pytest.mark.parametrize("shape", ["ball", "box", "cylinder"])
+@given(seed=st.integers(0, 1000))
+def test_what_looks_the_same_is_seen_the_same(shape: str, seed: int) -> None:
+    """A cube put on another of its sides, a cylinder spun and turned over, a ball turned anyhow."""
+    rng = np.random.default_rng(seed)
+    turned = Rotation.random(rng=rng)
+    symmetry = {
+        "ball": Rotation.random(rng=rng),
+        "box": Rotation.create_group("O")[int(rng.integers(24))],
+        "cylinder": Rotation.from_euler("xz", [np.pi * rng.integers(2), rng.uniform(0, 6)]),
+    }[shape]
+    size = (0.05, 0.05, 0.05 if shape == "box" else 0.06)
+    one, other = (
+        _sight(_one(shape, size, r.as_quat(scalar_first=True), 0.15), 8) for r in (turned, turned * symmetry)
+    )
+    torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-3)
 
 
 @given(seed=st.integers(0, 1000))

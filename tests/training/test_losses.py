@@ -19,11 +19,13 @@ from orrery.training.latents import LatentSet
 from orrery.training.losses import (
     clean_numbers,
     drop_words,
+    imagine_pictures,
     is_asked,
     motion_levels,
     motion_loss,
     own_anchor,
     perception_loss,
+    picture_levels,
     picture_loss,
     random_levels,
     shake,
@@ -113,6 +115,29 @@ def test_sound_is_not_asked_before_its_state_is_settled() -> None:
     assert is_asked(levels, "state").tolist() == [[0.0, 1.0, 0.0]]
 
 
+def test_most_pictures_are_drawn_from_the_state_alone() -> None:
+    """A clip is wholly withheld, or holds every level and given pictures; its state is always given."""
+    levels = picture_levels(*MANY, _generator())
+    alone = (levels["video.main"] == 1.0).all(dim=1)
+    assert float(alone.float().mean()) == pytest.approx(0.85, abs=0.05)
+    others = levels["video.main"][~alone]
+    assert 0.1 < float((others <= 0.05).float().mean()) < 0.4
+    assert not levels["state"].any()
+    assert not levels["camera.main"].any()
+    for name in ("action", "touch.finger"):
+        assert set(levels[name].unique().tolist()) == {0.0, 1.0}
+        assert torch.equal(levels[name], levels[name][:, :1].expand(MANY))
+
+
+def test_imagined_pictures_are_asked_for_as_generation_asks(clips: Clips, codecs: Codecs) -> None:
+    watched = _Watched({"video.main": clips.streams["video.main"] + 1.0})
+    made = imagine_pictures(watched, codecs, clips)  # type: ignore[arg-type]
+    assert torch.equal(made, clips.streams["video.main"] + 1.0)
+    assert (watched.levels["video.main"] == 1.0).all()
+    assert not watched.numbers["video.main"].any()
+    assert all(not watched.levels[name].any() for name in watched.levels if name != "video.main")
+
+
 # Corruption.
 
 
@@ -140,7 +165,8 @@ def test_own_anchors_are_where_the_model_itself_arrives(clips: Clips, codecs: Co
     others = clean_numbers(codecs, clips)
     del others["video.main"]
     still = _Watched()
-    own = own_anchor(still, codecs, clips, clips.anchor, others, clips.words)  # type: ignore[arg-type]
+    withheld = torch.ones(clips.state.shape[:2])
+    own = own_anchor(still, codecs, clips, clips.anchor, others, clips.words, withheld)  # type: ignore[arg-type]
     assert torch.equal(own[:, :2], clips.anchor[:, :2])
     for name in ("position", "linear_velocity"):
         torch.testing.assert_close(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -16,9 +15,8 @@ from orrery.models.transformer import WorldTransformer
 from orrery.tokenizers.codecs import Codecs
 from orrery.tokenizers.text import WordTokenizer
 from orrery.training.build import word_tokenizer
-from orrery.training.clips import draw_clips
 from orrery.training.latents import LatentSet
-from orrery.training.trainer import WorldTraining, held_out_losses, picture_weights, train_world
+from orrery.training.trainer import WorldTraining, held_out_losses, train_world
 
 MakeLatents = Callable[..., LatentSet]
 MakeModel = Callable[[LatentSet], tuple[WorldTransformer, Codecs]]
@@ -104,9 +102,9 @@ def test_without_resume_a_stage_starts_again(train: Train) -> None:
 
 
 GOLDEN = [
-    {"step": 1, "state": 3.74408, "camera.main": 1.74585, "touch.finger": 0.31527, "audio.main": 0.25393},
-    {"step": 2, "video.main": 2.13231},
-    {"step": 3, "state": 12.00077, "camera.main": 2.22819, "touch.finger": 0.0, "audio.main": 0.0},
+    {"step": 1, "video.main": 1.72007},
+    {"step": 2, "video.main": 3.83874},
+    {"step": 3, "touch.finger": 3.47852, "audio.main": 1.98923, "state": 2.06285, "camera.main": 0.70717},
 ]
 """Renew after a deliberate change to how data are drawn, to losses, or to the model and its initialisation:
 run the test below and copy what it prints. The tolerance leaves room for another processor's bf16."""
@@ -176,21 +174,3 @@ def test_a_train_state_that_does_not_fit_is_named(
         torch.save(state, file)
     with pytest.raises(UserError, match=r"train_state\.pt: not a train state .*delete it"):
         train("run", 2, resume=True)
-
-
-def test_objects_weigh_more_than_the_empty_scene(make_latents: MakeLatents) -> None:
-    """Pictures that are empty but for one token: it weighs 5, the others 1, over their mean of 2."""
-    latents = make_latents(num=30)
-    latents.arrays["camera.main"][:] = latents.arrays["camera.main"][:1]
-    video = np.zeros_like(latents.arrays["video.main"])
-    busy = np.arange(30) % 4
-    video[np.arange(30), :, busy] = 2.0
-    latents.arrays["video.main"] = video
-    clips = draw_clips(latents, np.random.default_rng(0), 8, 3, WORDS)
-    weights = picture_weights(latents, object_weight=4.0)(clips)
-    assert weights.shape == (8, 3, 4)
-    assert float(weights.mean()) == pytest.approx(1.0, abs=1e-5)
-    marked = clips.streams["video.main"].abs().sum(-1) > 0
-    ratio = float(weights[marked].mean() / weights[~marked].mean())
-    assert ratio == pytest.approx(5.0, rel=1e-4)
-    assert math.isclose(float(weights[~marked].mean()), 0.5, rel_tol=1e-4)

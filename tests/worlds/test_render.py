@@ -11,7 +11,8 @@ from orrery.scenes.materials import COLOURS
 from orrery.scenes.scene import BODY_SHAPES, CAMERAS, Body, Camera, Scene
 from orrery.streams import Array
 from orrery.worlds.physics import FINGER_HALF_LENGTH_M, FINGER_PARKED_M
-from orrery.worlds.render import TABLE_COLOUR, Renderer, shared_renderer
+from orrery.worlds.render import TABLE_COLOUR, Renderer, draw_states, shared_renderer
+from orrery.worlds.tabletop import TabletopWorld
 
 pytestmark = pytest.mark.slow  # the first picture compiles a kernel, once on each machine
 SIZE = 128
@@ -125,3 +126,15 @@ def test_the_finger_shows_when_it_comes_down(renderer: Renderer) -> None:
     column, row = np.round(project(CAMERAS["front"], low)).astype(int)
     assert changed[row, column]
     assert changed.sum() > 60
+
+
+def test_states_are_drawn_as_their_world_drew_them() -> None:
+    """A moving episode drawn again from its states alone: colours and places that went through float32 may
+    round to the next byte, no more."""
+    world = TabletopWorld(streams=["video.main", "state"])
+    ticks = [world.reset(5), *(world.step() for _ in range(8))]
+    state = np.concatenate([tick["state"][0] for tick in ticks])
+    pictures = np.concatenate([tick["video.main"][0] for tick in ticks])
+    again = draw_states(state, CAMERAS[world.scene()["camera"]])
+    assert np.ptp(pictures.astype(int), axis=0).max() > 50, "nothing moved, so that this test shows nothing"
+    assert (np.abs(again.astype(int) - pictures) > 1).mean() < 1e-3

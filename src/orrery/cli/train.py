@@ -21,6 +21,7 @@ def train(
     seed: int = 0,
     start: str | None = None,
     minutes: float | None = None,
+    processes: int = 1,
 ) -> int:
     """Train a model on a dataset.
 
@@ -33,15 +34,18 @@ def train(
         resume: go on with the run that is there.
         seed: of the weights and of the order of the data.
         minutes: how long to train in all; the recipe says if left out.
+        processes: how many train the transformer together, one to a CPU core.
         start: a shipped model's name or a checkpoint's folder, to train that further.
     """
     if seed < 0:
         raise BadUse(f"--seed {seed}: must be 0 or above")
+    if processes < 1:
+        raise BadUse(f"--processes {processes}: must be 1 or above")
     with needs("train", "training"):
         from orrery.recipes import recipe as named
         from orrery.training.run import train as run
 
         begin = None if start is None else resolve_model(start)
-        checkpoint = run(named(recipe, minutes), data, out, resume, seed, start=begin)
+        checkpoint = run(named(recipe, minutes), data, out, resume, seed, start=begin, processes=processes)
     print(f"{checkpoint}: trained; film it with orrery generate PROMPT --model {checkpoint} --out film.mp4")
     return 0

@@ -161,17 +161,19 @@ class _Dream:
         return known
 
     def advance(self, action: Array | None) -> None:
-        """Make the next tick and leave its payload in `self.tick`."""
+        """Make the next tick and leave its payload in `self.tick`. action: outdoes one that was given."""
         number = self._memory.cache.num_ticks
+        given = {name: value[number] for name, value in self._given.items() if number < len(value)}
         known = {name: value[number][None] for name, value in self._known.items() if number < len(value)}
         if action is not None:
-            known["action"] = self._model.codecs.vectors["action"].encode(torch.from_numpy(action))[None]
+            given["action"] = torch.from_numpy(action)
+            known["action"] = self._model.codecs.vectors["action"].encode(given["action"])[None]
         state, sight = self._settle_state(number, known)
         sound = self._settle_sound(known)
         video = self._settle_video(known, sight)
         self._memory.cache.end_tick()
         self._memory.anchor = state[:, -1]
-        self.tick = self._payload(number, known, state, sound, video)
+        self.tick = self._payload(given, known, state, sound, video)
 
     def _settle_state(self, number: int, known: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """The tick's state `[1, frames, K, D]`, given, perceived or imagined, and what pictures see of it."""
@@ -192,7 +194,7 @@ class _Dream:
         numbers = codec.encode(state, anchor, has_anchor)
         pose = self._model.codecs.vectors["camera.main"].decode(camera)
         seen = (numbers, anchor, has_anchor, torch.zeros(1), pose)
-        features = codec.features(*seen)
+        features = codec.features(*seen, self._steering(known))
         self._estimate(
             {"action": self._action(known), "camera.main": camera, "state": numbers}, {"state": features},
             {"action": 0.0 if "action" in known else 1.0, "camera.main": 0.0, "state": 0.0}, settle=True,
@@ -216,7 +218,8 @@ class _Dream:
             numbers = row[:, :num_state].unflatten(1, (codec.num_slots, codec.width))
             view = row[:, None, num_state:] if camera is None else camera
             pose = self._model.codecs.vectors["camera.main"].decode(view)
-            features = codec.features(numbers, anchor, has_anchor, torch.full((1,), level), pose)
+            seen = (numbers, anchor, has_anchor, torch.full((1,), level), pose)
+            features = codec.features(*seen, self._steering(known))
             inputs = {"camera.main": view, "state": numbers}
             levels = {"camera.main": level if camera is None else 0.0, "state": level}
             if engine is None:
@@ -301,12 +304,18 @@ class _Dream:
     def _action(self, known: Mapping[str, Tensor]) -> Tensor:
         return known.get("action", torch.zeros(1, 1, self._model.codecs.vectors["action"].width))
 
+    def _steering(self, known: Mapping[str, Tensor]) -> Tensor | None:
+        """The tick's action `[1, frames, 3]` m/s, None where it is withheld."""
+        if "action" not in known:
+            return None
+        return self._model.codecs.vectors["action"].decode(known["action"])
+
     def _noise(self, *shape: int) -> Tensor:
         return torch.randn(*shape, generator=self._random)
 
     def _payload(
         self,
-        number: int,
+        given: Mapping[str, Tensor],
         known: Mapping[str, Tensor],
         state: Tensor,
         sound: Mapping[str, Tensor],
@@ -329,9 +338,7 @@ class _Dream:
             .expand(-1, model.spec.clock.frames_per_tick, -1),
             "action": vectors["action"].decode(self._action(known)),
         }
-        for name, value in self._given.items():
-            if number < len(value):
-                tick[name] = value[number][None]
+        tick |= {name: value[None] for name, value in given.items()}
         return {
             name: tick[name][0].numpy().astype(model.spec.streams[name].dtype) for name in model.spec.streams
         }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from orrery.tokenizers.video import VideoTokenizerConfig
 from orrery.training.build import ModelSize
+from orrery.training.polish import Polishing
 from orrery.training.run import Budget, Recipe
 from orrery.training.tokenizer_audio import AudioTrainingConfig
 from orrery.training.tokenizer_video import VideoTraining
@@ -19,22 +20,23 @@ __all__ = ["tabletop"]
 def tabletop(minutes: float | None = None) -> Recipe:
     """128x128 pixels, 7.6 M parameters in the transformer.
 
-    minutes: for all stages together, 140 if left out.
+    minutes: for all stages together, 180 if left out.
     """
-    minutes = 140.0 if minutes is None else minutes
+    minutes = 180.0 if minutes is None else minutes
     return Recipe(
         name="tabletop",
         video=VideoTokenizerConfig(),
-        video_training=VideoTraining(),
-        video_budget=Budget(minutes=0.23 * minutes),
+        video_training=VideoTraining(object_fraction=0.8, object_weight=8.0),
+        video_budget=Budget(minutes=0.25 * minutes),
         audio=AudioTrainingConfig(),
-        audio_budget=Budget(minutes=0.1 * minutes),
+        audio_budget=Budget(minutes=0.11 * minutes),
         size=ModelSize(),
-        motion=WorldTraining(minutes=0.22 * minutes, decay_from=1.0, own_errors_from=0.5),
+        motion=WorldTraining(minutes=0.2 * minutes, decay_from=1.0, own_errors_from=0.5),
         world=WorldTraining(
-            minutes=0.45 * minutes,
-            shares={"motion": 0.2, "beginnings": 0.1, "pictures": 0.62, "perception": 0.08},
+            minutes=0.37 * minutes,
+            shares={"motion": 0.25, "beginnings": 0.12, "pictures": 0.58, "perception": 0.05},
             own_errors_from=0.0,
             lr_other=2e-3,
         ),
+        polishing=Polishing(minutes=0.07 * minutes),
     )

@@ -21,20 +21,53 @@ __all__ = ["MAX_CAPTION_WORDS", "caption"]
 
 MAX_CAPTION_WORDS = 40
 _NUMBERS = {2: "two", 3: "three"}
-_SIZES = {"small": ("small", "little"), "big": ("big", "large")}
+_SIZES = {"small": ("small", "little", "tiny"), "big": ("big", "large")}
 _SIDES = {"left": "the left", "right": "the right", "front": "the front"}
 _HEADINGS: dict[str, tuple[str, ...]] = {
-    "left": ("to the left", "left", "towards the left", "leftwards", "from the right", "from right to left"),
+    "left": (
+        "to the left",
+        "left",
+        "towards the left",
+        "toward the left",
+        "leftwards",
+        "leftward",
+        "from the right",
+        "from right to left",
+        "from the right to the left",
+    ),
     "right": (
         "to the right",
         "right",
         "towards the right",
+        "toward the right",
         "rightwards",
+        "rightward",
         "from the left",
         "from left to right",
+        "from the left to the right",
     ),
-    "forward": ("towards the viewer", "forward", "towards the camera", "to the front", "forwards"),
-    "back": ("away from the viewer", "away", "backwards", "away from the camera", "to the back"),
+    "forward": (
+        "towards the viewer",
+        "forward",
+        "towards the camera",
+        "toward the viewer",
+        "to the front",
+        "forwards",
+        "toward me",
+        "towards us",
+        "toward the observer",
+    ),
+    "back": (
+        "away from the viewer",
+        "away",
+        "backwards",
+        "backward",
+        "away from the camera",
+        "to the back",
+        "away from us",
+        "away from me",
+        "away from the observer",
+    ),
 }
 # Singular and plural predicates; {to} is the direction.
 _PREDICATES: dict[str, tuple[tuple[str, str], ...]] = {
@@ -46,6 +79,12 @@ _PREDICATES: dict[str, tuple[tuple[str, str], ...]] = {
         ("is standing on the table", "are standing on the table"),
         ("sits on the table", "sit on the table"),
         ("is on the table", "are on the table"),
+        ("stays on the table", "stay on the table"),
+        ("remains on the tray", "remain on the tray"),
+        ("is at rest", "are at rest"),
+        ("is placed on the ground", "are placed on the ground"),
+        ("lies still on the floor", "lie still on the floor"),
+        ("is motionless", "are motionless"),
     ),
     "drops": (
         ("drops", "drop"),
@@ -55,6 +94,10 @@ _PREDICATES: dict[str, tuple[tuple[str, str], ...]] = {
         ("is falling", "are falling"),
         ("drops from above", "drop from above"),
         ("falls down", "fall down"),
+        ("is released", "are released"),
+        ("is being released", "are being released"),
+        ("is dropped onto the tray", "are dropped onto the tray"),
+        ("falls to the ground", "fall to the ground"),
     ),
     "flies": (
         ("flies {to}", "fly {to}"),
@@ -62,32 +105,71 @@ _PREDICATES: dict[str, tuple[tuple[str, str], ...]] = {
         ("is flying {to}", "are flying {to}"),
         ("flies through the air {to}", "fly through the air {to}"),
         ("is tossed {to}", "are tossed {to}"),
+        ("is being tossed {to}", "are being tossed {to}"),
+        ("is thrown over the tray {to}", "are thrown over the tray {to}"),
+        ("flies across the table {to}", "fly across the table {to}"),
     ),
     "rolls": (
         ("rolls {to}", "roll {to}"),
         ("is rolling {to}", "are rolling {to}"),
         ("rolls across the table {to}", "roll across the table {to}"),
+        ("is rolled {to}", "are rolled {to}"),
+        ("is being rolled over the tray {to}", "are being rolled over the tray {to}"),
+        ("rolls along the ground {to}", "roll along the ground {to}"),
     ),
     "pushed": (
         ("is pushed {to} by the finger", "are pushed {to} by the finger"),
         ("is pushed {to}", "are pushed {to}"),
         ("gets pushed {to}", "get pushed {to}"),
+        ("is shoved {to} by the finger", "are shoved {to} by the finger"),
+        ("is being shoved {to}", "are being shoved {to}"),
+        ("is pushed along the tray {to}", "are pushed along the tray {to}"),
     ),
 }
+_VAGUE = (("moves {to}", "move {to}"), ("goes {to}", "go {to}"), ("travels {to}", "travel {to}"))
 _PARTICIPLES: dict[str, tuple[str, ...]] = {
-    "rests": ("standing on the table", "lying on the table", "resting on the table", "on the table"),
-    "drops": ("falling", "dropping", "falling onto the table", "dropped from above"),
-    "flies": ("flying {to}", "thrown {to}", "tossed {to}"),
-    "rolls": ("rolling {to}", "rolling across the table {to}"),
-    "pushed": ("pushed {to} by the finger", "pushed {to}"),
+    "rests": (
+        "standing on the table",
+        "lying on the table",
+        "resting on the table",
+        "on the table",
+        "sitting on the floor",
+        "placed on the tray",
+    ),
+    "drops": (
+        "falling",
+        "dropping",
+        "falling onto the table",
+        "dropped from above",
+        "being released",
+        "being dropped onto the table",
+    ),
+    "flies": ("flying {to}", "thrown {to}", "tossed {to}", "being thrown over the table {to}"),
+    "rolls": ("rolling {to}", "rolling across the table {to}", "being rolled along the table {to}"),
+    "pushed": ("pushed {to} by the finger", "pushed {to}", "shoved {to} by the finger", "being shoved {to}"),
 }
+_JOINS = (", ", " and ", ". ", ", then ")
+_LAST_JOINS = (" and ", " while ", ", and ", ". ", ", ", " as ", ", then ")
 _BEFORE_NOUN = {"drops": "falling", "flies": "flying", "rolls": "rolling"}
 _IMPERATIVES = {
-    "drops": ("drop {thing}",),
-    "flies": ("throw {thing} {to}", "toss {thing} {to}"),
-    "rolls": ("roll {thing} {to}",),
-    "pushed": ("push {thing} {to}",),
+    "rests": ("put {thing} on the table", "place {thing} on the tray"),
+    "drops": ("drop {thing}", "release {thing} from above", "drop {thing} onto the tray"),
+    "flies": ("throw {thing} {to}", "toss {thing} {to}", "throw {thing} across the tray {to}"),
+    "rolls": ("roll {thing} {to}", "roll {thing} along the table {to}"),
+    "pushed": ("push {thing} {to}", "shove {thing} over the table {to}"),
 }
+_NAMING = (
+    "",
+    "",
+    "there is ",
+    "a video of ",
+    "a scene with ",
+    "here is ",
+    "show ",
+    "a film of ",
+    "a clip with ",
+)
+_OPENING = ("there is ", "", "a video of ", "here is ", "a film showing ", "a clip showing ")
 
 T = TypeVar("T")
 Group = tuple[Body, ...]
@@ -142,8 +224,8 @@ def _compose(choices: _Choices, scene: Scene, events: Sequence[Event]) -> str:
     text = _join(choices, clauses)
     if choices.chance(0.25):
         side = _SIDES[scene.camera]
-        seen = choices.pick([f"seen from {side}", f"viewed from {side}", f"filmed from {side}"])
-        text = f"{seen}, {text}" if choices.chance(0.3) else f"{text}, {seen}"
+        seen = choices.pick(("seen", "viewed", "filmed", "watched", "shown"))
+        text = f"{seen} from {side}, {text}" if choices.chance(0.3) else f"{text}, {seen} from {side}"
     text = text[0].upper() + text[1:] + "." if choices.chance(0.6) else text
     return text
 
@@ -151,10 +233,12 @@ def _compose(choices: _Choices, scene: Scene, events: Sequence[Event]) -> str:
 def _names_only(choices: _Choices, scene: Scene) -> str:
     """The short form: what there is, without motion ("a red ball and a green box")."""
     names = [_name(choices, group) for group in _groups(choices, scene)]
-    opening = choices.pick(["", "", "there is ", "a video of ", "a scene with "])
-    if opening == "there is " and not names[0].startswith(("a ", "an ")):
-        opening = "there are "
-    return opening + _enumerate(names)
+    return _opened(choices.pick(_NAMING), names[0]) + _enumerate(names)
+
+
+def _opened(opening: str, first: str) -> str:
+    """`opening` as it must be before the phrase `first`: "there are two red balls"."""
+    return opening if first.startswith(("a ", "an ")) else opening.replace(" is ", " are ")
 
 
 def _enumerate(names: Sequence[str]) -> str:
@@ -174,8 +258,7 @@ def _groups(choices: _Choices, scene: Scene) -> list[Group]:
 
 def _alike(a: Body, b: Body) -> bool:
     return a.motion != "pushed" and all(
-        getattr(a, name) == getattr(b, name)
-        for name in ("shape", "colour", "material", "size_word", "motion", "direction")
+        getattr(a, name) == getattr(b, name) for name in ("shape", "colour", "motion", "direction")
     )
 
 
@@ -183,11 +266,11 @@ def _name(choices: _Choices, group: Group, prefix: str = "") -> str:
     """Article or number, adjectives, noun: "a small red wooden ball". prefix: one more adjective."""
     body = group[0]
     words = [prefix] if prefix else []
-    if choices.chance(0.4):
+    if choices.chance(0.4) and _all_same(group, "size_word"):
         words.append(choices.pick(_SIZES[body.size_word]))
     if choices.say_names or choices.chance(0.94):
         words.append(body.colour)
-    stated = choices.chance(0.6)
+    stated = choices.chance(0.6) and _all_same(group, "material")
     after = stated and choices.chance(0.2)
     if stated and not after:
         words.append(choices.pick(MATERIAL_WORDS[body.material]))
@@ -197,6 +280,10 @@ def _name(choices: _Choices, group: Group, prefix: str = "") -> str:
     if len(group) > 1:
         return " ".join([_NUMBERS[len(group)], *words])
     return " ".join(["an" if words[0][0] in "aeiou" else "a", *words])
+
+
+def _all_same(group: Group, name: str) -> bool:
+    return len({getattr(body, name) for body in group}) == 1
 
 
 def _noun(choices: _Choices, shape: str, plural: bool = False) -> str:
@@ -222,8 +309,7 @@ def _listing(choices: _Choices, groups: Sequence[Group]) -> list[str]:
     for group in groups:
         doing = _headed(choices, choices.pick(_PARTICIPLES[group[0].motion]), group[0])
         phrases.append(f"{_name(choices, group)} {doing}")
-    there = "there is " if len(groups[0]) == 1 else "there are "
-    return [choices.pick([there, "", "a video of "]) + phrases[0], *phrases[1:]]
+    return [_opened(choices.pick(_OPENING), phrases[0]) + phrases[0], *phrases[1:]]
 
 
 def _same_motion(groups: Sequence[Group]) -> bool:
@@ -236,10 +322,11 @@ def _same_motion(groups: Sequence[Group]) -> bool:
 def _clause(choices: _Choices, group: Group, first: bool) -> str:
     """One body or group and its motion, in one of the clause forms. Verbs ("drop ...") only come first."""
     body = group[0]
-    if first and body.motion != "rests" and choices.chance(0.15):
+    if first and choices.chance(0.15):
         return _headed(choices, choices.pick(_IMPERATIVES[body.motion]), body, _name(choices, group))
     if body.motion == "pushed" and choices.chance(0.3):
-        return _headed(choices, "the finger pushes {thing} {to}", body, _name(choices, group))
+        pushes = choices.pick(("the finger pushes {thing} {to}", "a finger shoves {thing} {to}"))
+        return _headed(choices, pushes, body, _name(choices, group))
     if first and body.motion == "rests" and choices.chance(0.2):
         lies = ("lies", "stands") if len(group) == 1 else ("lie", "stand")
         return f"on the table {choices.pick(lies)} {_name(choices, group)}"
@@ -251,7 +338,7 @@ def _clause(choices: _Choices, group: Group, first: bool) -> str:
 
 def _predicate(choices: _Choices, body: Body, plural: bool) -> str:
     if body.direction and choices.chance(0.05) and body.motion != "pushed":
-        return _headed(choices, "move {to}" if plural else "moves {to}", body)
+        return _headed(choices, choices.pick(_VAGUE)[int(plural)], body)
     return _headed(choices, choices.pick(_PREDICATES[body.motion])[int(plural)], body)
 
 
@@ -259,7 +346,7 @@ def _headed(choices: _Choices, pattern: str, body: Body, thing: str = "") -> str
     """`pattern` with the direction (sometimes left unsaid) and the thing filled in."""
     to = ""
     if body.direction and "{to}" in pattern:
-        vague = not pattern.startswith("move") and choices.chance(0.06)
+        vague = not any(pattern in forms for forms in _VAGUE) and choices.chance(0.06)
         to = "" if vague else choices.pick(_HEADINGS[body.direction])
     return " ".join(pattern.format(to=to, thing=thing).split())
 
@@ -268,10 +355,7 @@ def _join(choices: _Choices, clauses: Sequence[str]) -> str:
     text = clauses[0]
     for left, clause in enumerate(clauses[1:], start=2):
         last = left == len(clauses)
-        text += (
-            choices.pick([" and ", " while ", ", and ", ". ", ", "] if last else [", ", " and ", ". "])
-            + clause
-        )
+        text += choices.pick(_LAST_JOINS if last else _JOINS) + clause
     return text
 
 

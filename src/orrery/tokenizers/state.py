@@ -18,14 +18,15 @@ from torch import Tensor
 
 from orrery.errors import UserError
 from orrery.streams import STATE, StateLayout
+from orrery.tokenizers.bodies import clearance, separation
 from orrery.tokenizers.rotation import (
     conjugate,
     from_rotation_vector,
     multiply,
-    rotate,
     six_numbers,
     to_rotation_vector,
 )
+from orrery.tokenizers.sight import project, see, see_width
 
 __all__ = ["MOVING_FIELDS", "StateCodec"]
 
@@ -33,6 +34,7 @@ MOVING_FIELDS = ("position", "rotation", "linear_velocity", "angular_velocity")
 _ABSOLUTE_SCALE = {"position": 0.2, "rotation": 1.5, "linear_velocity": 0.4, "angular_velocity": 4.0}
 _SIZE_MEAN_M, _SIZE_SCALE_M = 0.049, 0.01
 _UV_BANDS = 3
+_ACTION_SCALE_M_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class StateCodec:
     @property
     def feature_width(self) -> int:
         """Numbers a slot that are only seen."""
-        return 1 + self.what_width + 22 + 9 + self.frames * (9 + 3 + 4 * _UV_BANDS)
+        return 1 + self.what_width + 22 + 13 + 1 + self.frames * (3 + 9 + 3 + 4 * _UV_BANDS)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -159,16 +161,23 @@ class StateCodec:
         """
         raised = state.clone()
         height = self.layout.slice("position").start + 2
-        depth = (-self._clearance(state)[..., 0]).clamp_min(0.0)
+        depth = (-clearance(state, self.layout)[..., 0]).clamp_min(0.0)
         raised[..., height] += depth * self._get(state, "present")[..., 0]
         return raised
 
     def features(
-        self, numbers: Tensor, anchor: Tensor, has_anchor: Tensor, level: Tensor, camera: Tensor
+        self,
+        numbers: Tensor,
+        anchor: Tensor,
+        has_anchor: Tensor,
+        level: Tensor,
+        camera: Tensor,
+        action: Tensor | None = None,
     ) -> Tensor:
         """What the network sees besides `numbers`: `[..., K, feature_width]`.
 
-        level: `[...]` noise level of the state. camera: `[..., 8]` pose and field of view.
+        level: `[...]` noise level of the state. camera: `[..., 8]` pose and field of view. action:
+        `[..., frames, 3]` m/s of the finger's target, NaN where it is withheld.
         """
         known = has_anchor[..., None, None].to(numbers.dtype)
         estimate = self.decode(numbers, anchor, has_anchor, snap=False)
@@ -178,6 +187,7 @@ class StateCodec:
             self._what(anchor) * known,
             self._anchor_features(anchor) * known,
             self._neighbour_features(anchor) * known,
+            self._action_features(anchor, action),
         ]
         for frame in range(self.frames):
             parts.append(self._picture_features(estimate[..., frame, :, :], camera) * trust)
@@ -187,7 +197,6 @@ class StateCodec:
         """Pose and velocities of the anchor at coarse and at fine scale, `[..., K, 22]`."""
         linear, angular = self._get(anchor, "linear_velocity"), self._get(anchor, "angular_velocity")
         position = self._get(anchor, "position")
-        clearance = self._clearance(anchor)
         return torch.cat(
             [
                 position / 0.2,
@@ -196,47 +205,45 @@ class StateCodec:
                 linear,
                 torch.asinh(angular / 0.5),
                 angular / 8.0,
-                torch.asinh(clearance / 0.003),
+                torch.asinh(clearance(anchor, self.layout) / 0.003),
             ],
             dim=-1,
         )
 
-    def _clearance(self, state: Tensor) -> Tensor:
-        """Height of the lowest point over the table, `[..., K, 1]` metres, from shape, size and rotation."""
-        size = self._get(state, "size")
-        up = torch.tensor([0.0, 0.0, 1.0], dtype=state.dtype, device=state.device).expand_as(size)
-        towards = rotate(conjugate(self._get(state, "quaternion")), up).abs()  # world's up, in body axes
-        box = (towards * size).sum(-1, keepdim=True)
-        level = (1.0 - towards[..., 2:].square()).clamp_min(0.0).sqrt()
-        cylinder = towards[..., 2:] * size[..., 2:] + level * size[..., :1]
-        capsule = size[..., 2:] + size[..., :1]
-        reach = torch.stack([size[..., :1], box, cylinder, capsule], dim=-1)
-        kind = self._get(state, "shape")[..., None, :]
-        return self._get(state, "position")[..., 2:] - (reach * kind).sum(-1)
+    def _action_features(self, anchor: Tensor, action: Tensor | None) -> Tensor:
+        """How far the action takes the finger by each frame, and that it is known, `[..., K, 3 frames + 1]`;
+        every slot sees it, for what the finger touches moves as it does."""
+        shape = *anchor.shape[:-1], 3 * self.frames + 1
+        if action is None:
+            return anchor.new_zeros(shape)
+        gone = torch.asinh(action.to(anchor.dtype).cumsum(-2) / _ACTION_SCALE_M_S).flatten(-2)
+        told = torch.cat([gone, torch.ones_like(gone[..., :1])], dim=-1)
+        return torch.where(told.isnan().any(-1, keepdim=True), 0.0, told)[..., None, :].expand(shape)
 
     def _neighbour_features(self, anchor: Tensor) -> Tensor:
-        """Offset, gap, speed and kind of the nearest other object, `[..., K, 9]`; zero where none is."""
+        """Offset, gap and its direction, speed and kind of the nearest other object, `[..., K, 13]`; zero
+        where none is."""
         position, present = self._get(anchor, "position"), self._get(anchor, "present")[..., 0]
-        reach = self._get(anchor, "size")[..., 0]
         offset = position[..., None, :, :] - position[..., :, None, :]
-        gap = offset.norm(dim=-1) - reach[..., None, :] - reach[..., :, None]
+        gap, normal = separation(anchor, self.layout)
         eye = torch.eye(self.num_slots, dtype=torch.bool, device=anchor.device)
         blocked = eye | (present[..., None, :] < 0.5)
         nearest = gap.masked_fill(blocked, torch.inf).argmin(-1, keepdim=True)
         chosen_gap = gap.gather(-1, nearest)
         none = blocked.gather(-1, nearest)
         pick = nearest[..., None].expand(*nearest.shape, 3)
-        chosen = offset.gather(-2, pick)[..., 0, :]
+        chosen, normal = (v.gather(-2, pick)[..., 0, :] for v in (offset, normal))
         linear = self._get(anchor, "linear_velocity")
         relative = (linear[..., None, :, :] - linear[..., :, None, :]).gather(-2, pick)[..., 0, :]
         is_finger = (nearest == self.num_slots - 1).to(anchor.dtype)
         near = torch.exp(-chosen_gap.clamp_min(0.0) / 0.05)
-        parts = [chosen / 0.2, torch.asinh(chosen_gap / 0.01), near, relative, is_finger]
+        gaps = [torch.asinh(chosen_gap / 0.01), torch.asinh(chosen_gap / 0.002)]
+        parts = [chosen / 0.2, normal, *gaps, near, relative, is_finger]
         return torch.cat(parts, dim=-1).masked_fill(none, 0.0)
 
     def _picture_features(self, state: Tensor, camera: Tensor) -> Tensor:
         """Pose, and place in the picture in bands of growing fineness, `[..., K, 12 + 4 * bands]`."""
-        uv, apparent, _ = self._project(self._get(state, "position"), self._get(state, "size"), camera)
+        uv, apparent, _ = project(self._get(state, "position"), self._get(state, "size"), camera)
         waves = [f(uv * (torch.pi * 2.0**band)) for band in range(_UV_BANDS) for f in (torch.sin, torch.cos)]
         rotation = six_numbers(self._get(state, "quaternion"))
         return torch.cat([self._get(state, "position") / 0.2, rotation, uv, 8.0 * apparent, *waves], dim=-1)
@@ -250,48 +257,16 @@ class StateCodec:
         camera: Tensor,
         grid: int,
     ) -> Tensor:
-        """What each cell of the picture knows of the objects near it: `[..., grid * grid, sight_width]`.
-
-        For each frame: the two objects whose centres are nearest to the cell (offset in cells, size, depth,
-        what they are, how they are turned), faded with distance; and the foot of the nearest one (the table
-        right below it, near which its shadow falls). Cells are in rows from the top left. Without it, cells
-        must learn from pictures alone where in them a point of the world lies.
-        """
-        state = self.decode(numbers, anchor, has_anchor, snap=False)
-        parts = []
-        for frame in range(self.frames):
-            parts += self._sight_of_frame(state[..., frame, :, :], camera, grid)
-        return torch.cat(parts, dim=-1) * (1.0 - level)[..., None, None]
+        """What each cell of the picture knows of the objects near it in each frame (see `sight.see`):
+        `[..., grid * grid, sight_width]`, cells in rows from the top left."""
+        frames = self.decode(numbers, anchor, has_anchor, snap=False).unbind(-3)
+        seen = [see(state, self._what(state)[..., 1:], camera, grid, self.layout) for state in frames]
+        return torch.cat(seen, dim=-1) * (1.0 - level)[..., None, None]
 
     @property
     def sight_width(self) -> int:
         """Numbers a cell in `sight`."""
-        return self.frames * (2 * (5 + self.what_width - 1 + 6) + 5)
-
-    def _sight_of_frame(self, state: Tensor, camera: Tensor, grid: int) -> list[Tensor]:
-        position, size = self._get(state, "position"), self._get(state, "size")
-        present = self._get(state, "present")
-        cells = _cell_centres(grid, state)
-        uv, apparent, depth = self._project(position, size, camera)
-        kind = self._what(state)[..., 1:]
-        about = torch.cat(
-            [apparent * grid / 2, depth - 1.0, kind, six_numbers(self._get(state, "quaternion"))], -1
-        )
-        objects = _nearest_in_cells(uv, about, present, cells, grid, num=2, reach_cells=1.2)
-        foot = torch.cat([position[..., :2], torch.zeros_like(position[..., 2:])], dim=-1)
-        foot_uv, foot_size, _ = self._project(foot, size, camera)
-        height = torch.cat([position[..., 2:] / 0.2, foot_size * grid / 2], dim=-1)
-        feet = _nearest_in_cells(foot_uv, height, present, cells, grid, num=1, reach_cells=2.0)
-        return [objects, feet]
-
-    def _project(self, position: Tensor, size: Tensor, camera: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Place in the picture `[..., K, 2]` (right, up; edges at 1), apparent size, depth `[..., K, 1]`."""
-        inverse = conjugate(camera[..., None, 3:7])
-        inverse = inverse / inverse.norm(dim=-1, keepdim=True).clamp_min(1e-6)
-        seen = rotate(inverse.expand(*position.shape[:-1], 4), position - camera[..., None, :3])
-        depth = (-seen[..., 2:]).clamp_min(0.2)
-        half = torch.tan(camera[..., None, 7:].clamp(0.1, 2.0) / 2)
-        return (seen[..., :2] / depth / half).clamp(-2.0, 2.0), size[..., :1] / depth / half, depth
+        return self.frames * see_width(self.what_width - 1)
 
     def _change(self, state: Tensor, anchor: Tensor) -> dict[str, Tensor]:
         before = conjugate(self._get(anchor, "quaternion")).expand_as(self._get(state, "quaternion"))
@@ -340,35 +315,6 @@ class StateCodec:
 
     def _get(self, state: Tensor, name: str) -> Tensor:
         return state[..., self.layout.slice(name)]
-
-
-def _cell_centres(grid: int, like: Tensor) -> Tensor:
-    """Centres of a picture's cells, rows from the top left, `[grid * grid, 2]` (right, up; edges at 1)."""
-    place = (torch.arange(grid, dtype=like.dtype, device=like.device) + 0.5) * (2.0 / grid) - 1.0
-    up, right = torch.meshgrid(-place, place, indexing="ij")
-    return torch.stack([right, up], dim=-1).flatten(0, 1)
-
-
-def _nearest_in_cells(
-    uv: Tensor, about: Tensor, present: Tensor, cells: Tensor, grid: int, num: int, reach_cells: float
-) -> Tensor:
-    """Nearness, offset in cells and `about` of the `num` nearest points for each cell, faded with distance.
-
-    uv: `[..., K, 2]`, about: `[..., K, n]`, present: `[..., K, 1]`, cells: `[C, 2]`. Returns
-    `[..., C, num * (3 + n)]`.
-    """
-    offset = (uv[..., None, :, :] - cells[:, None, :]) * (grid / 2)
-    near = torch.exp(-offset.square().sum(-1) / (2.0 * reach_cells**2)) * present[..., None, :, 0]
-    weight, index = near.topk(num, dim=-1)
-    pick = index[..., None]
-    chosen = [
-        torch.ones_like(weight)[..., None],
-        offset.gather(-2, pick.expand(*index.shape, 2)),
-        about[..., None, :, :]
-        .expand(*near.shape, about.shape[-1])
-        .gather(-2, pick.expand(*index.shape, about.shape[-1])),
-    ]
-    return (torch.cat(chosen, dim=-1) * weight[..., None]).flatten(-2)
 
 
 def _one_hot(scores: Tensor) -> Tensor:

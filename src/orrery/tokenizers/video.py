@@ -226,10 +226,14 @@ class VideoTokenizer(nn.Module):
                 f"video tokenizer: latents are [B, T, h, w, {self.config.latent_channels}], "
                 f"got {list(latents.shape)}"
             )
-        raw = latents.float() * self.latent_deviation.float() + self.latent_mean.float()
-        pixels = self.decoder(raw.flatten(0, 1).permute(0, 3, 1, 2).to(self._dtype))
+        pixels = self.to_pixels(latents.flatten(0, 1).permute(0, 3, 1, 2))
         frames = pixels.permute(0, 2, 3, 1).float().add(1.0).mul(127.5).round().clamp(0, 255)
         return frames.to(torch.uint8).unflatten(0, latents.shape[:2])
+
+    def to_pixels(self, latents: Tensor) -> Tensor:
+        """Pixels `[N, 3, H, W]`, about [-1, 1], of normalised latents `[N, c, h, w]`; gradients pass."""
+        deviation, mean = (v.float()[:, None, None] for v in (self.latent_deviation, self.latent_mean))
+        return self.decoder((latents.float() * deviation + mean).to(self._dtype))
 
     @torch.no_grad()
     def fit_normalisation(self, batches: Iterable[Tensor]) -> None:

@@ -20,7 +20,11 @@ __all__ = ["ModelSize", "fit_codecs", "transformer_config", "word_tokenizer"]
 
 @dataclass(frozen=True)
 class ModelSize:
-    """Width, depth and the experts' gated units of a transformer, and how far its queries look back."""
+    """Width, depth and the experts' gated units of a transformer, and how far its queries look back.
+
+    window_ticks, video_window_ticks: a clip of T ticks teaches a window of at most T - 2, for its first tick
+    is seen from everywhere and the last is the query's own.
+    """
 
     width: int = 192
     num_heads: int = 4
@@ -30,8 +34,8 @@ class ModelSize:
     hidden_state: int = 512
     hidden_sound: int = 256
     hidden_video: int = 512
-    window_ticks: int = 11
-    video_window_ticks: int = 3
+    window_ticks: int = 10
+    video_window_ticks: int = 2
 
 
 def word_tokenizer() -> WordTokenizer:

@@ -7,7 +7,9 @@ clip, and where there are no pictures to contradict it, objects are recoloured a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -15,20 +17,21 @@ from torch import Tensor
 
 from orrery.scenes.captions import caption
 from orrery.scenes.materials import COLOURS
-from orrery.scenes.scene import MAX_BODIES, Scene
+from orrery.scenes.scene import MAX_BODIES, Body, Scene
 from orrery.streams import STATE, Array
 from orrery.tokenizers.text import WordTokenizer
 from orrery.training.latents import LatentSet
 
-__all__ = ["Clips", "draw_clips"]
+__all__ = ["Clips", "cut_clips", "draw_clips"]
 
 
 @dataclass
 class Clips:
     """A batch. B clips of T ticks; tick 0 is a first tick, without anchor.
 
-    words `[B, max_words]`; state `[B, T, frames, K, D]`; anchor `[B, T, K, D]`, the frame before each tick;
-    streams: the other streams, `[B, T, ...]` as stored; is_start `[B]`: tick 0 is the episode's own first.
+    words `[B, n]`, n words in the longest sentence, 0 is padding; state `[B, T, frames, K, D]`; anchor
+    `[B, T, K, D]`, the frame before each tick; streams: the other streams, `[B, T, ...]` as stored;
+    is_start `[B]`: tick 0 is the episode's own first.
     """
 
     words: Tensor
@@ -48,9 +51,21 @@ def draw_clips(
     latents: LatentSet, rng: np.random.Generator, num: int, num_ticks: int, words: WordTokenizer
 ) -> Clips:
     """`num` random clips of `num_ticks` ticks, at most an episode's; `rng` decides everything."""
-    recolour = "video.main" not in latents.arrays
     rows = rng.integers(len(latents), size=num)
-    spans = [_pick_ticks(rng, latents.num_ticks, num_ticks) for _ in rows]
+    return cut_clips(
+        latents, rows, [_pick_ticks(rng, latents.num_ticks, num_ticks) for _ in rows], rng, words
+    )
+
+
+def cut_clips(
+    latents: LatentSet,
+    rows: Array,
+    spans: Sequence[tuple[Array, bool]],
+    rng: np.random.Generator,
+    words: WordTokenizer,
+) -> Clips:
+    """The clips of `spans` (their ticks, and whether the first is the episode's start) of episodes `rows`."""
+    recolour = "video.main" not in latents.arrays
     names = [name for name in latents.arrays if name != "state"]
     states, anchors, texts, streams = [], [], [], {name: [] for name in names}
     for row, (ticks, is_start) in zip(rows, spans, strict=True):
@@ -61,18 +76,25 @@ def draw_clips(
         texts.append(caption(scene, (), rng) if is_start else "")
         for name in names:
             streams[name].append(latents.arrays[name][row][ticks])
-    has_anchor = torch.ones(num, num_ticks, dtype=torch.bool)
-    has_anchor[:, 0] = False
     anchor = torch.from_numpy(np.stack(anchors))
+    has_anchor = torch.ones(anchor.shape[:2], dtype=torch.bool)
+    has_anchor[:, 0] = False
     anchor[:, 0] = 0.0
     return Clips(
-        torch.from_numpy(words.encode_batch(texts)),
+        _without_padding(torch.from_numpy(words.encode_batch(texts))),
         torch.from_numpy(np.stack(states)),
         anchor,
         has_anchor,
         {name: torch.from_numpy(np.stack(values).astype(np.float32)) for name, values in streams.items()},
         torch.tensor([is_start for _, is_start in spans]),
     )
+
+
+def _without_padding(words: Tensor) -> Tensor:
+    """The columns of `words [B, n]` up to the last that holds a word, at least one: sentences rarely fill
+    what they may."""
+    used = (words != 0).any(dim=0).nonzero()
+    return words[:, : int(used[-1]) + 1 if len(used) else 1]
 
 
 def _pick_ticks(rng: np.random.Generator, available: int, wanted: int) -> tuple[Array, bool]:
@@ -95,8 +117,19 @@ def _dress(scene: Scene, state: Array, rng: np.random.Generator, recolour: bool)
     push = scene.push and replace(scene.push, target=int(np.flatnonzero(order == scene.push.target)[0]))
     state = state[:, :, slots]
     if recolour:
-        names = rng.permutation(list(COLOURS))[: len(bodies)]
-        bodies = [replace(body, colour=str(name)) for body, name in zip(bodies, names, strict=True)]
+        bodies = [
+            replace(body, colour=name) for body, name in zip(bodies, _colours(bodies, rng), strict=True)
+        ]
         for slot, body in enumerate(bodies):
             state[:, :, slot, STATE.slice("colour")] = COLOURS[body.colour]
     return Scene(tuple(bodies), scene.camera, push), state
+
+
+def _colours(bodies: list[Body], rng: np.random.Generator) -> list[str]:
+    """New colours, all different, except that two that look and move alike are twins half of the time: a
+    sentence then counts them ("two red balls"), which scenes drawn at random hardly ever call for."""
+    names = [str(name) for name in rng.permutation(list(COLOURS))[: len(bodies)]]
+    for index, (before, body) in enumerate(pairwise(bodies), start=1):
+        if (before.shape, before.motion) == (body.shape, body.motion) and rng.random() < 0.5:
+            names[index] = names[index - 1]
+    return names

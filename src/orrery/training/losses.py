@@ -18,12 +18,18 @@ from orrery.models.transformer import WorldTransformer
 from orrery.tokenizers.codecs import GENERATE, PERCEIVE, Codecs
 from orrery.tokenizers.state import StateCodec
 from orrery.training.clips import Clips
+from orrery.training.pictures import DecodedCost
 
-__all__ = ["clean_numbers", "motion_loss", "perception_loss", "picture_loss"]
+__all__ = ["clean_numbers", "imagine_pictures", "motion_loss", "perception_loss", "picture_loss"]
 
 WHAT_WEIGHT = 0.05
 """Weight of what an object is, on ticks whose anchor already tells it."""
+FINGER_WEIGHT = 5.0
+"""Weight of how the finger (the last slot) moves: it turns seldom, but what it pushes inherits its errors."""
 FIRST_TICK_WEIGHT = 4.0
+DECODED_WEIGHT = 4.0
+"""Weight of what pictures look like, beside their latents."""
+DRAWN_FROM_STATE_SHARE = 0.85
 
 
 def clean_numbers(codecs: Codecs, clips: Clips) -> dict[str, Tensor]:
@@ -77,7 +83,7 @@ def motion_loss(
     others = clean_numbers(codecs, clips)
     anchor = shake(clips.anchor, codecs.state, generator)
     if own_errors:
-        anchor = own_anchor(model, codecs, clips, anchor, others, words)
+        anchor = own_anchor(model, codecs, clips, anchor, others, words, levels["action"])
     clean = others | {"state": codecs.state.encode(clips.state, anchor, clips.has_anchor)}
     estimate = _estimate(model, codecs, clips, anchor, clean, levels, words, GENERATE, generator)
     first = torch.ones(num, ticks)
@@ -93,26 +99,48 @@ def motion_loss(
 
 
 def picture_loss(
-    model: WorldTransformer, codecs: Codecs, clips: Clips, weights: Tensor, generator: torch.Generator
+    model: WorldTransformer,
+    codecs: Codecs,
+    clips: Clips,
+    weights: Tensor,
+    generator: torch.Generator,
+    decoded: DecodedCost | None = None,
 ) -> dict[str, Tensor]:
-    """Loss of video when state, sound and touch are given. weights: `[B, T, tokens]`, about 1 on average."""
-    shape = clips.state.shape[:2]
-    mostly = torch.rand(shape, generator=generator) < 0.75
-    video = torch.where(mostly, random_levels(shape, generator), slight_levels(shape, generator))
-    heard = torch.where(torch.rand(shape[0], 1, generator=generator) < 0.7, 0.0, 1.0).expand(shape)
-    nothing = torch.zeros(shape)
-    levels = {
-        "action": torch.ones(shape), "camera.main": nothing, "state": nothing,
-        "touch.finger": heard, "audio.main": heard, "video.main": video,
-    }  # fmt: skip
+    """Loss of video when state, sound and touch are given. weights: `[B, T, tokens]`, about 1 on average.
+
+    decoded: also compares the estimates as pixels.
+    """
+    num, ticks = clips.state.shape[:2]
+    levels = picture_levels(num, ticks, generator)
     words = drop_words(clips.words, generator)
     clean = clean_numbers(codecs, clips) | {
         "state": codecs.state.encode(clips.state, clips.anchor, clips.has_anchor)
     }
     estimate = _estimate(model, codecs, clips, clips.anchor, clean, levels, words, GENERATE, generator)
-    error = (estimate["video.main"] - clean["video.main"]).square().mean(-1)
-    weight = loss_weight(video)[..., None] * weights * mostly[..., None]
-    return {"video.main": (error * weight).sum() / (mostly.sum() * error.shape[-1]).clamp_min(1.0)}
+    found, wanted = estimate["video.main"], clean["video.main"]
+    asked = is_asked(levels, "video.main")
+    weight = (loss_weight(levels["video.main"]) * asked)[..., None] * weights
+    error = (found - wanted).square().mean(-1)
+    losses = {"video.main": (error * weight).sum() / (asked.sum() * error.shape[-1]).clamp_min(1.0)}
+    if decoded is not None and asked.any():
+        some = asked > 0
+        looks = decoded(found[some], wanted[some], weights[some], generator)
+        losses["pixels"] = DECODED_WEIGHT * looks
+    return losses
+
+
+@torch.no_grad()
+def imagine_pictures(model: WorldTransformer, codecs: Codecs, clips: Clips) -> Tensor:
+    """Latents of a batch's pictures as generation draws them from state, sound and touch alone,
+    `[B, T, tokens, width]`."""
+    nothing = torch.zeros(clips.state.shape[:2])
+    levels = dict.fromkeys(GENERATE, nothing) | {"video.main": torch.ones_like(nothing)}
+    clean = clean_numbers(codecs, clips) | {
+        "state": codecs.state.encode(clips.state, clips.anchor, clips.has_anchor)
+    }
+    generator = torch.Generator()  # unused: every level is 0 or 1
+    estimate = _estimate(model, codecs, clips, clips.anchor, clean, levels, clips.words, GENERATE, generator)
+    return estimate["video.main"]
 
 
 def perception_loss(
@@ -125,8 +153,9 @@ def perception_loss(
     heard = torch.where(torch.rand(shape[0], 1, generator=generator) < 0.5, torch.ones(()), seen)
     camera = torch.zeros(shape)
     camera[:, 0] = state[:, 0]
+    steered = torch.rand(shape[0], 1, generator=generator) < 0.5
     levels = {
-        "action": torch.ones(shape), "camera.main": camera, "state": state,
+        "action": 1.0 - steered.float().expand(shape), "camera.main": camera, "state": state,
         "touch.finger": heard, "audio.main": heard, "video.main": seen,
     }  # fmt: skip
     silent = torch.rand(shape[0], 1, generator=generator) < 0.5
@@ -151,9 +180,26 @@ def motion_levels(num: int, ticks: int, generator: torch.Generator) -> dict[str,
     sound = torch.where(moving, torch.ones(()), sound)
     camera = torch.zeros(shape)
     camera[:, 0] = state[:, 0]
-    action = (torch.rand(num, 1, generator=generator) < 0.5).float().expand(shape)
+    action = (torch.rand(num, 1, generator=generator) < 0.3).float().expand(shape)
     return {
         "action": action, "camera.main": camera, "state": state, "touch.finger": sound, "audio.main": sound
+    }  # fmt: skip
+
+
+def picture_levels(num: int, ticks: int, generator: torch.Generator) -> dict[str, Tensor]:
+    """Pictures are mostly drawn from the state alone, as in generation: a share of the clips is wholly at
+    level 1. The others hold every level, and pictures that are given."""
+    shape = (num, ticks)
+    given = torch.rand(shape, generator=generator) < 0.25
+    mixed = torch.where(given, slight_levels(shape, generator), random_levels(shape, generator))
+    alone = torch.rand(num, 1, generator=generator) < DRAWN_FROM_STATE_SHARE
+    heard, steered = (torch.rand(num, 1, generator=generator) for _ in range(2))
+    heard = (heard >= 0.7).float().expand(shape)
+    nothing = torch.zeros(shape)
+    return {
+        "action": (steered < 0.5).float().expand(shape), "camera.main": nothing, "state": nothing,
+        "touch.finger": heard, "audio.main": heard,
+        "video.main": torch.where(alone, torch.ones(()), mixed),
     }  # fmt: skip
 
 
@@ -171,11 +217,19 @@ def drop_words(words: Tensor, generator: torch.Generator) -> Tensor:
     return words * keep
 
 
+def steering(codecs: Codecs, clips: Clips, level: Tensor) -> Tensor:
+    """The action `[B, T, frames, 3]` as `StateCodec.features` takes it: NaN where it is withheld."""
+    withheld = (level >= 1.0)[..., None, None].to(clips.state.device)
+    return torch.where(withheld, torch.nan, clips.streams["action"])
+
+
 def _state_error(codecs: Codecs, clips: Clips, difference: Tensor) -> Tensor:
     """Mean squared error a tick, `[B, T]`: what an object is counts fully only where nothing tells it."""
     squared = difference.square()
     what = squared[..., : codecs.state.what_width].mean((-1, -2))
-    moving = squared[..., codecs.state.what_width :].mean((-1, -2))
+    moving = squared[..., codecs.state.what_width :].mean(-1)
+    moving = moving[..., :-1].sum(-1) + FINGER_WEIGHT * moving[..., -1]
+    moving = moving / codecs.state.num_slots
     return torch.where(clips.has_anchor, WHAT_WEIGHT * what + moving, what + moving)
 
 
@@ -196,7 +250,8 @@ def _estimate(
     }
     camera = codecs.vectors["camera.main"].decode(noisy["camera.main"])
     seen = (noisy["state"], anchor, clips.has_anchor, levels["state"], camera)
-    features = {"state": codecs.state.features(*seen)}
+    action = steering(codecs, clips, levels["action"])
+    features = {"state": codecs.state.features(*seen, action)}
     if "video.main" in noisy:
         grid = math.isqrt(noisy["video.main"].shape[2])
         sight = codecs.state.sight(*seen, grid)
@@ -213,17 +268,23 @@ def own_anchor(
     anchor: Tensor,
     others: Mapping[str, Tensor],
     words: Tensor,
+    action_level: Tensor,
 ) -> Tensor:
-    """Anchors `[B, T, K, D]` that the model itself arrives at in one step; ticks after a gap keep theirs."""
+    """Anchors `[B, T, K, D]` that the model itself arrives at in one step; ticks after a gap keep theirs.
+
+    action_level: `[B, T]`, 1 where the action is withheld, else 0.
+    """
     shape = clips.state.shape[:2]
     levels = {name: torch.ones(shape) for name in others} | {"state": torch.ones(shape)}
-    levels["camera.main"] = torch.zeros(shape)
+    levels |= {"camera.main": torch.zeros(shape), "action": action_level}
     numbers = {name: torch.zeros_like(value) for name, value in others.items()}
     numbers["camera.main"] = others["camera.main"]
+    numbers["action"] = others["action"] * (1.0 - action_level)[..., None, None]
     numbers["state"] = torch.zeros(*shape, codecs.state.num_slots, codecs.state.width)
     features = codecs.state.features(
-        numbers["state"], anchor, clips.has_anchor, levels["state"], clips.streams["camera.main"]
-    )
+        numbers["state"], anchor, clips.has_anchor, levels["state"], clips.streams["camera.main"],
+        steering(codecs, clips, action_level),
+    )  # fmt: skip
     estimate = model(words, numbers, {"state": features}, levels, GENERATE)["state"]
     reached = codecs.state.decode(estimate.float(), anchor, clips.has_anchor)[:, :, -1]
     own = anchor.clone()

@@ -1,7 +1,7 @@
 """From data sets to a checkpoint: every stage of a recipe, in order, each skipped when it is already done.
 
     motion ------------------------------+
-    frames -> video tokenizer -> encoded -> world -> checkpoint
+    frames -> video tokenizer -> encoded -> world -> polish -> checkpoint
               sound tokenizer ---^
 
 The motion stage needs no tokenizer, so that it can be trained while they are. A stage leaves its result in
@@ -12,6 +12,7 @@ again by deleting its folder.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -30,9 +31,11 @@ from orrery.provenance import git, hardware
 from orrery.tokenizers.audio import AudioTokenizer
 from orrery.tokenizers.codecs import Codecs
 from orrery.tokenizers.video import VideoTokenizer, VideoTokenizerConfig
+from orrery.training import parallel
 from orrery.training.build import ModelSize, fit_codecs, transformer_config, word_tokenizer
 from orrery.training.frames import FrameSource, extract_frames
 from orrery.training.latents import LatentSet, encode_dataset
+from orrery.training.polish import Polishing, polish_decoder
 from orrery.training.tokenizer_audio import AudioTrainingConfig, load_audio, train_audio_tokenizer
 from orrery.training.tokenizer_video import VideoTraining, train_video_tokenizer
 from orrery.training.trainer import WorldTraining, held_out_losses, train_world
@@ -40,7 +43,7 @@ from orrery.training.trainer import WorldTraining, held_out_losses, train_world
 __all__ = ["Budget", "Recipe", "RunFolder", "train"]
 
 
-STAGES = ("motion", "video_tokenizer", "audio_tokenizer", "world")
+STAGES = ("motion", "video_tokenizer", "audio_tokenizer", "world", "polish")
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,7 @@ class Recipe:
     size: ModelSize
     motion: WorldTraining
     world: WorldTraining
+    polishing: Polishing
     frame_every: int = 4
     num_held_out: int = 64
     sampling: Sampling = field(default_factory=Sampling)
@@ -82,17 +86,31 @@ def train(
     device: str | None = None,
     say: Callable[[str], None] | None = None,
     start: str | Path | None = None,
+    processes: int = 1,
 ) -> Path:
     """Run `recipe` and return the checkpoint's folder, `out/checkpoint`.
 
     data: a data set with pictures, or a folder of data sets of which one has pictures. device: None takes the
     GPU where there is one. start: a checkpoint to train further; only the world stage is run.
-    Raises UserError for data that do not serve, and where `out` exists and `resume` was not asked for.
+    processes: how many train the transformer together. Raises UserError for data that do not serve, and
+    where `out` exists and `resume` was not asked for.
     """
     folder = RunFolder(Path(out), seed, device or ("cuda" if torch.cuda.is_available() else "cpu"))
     if folder.path.exists() and not resume:
         raise UserError(f"{out} exists; give --resume to go on with it, or choose another folder")
-    say = say or Console(stderr=True).log
+    return parallel.together(processes, _train, recipe, folder, data, say, start)
+
+
+def _train(
+    recipe: Recipe,
+    folder: RunFolder,
+    data: str | Path,
+    say: Callable[[str], None] | None,
+    start: str | Path | None,
+) -> Path:
+    """What each of the processes does."""
+    heard = parallel.rank() == 0
+    say = say if say and heard else Console(stderr=True, quiet=not heard).log
     pictures, others = _find_datasets(Path(data))
     _check_size(recipe, pictures)
     moving = others or [pictures]
@@ -102,10 +120,13 @@ def train(
     model = base.transformer.requires_grad_(True)
     losses = folder.world(recipe, model, base.codecs, base.video, base.audio, pictures, moving)
     say("the world is learned; held-out losses: " + ", ".join(f"{n} {v:.3f}" for n, v in losses.items()))
-    made = _provenance(recipe, folder, [pictures, *others], losses)
-    if start is not None:
-        made["started_from"] = {"hash": base.hash, **base.provenance}
-    return save_model(replace(base, transformer=model, provenance=made), folder.path / "checkpoint")
+    video = folder.polish(recipe, model, base.codecs, base.video, pictures)
+    if parallel.rank() == 0:
+        made = _provenance(recipe, folder, [pictures, *others], losses)
+        if start is not None:
+            made["started_from"] = {"hash": base.hash, **base.provenance}
+        save_model(replace(base, transformer=model, video=video, provenance=made), folder.path / "checkpoint")
+    return folder.path / "checkpoint"
 
 
 def _first_stages(recipe: Recipe, folder: RunFolder, pictures: Dataset, moving: list[Dataset]) -> WorldModel:
@@ -127,10 +148,11 @@ class RunFolder:
 
     def motion(self, recipe: Recipe, datasets: list[Dataset]) -> tuple[WorldTransformer, Codecs]:
         """`motion/`: the transformer after its first stage, and the codecs that fit the data."""
-        sets = [
-            encode_dataset(dataset, None, None, self.path / "encoded" / f"silent{number}")
-            for number, dataset in enumerate(datasets)
-        ]
+        with parallel.first_alone():
+            sets = [
+                encode_dataset(dataset, None, None, self.path / "encoded" / f"silent{number}")
+                for number, dataset in enumerate(datasets)
+            ]
         moving, _ = _join(sets).split(recipe.num_held_out)
         codecs = fit_codecs(moving.spec, moving.arrays["state"], moving.arrays["camera.main"])
         audio, video = recipe.audio.tokenizer, recipe.video
@@ -146,27 +168,31 @@ class RunFolder:
     def video_tokenizer(self, recipe: Recipe, pictures: Dataset) -> VideoTokenizer:
         """`video_tokenizer/`, trained on `frames/`."""
         done = self.path / "video_tokenizer" / "video_tokenizer.safetensors"
-        if not done.exists():
-            frames = self.path / "frames"
-            source = (
-                FrameSource.open(frames)
-                if frames.exists()
-                else extract_frames(pictures, frames, recipe.frame_every)
-            )
-            train_video_tokenizer(
-                source, recipe.video, done.parent, training=recipe.video_training, seed=self.seed,
-                resume=True, device=self.device, **_limits(recipe.video_budget),
-            )  # fmt: skip
+        with parallel.first_alone():
+            if not done.exists():
+                train_video_tokenizer(
+                    self._frames(recipe, pictures), recipe.video, done.parent,
+                    training=recipe.video_training, seed=self.seed, resume=True, device=self.device,
+                    **_limits(recipe.video_budget),
+                )  # fmt: skip
         return VideoTokenizer.load(done)
+
+    def _frames(self, recipe: Recipe, pictures: Dataset) -> FrameSource:
+        """`frames/`: some of the pictures as they are."""
+        frames = self.path / "frames"
+        if frames.exists():
+            return FrameSource.open(frames)
+        return extract_frames(pictures, frames, recipe.frame_every)
 
     def audio_tokenizer(self, recipe: Recipe, dataset: Dataset) -> AudioTokenizer:
         """`audio_tokenizer/`, trained on the sound of the data set."""
         done = self.path / "audio_tokenizer" / "audio_tokenizer.safetensors"
-        if not done.exists():
-            train_audio_tokenizer(
-                load_audio(dataset), recipe.audio, done.parent, seed=self.seed, resume=True,
-                device=self.device, **_limits(recipe.audio_budget),
-            )  # fmt: skip
+        with parallel.first_alone():
+            if not done.exists():
+                train_audio_tokenizer(
+                    load_audio(dataset), recipe.audio, done.parent, seed=self.seed, resume=True,
+                    device=self.device, **_limits(recipe.audio_budget),
+                )  # fmt: skip
         return AudioTokenizer.load(done)
 
     def world(
@@ -180,15 +206,36 @@ class RunFolder:
         moving: list[Dataset],
     ) -> dict[str, float]:
         """`world/`: train `model` on with pictures and sound; the losses on episodes that were kept apart."""
-        seen = encode_dataset(pictures, video, audio, self.path / "encoded" / "pictures", self.device)
-        heard = [
-            encode_dataset(dataset, None, audio, self.path / "encoded" / f"motion{number}", self.device)
-            for number, dataset in enumerate(moving)
-        ]
+        with parallel.first_alone():
+            seen = encode_dataset(pictures, video, audio, self.path / "encoded" / "pictures", self.device)
+            heard = [
+                encode_dataset(dataset, None, audio, self.path / "encoded" / f"motion{number}", self.device)
+                for number, dataset in enumerate(moving)
+            ]
         motion, held_out = _join(heard).split(recipe.num_held_out)
         seen, _ = seen.split(recipe.num_held_out)
-        self._train(model, codecs, motion, seen, recipe.world, "world")
+        self._train(model, codecs, motion, seen, recipe.world, "world", video)
         return held_out_losses(model, codecs, word_tokenizer(), held_out)
+
+    def polish(
+        self,
+        recipe: Recipe,
+        model: WorldTransformer,
+        codecs: Codecs,
+        video: VideoTokenizer,
+        pictures: Dataset,
+    ) -> VideoTokenizer:
+        """`polish/`: the video tokenizer, whose decoder has learned to draw what `model` imagines."""
+        done = self.path / "polish" / "video_tokenizer.safetensors"
+        if done.exists():
+            return VideoTokenizer.load(done)
+        with parallel.first_alone():
+            source = self._frames(recipe, pictures)
+        seen, _ = LatentSet.open(self.path / "encoded" / "pictures").split(recipe.num_held_out)
+        return polish_decoder(
+            model, codecs, word_tokenizer(), video, seen, source, recipe.polishing, done.parent, self.seed,
+            self.device,
+        )  # fmt: skip
 
     def _train(
         self,
@@ -198,10 +245,11 @@ class RunFolder:
         pictures: LatentSet | None,
         training: WorldTraining,
         name: str,
+        tokenizer: VideoTokenizer | None = None,
     ) -> WorldTransformer:
         return train_world(
             model, codecs, word_tokenizer(), motion, pictures, training, self.path / name, self.seed,
-            resume=True, device=self.device,
+            resume=True, device=self.device, tokenizer=tokenizer,
         )  # fmt: skip
 
 
@@ -267,7 +315,9 @@ def _provenance(
 
 
 def _minutes(stage: Path) -> float:
-    """Training time of a finished stage, from the clock in its train state."""
+    """Training time of a finished stage, from the clock in its train state, or in its log if it has none."""
+    if not (stage / "train_state.pt").exists():
+        return round(json.loads((stage / "log.jsonl").read_text().splitlines()[-1])["minutes"], 1)
     state = torch.load(stage / "train_state.pt", map_location="cpu", weights_only=True)
     return round(next(float(state[key]) for key in ("seconds", "elapsed") if key in state) / 60.0, 1)
 

@@ -27,7 +27,10 @@ from orrery.tokenizers.video import VideoTokenizer, VideoTokenizerConfig
 from orrery.training.frames import MASK_CELL, FrameSource
 from orrery.training.optimizers import cosine, make_optimizer
 
-__all__ = ["VideoTraining", "measure_psnr", "tokenizer_loss", "train_video_tokenizer"]
+__all__ = [
+    "VideoTraining", "is_inner", "measure_psnr", "pixel_cost", "pixel_weights", "tokenizer_loss",
+    "train_video_tokenizer",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -96,16 +99,29 @@ def tokenizer_loss(
 ) -> Tensor:
     """The scalar loss of one batch.
 
-    pixels: `[N, 3, H, W]` in [-1, 1]. mask: `[N, 1, H/4, W/4]`, 1 on objects. noise: `[N, c, h, w]`. An
-    error e costs 5 (sqrt(e^2 + 0.04) - 0.2), quadratic below 0.2 and linear above.
+    pixels: `[N, 3, H, W]` in [-1, 1]. mask: `[N, 1, H/4, W/4]`, 1 on objects. noise: `[N, c, h, w]`.
     """
     output = tokenizer(pixels, noise)
-    near = F.interpolate(F.max_pool2d(mask, 3, stride=1, padding=1), scale_factor=MASK_CELL)
-    weight = 1.0 + training.object_weight * near
-    error = output.pixels.float() - pixels
-    cost = 5.0 * (torch.sqrt(error.square() + 0.04) - 0.2)
+    weight = pixel_weights(mask, training.object_weight)
+    cost = pixel_cost(output.pixels.float() - pixels)
     divergence = 0.5 * (output.mean.square() + output.log_variance.exp() - 1.0 - output.log_variance)
-    return (weight * cost).mean() / weight.mean() + training.kl_weight * divergence.mean()
+    return (weight * cost).mean() + training.kl_weight * divergence.mean()
+
+
+def pixel_weights(mask: Tensor, object_weight: float) -> Tensor:
+    """Weight of each pixel, `[N, 1, H, W]`, 1 on average: more on objects and next to them.
+
+    mask: `[N, 1, H/4, W/4]`, 1 on objects. object_weight: what they weigh more than the rest.
+    """
+    near = F.interpolate(F.max_pool2d(mask, 3, stride=1, padding=1), scale_factor=MASK_CELL)
+    weight = 1.0 + object_weight * near
+    return weight / weight.mean()
+
+
+def pixel_cost(error: Tensor) -> Tensor:
+    """What each error of a pixel in [-1, 1] costs: 5 (sqrt(e^2 + 0.04) - 0.2), quadratic below 0.2, then
+    linear."""
+    return 5.0 * (torch.sqrt(error.square() + 0.04) - 0.2)
 
 
 def measure_psnr(tokenizer: VideoTokenizer, source: FrameSource, num_frames: int = 64) -> dict[str, float]:
@@ -152,7 +168,7 @@ def _prefers_bf16(device: torch.device) -> bool:
     return device.type == "cuda" or (device.type == "cpu" and torch.cpu._is_avx512_bf16_supported())
 
 
-def _is_inner(name: str, parameter: Tensor) -> bool:
+def is_inner(name: str, parameter: Tensor) -> bool:
     """Convolutions between the first and the last of the encoder and of the decoder."""
     return ".body." in name and parameter.ndim == 4
 
@@ -188,7 +204,7 @@ class _Run:
             training.lr_matrix,
             training.lr_other,
             training.weight_decay,
-            _is_inner,
+            is_inner,
         )
         precision = training.precision
         self.bf16 = precision == "bf16" or (precision == "auto" and _prefers_bf16(self.device))

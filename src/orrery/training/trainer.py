@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from pickle import UnpicklingError
@@ -25,10 +25,13 @@ from orrery.errors import UserError
 from orrery.models.transformer import WorldTransformer
 from orrery.tokenizers.codecs import Codecs
 from orrery.tokenizers.text import WordTokenizer
-from orrery.training.clips import Clips, draw_clips
+from orrery.tokenizers.video import VideoTokenizer
+from orrery.training import parallel
+from orrery.training.clips import draw_clips
 from orrery.training.latents import LatentSet
 from orrery.training.losses import motion_loss, perception_loss, picture_loss
 from orrery.training.optimizers import cosine, make_optimizer
+from orrery.training.pictures import DecodedCost, picture_weights
 
 __all__ = ["WorldTraining", "held_out_losses", "train_world"]
 
@@ -80,14 +83,18 @@ def train_world(
     seed: int = 0,
     resume: bool = False,
     device: str = "cpu",
+    tokenizer: VideoTokenizer | None = None,
 ) -> WorldTransformer:
     """Train `model` in place and return it with its averaged weights.
 
     motion, pictures: encoded episodes without and with `video.main`; without `pictures` only motion is
     trained. out: folder for `log.jsonl` and `train_state.pt`; with `resume`, a run goes on from the latter.
-    Raises UserError for a train state that is damaged or another run's.
+    tokenizer: what the pictures were encoded with; with it, they are also compared as pixels. Raises
+    UserError for a train state that is damaged or another run's.
     """
-    run = _Run(model.to(device), codecs, words, motion, pictures, training, Path(out), seed, device)
+    run = _Run(
+        model.to(device), codecs, words, motion, pictures, training, Path(out), seed, device, tokenizer
+    )
     if resume:
         run.load()
     run.train()
@@ -107,6 +114,7 @@ class _Run:
         out: Path,
         seed: int,
         device: str,
+        tokenizer: VideoTokenizer | None,
     ) -> None:
         self.model, self.codecs, self.words = model, codecs, words
         self.motion, self.pictures, self.training, self.out, self.device = (
@@ -117,7 +125,7 @@ class _Run:
             device,
         )
         self.seed = seed
-        self.step, self.seconds = 0, 0.0
+        self.step, self.seconds, self._counted = 0, 0.0, time.monotonic()
         self.average = {name: value.detach().clone() for name, value in model.state_dict().items()}
         self.optimizer = make_optimizer(
             model.named_parameters(),
@@ -127,6 +135,8 @@ class _Run:
             inner=lambda name, parameter: name.startswith("blocks.") and parameter.ndim == 2,
         )
         self.weigh = None if pictures is None else picture_weights(pictures, training.object_weight)
+        frames = motion.spec.clock.frames_per_tick
+        self.decoded = None if tokenizer is None else DecodedCost(tokenizer.to(device), frames)
         out.mkdir(parents=True, exist_ok=True)
 
     @property
@@ -140,17 +150,19 @@ class _Run:
     def train(self) -> None:
         """Step until the budget is used, with a log line and a saved state every so often."""
         totals: dict[str, list[float]] = {}
-        logged = saved = time.monotonic()
+        logged = saved = self._counted = time.monotonic()
         with Progress(
-            TextColumn("training"), BarColumn(), TextColumn("{task.fields[loss]}"), TimeRemainingColumn()
+            TextColumn("training"),
+            BarColumn(),
+            TextColumn("{task.fields[loss]}"),
+            TimeRemainingColumn(),
+            disable=parallel.rank() > 0,
         ) as bar:
             task = bar.add_task("training", total=1.0, loss="")
             while self.progress < 1.0:
-                started = time.monotonic()
                 for name, value in self.take_step().items():
                     totals.setdefault(name, []).append(value)
                 now = time.monotonic()
-                self.seconds += now - started
                 if now - logged > self.training.log_seconds:
                     line = self.log(totals)
                     bar.update(task, completed=self.progress, loss=line)
@@ -163,15 +175,17 @@ class _Run:
         self.save()
 
     def take_step(self) -> dict[str, float]:
-        """One optimizer step; everything random in it follows from (seed, step)."""
-        rng = np.random.default_rng([self.seed, self.step])
+        """One optimizer step; everything random in it follows from the seed, the step and the rank."""
+        shared = np.random.default_rng([self.seed, self.step])  # all processes take the same kind of batch
+        kind, own_errors = self._draw_kind(shared), self._draw_own_errors(shared)
+        rng = np.random.default_rng([self.seed, self.step, 1 + parallel.rank()])
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        kind = self._draw_kind(rng)
         with torch.autocast(self.device, torch.bfloat16):
-            losses = self._losses(kind, rng, generator)
+            losses = self._losses(kind, own_errors, rng, generator)
         total = torch.stack(list(losses.values())).sum()
         self.optimizer.zero_grad()
         total.backward()
+        self.seconds = parallel.average_gradients(self.model.parameters(), self._clock())
         norm = torch.nn.utils.clip_grad_norm_(self.optimizer.parameters, self.training.clip_norm)
         if torch.isfinite(norm):
             self.optimizer.set_scale(self._rate())
@@ -180,13 +194,24 @@ class _Run:
         self._follow()
         return {name: float(value.detach()) for name, value in losses.items()}
 
+    def _clock(self) -> float:
+        """Seconds trained so far, those since the last call included."""
+        since, self._counted = self._counted, time.monotonic()
+        return self.seconds + self._counted - since
+
     def _draw_kind(self, rng: np.random.Generator) -> str:
         seen = {"pictures", "perception"}
         shares = {k: v for k, v in self.training.shares.items() if self.pictures is not None or k not in seen}
         total = sum(shares.values())
         return str(rng.choice(list(shares), p=[share / total for share in shares.values()]))
 
-    def _losses(self, kind: str, rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
+    def _draw_own_errors(self, rng: np.random.Generator) -> bool:
+        late = self.progress >= self.training.own_errors_from
+        return late and rng.random() < self.training.own_errors_share
+
+    def _losses(
+        self, kind: str, own_errors: bool, rng: np.random.Generator, generator: torch.Generator
+    ) -> dict[str, Tensor]:
         source = self.pictures if kind in ("pictures", "perception") else self.motion
         assert source is not None
         batch, ticks = self.training.batch[kind], self.training.ticks[kind]
@@ -194,13 +219,11 @@ class _Run:
         if kind == "beginnings":
             return motion_loss(self.model, self.codecs, clips, generator)
         if kind == "motion":
-            late = self.progress >= self.training.own_errors_from
-            own = late and rng.random() < self.training.own_errors_share
-            return motion_loss(self.model, self.codecs, clips, generator, own)
+            return motion_loss(self.model, self.codecs, clips, generator, own_errors)
         if kind == "perception":
             return perception_loss(self.model, self.codecs, clips, generator)
         assert self.weigh is not None
-        return picture_loss(self.model, self.codecs, clips, self.weigh(clips), generator)
+        return picture_loss(self.model, self.codecs, clips, self.weigh(clips), generator, self.decoded)
 
     def _rate(self) -> float:
         """Learning rate factor: warmup, level, then half a cosine."""
@@ -217,12 +240,15 @@ class _Run:
     def log(self, totals: Mapping[str, list[float]]) -> str:
         means = {name: round(float(np.mean(values)), 5) for name, values in totals.items()}
         row = {"step": self.step, "minutes": round(self.seconds / 60.0, 2), **means}
-        with (self.out / "log.jsonl").open("a") as file:
-            file.write(json.dumps(row) + "\n")
+        if parallel.rank() == 0:
+            with (self.out / "log.jsonl").open("a") as file:
+                file.write(json.dumps(row) + "\n")
         return " ".join(f"{name} {value:.3f}" for name, value in means.items())
 
     def save(self) -> None:
-        """Replace the train state in one move."""
+        """Replace the train state in one move; the first process does it for all."""
+        if parallel.rank() > 0:
+            return
         state = {
             "model": self.model.state_dict(), "average": self.average,
             "optimizer": self.optimizer.state_dict(), "step": self.step, "seconds": self.seconds,
@@ -248,29 +274,6 @@ class _Run:
                 f"{file}: not a train state of this recipe and data ({reason}); "
                 "delete it to start the stage again"
             ) from error
-
-
-def picture_weights(pictures: LatentSet, object_weight: float) -> Callable[[Clips], Tensor]:
-    """A function from clips to the weight of each video token `[B, T, tokens]`, 1 on average.
-
-    A token weighs more the further it is from the empty scene: the median of its camera's latents over many
-    episodes, in units of its typical distance. Objects are a few percent of the picture and all of the news.
-    """
-    cameras = np.asarray(pictures.arrays["camera.main"][:, 0])
-    kinds, which = np.unique(cameras.round(4), axis=0, return_inverse=True)
-    plates = [
-        np.median(np.asarray(pictures.arrays["video.main"][which == k][:200, ::7], np.float32), axis=(0, 1))
-        for k in range(len(kinds))
-    ]
-    known, empty = torch.from_numpy(kinds).float(), torch.from_numpy(np.stack(plates)).float()
-
-    def weigh(clips: Clips) -> Tensor:
-        nearest = torch.cdist(clips.streams["camera.main"][:, 0].float().cpu(), known).argmin(dim=1)
-        distance = (clips.streams["video.main"].cpu() - empty[nearest][:, None]).square().mean(-1).sqrt()
-        weight = 1.0 + object_weight * (distance / 0.5).clamp(max=1.0)
-        return (weight / weight.mean()).to(clips.state.device)
-
-    return weigh
 
 
 @torch.no_grad()

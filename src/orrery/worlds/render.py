@@ -8,6 +8,8 @@ only costs the copy of poses, a refit of the bounding volumes and the rays.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -15,13 +17,14 @@ import mujoco
 import mujoco_warp
 import numpy as np
 import warp
+from scipy.spatial.transform import Rotation
 
 from orrery.scenes.materials import COLOURS, MATERIAL_TABLE
 from orrery.scenes.scene import BODY_SHAPES, CAMERAS, MAX_BODIES, Camera, Scene
-from orrery.streams import Array
+from orrery.streams import STATE, Array
 from orrery.worlds.physics import FINGER_COLOUR, FINGER_HALF_LENGTH_M, FINGER_RADIUS_M, GEOM_TYPES, rim_boxes
 
-__all__ = ["TABLE_COLOUR", "Renderer", "shared_renderer"]
+__all__ = ["TABLE_COLOUR", "Look", "Renderer", "draw_states", "shared_renderer"]
 
 TABLE_COLOUR = (0.56, 0.52, 0.47)
 _RIM_COLOUR = (0.36, 0.27, 0.20)
@@ -87,6 +90,16 @@ def _add_geoms(root: mujoco.MjsBody) -> None:
             )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Look:
+    """What a body looks like. half_extents_m: three. colour: sRGB in [0, 1]."""
+
+    shape: str
+    half_extents_m: tuple[float, ...]
+    colour: tuple[float, ...]
+    material: str
+
+
 class Renderer:
     """Draws `[H, W, 3]` uint8 sRGB pictures of one scene after the other, over a fixed stage.
 
@@ -115,15 +128,20 @@ class Renderer:
         self._geoms: list[int] = []
 
     def set_scene(self, scene: Scene, camera: Camera) -> None:
+        """Show the bodies of a scene, as a camera sees them."""
+        looks = [Look(b.shape, b.half_extents_m, COLOURS[b.colour], b.material) for b in scene.bodies]
+        self.set_looks(looks, camera)
+
+    def set_looks(self, looks: Sequence[Look], camera: Camera) -> None:
         """Choose which geoms show, how large and in which look, and where the camera stands."""
         size = self._mjm.geom_size.copy()
         rgba = self._mjm.geom_rgba.copy()
         look = self._mjm.geom_matid.copy()
         self._geoms = []
-        for slot, body in enumerate(scene.bodies):
+        for slot, body in enumerate(looks):
             geom = self._slots[slot][BODY_SHAPES.index(body.shape)]
             size[geom] = body.half_extents_m
-            rgba[geom] = (*COLOURS[body.colour], 1.0)
+            rgba[geom] = (*body.colour, 1.0)
             look[geom] = self._mjm.material(body.material).id
             self._geoms.append(geom)
         self._model.geom_size.assign(size[None])
@@ -148,6 +166,39 @@ class Renderer:
         mujoco_warp.render(self._model, self._data, self._context)
         mujoco_warp.get_rgb(self._context, 0, self._rgb)
         return (self._rgb.numpy()[0] * 255.0 + 0.5).astype(np.uint8)
+
+
+def draw_states(state: Array, camera: Camera, image_size: int = 128) -> Array:
+    """Pictures `[n, H, W, 3]` uint8 of any states `[n, K, D]` of the tabletop, whoever made them.
+
+    The last slot is the finger; a slot that is not present is not drawn.
+    """
+    renderer, shown = shared_renderer(image_size), None
+    pictures = np.empty((len(state), image_size, image_size, 3), np.uint8)
+    for number, frame in enumerate(state):
+        bodies = frame[:-1][STATE.get(frame[:-1], "present")[:, 0] > 0.5]
+        looks = [_look(body) for body in bodies]
+        if looks != shown:
+            renderer.set_looks(looks, camera)
+            shown = looks
+        turned = (
+            Rotation.from_quat(STATE.get(bodies, "quaternion"), scalar_first=True) if len(bodies) else None
+        )
+        rotations = np.zeros((0, 3, 3)) if turned is None else turned.as_matrix()
+        pictures[number] = renderer.draw(
+            STATE.get(bodies, "position"), rotations, STATE.get(frame[-1], "position")
+        )
+    return pictures
+
+
+def _look(body: Array) -> Look:
+    """How a body's state `[D]` looks."""
+    values = {name: tuple(map(float, STATE.get(body, name))) for name in ("size", "colour")}
+    shape, material = (
+        names[int(STATE.get(body, name).argmax())]
+        for name, names in (("shape", STATE.shapes), ("material", STATE.materials))
+    )
+    return Look(shape, values["size"], values["colour"], material)
 
 
 @lru_cache(maxsize=4)

@@ -1,0 +1,72 @@
+"""How far bodies extend and how far they are apart, from a state's shapes, sizes and poses.
+
+state: `[..., K, D]` as `layout` says; lengths in metres, directions in the world's axes.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from orrery.streams import StateLayout
+from orrery.tokenizers.rotation import conjugate, rotate
+
+__all__ = ["clearance", "reach", "separation"]
+
+
+def reach(state: Tensor, towards: Tensor, layout: StateLayout) -> Tensor:
+    """How far objects extend from their centres along unit vectors of the world, metres.
+
+    towards: `[..., K, n, 3]`. Returns `[..., K, n]`: the support function of each slot's shape.
+    """
+    size = state[..., layout.slice("size")][..., None, :]
+    turned = conjugate(state[..., layout.slice("quaternion")])[..., None, :].expand(*towards.shape[:-1], 4)
+    along = rotate(turned, towards).abs()  # in body axes
+    radius, half_length = size[..., 0], size[..., 2]
+    box = (along * size).sum(-1)
+    across = (1.0 - along[..., 2].square()).clamp_min(0.0).sqrt()
+    cylinder = along[..., 2] * half_length + across * radius
+    capsule = along[..., 2] * half_length + radius
+    reach = torch.stack([radius.expand_as(box), box, cylinder, capsule], dim=-1)
+    return (reach * state[..., layout.slice("shape")][..., None, :]).sum(-1)
+
+
+def clearance(state: Tensor, layout: StateLayout) -> Tensor:
+    """Height of the lowest point over the table, `[..., K, 1]` metres, from shape, size and rotation."""
+    position = state[..., layout.slice("position")]
+    up = torch.tensor([0.0, 0.0, 1.0], dtype=state.dtype, device=state.device).expand_as(position)
+    return position[..., 2:] - reach(state, up[..., None, :], layout)
+
+
+def separation(state: Tensor, layout: StateLayout) -> tuple[Tensor, Tensor]:
+    """Gap between each two slots' bodies, `[..., K, K]` metres, negative where they overlap, and the unit
+    vector from the first to the second along which it lies, `[..., K, K, 3]`.
+
+    Along any direction, two convex bodies are at least as far apart as their extents leave between their
+    centres; the gap is the largest such distance. The directions tried are those of the separating axis
+    theorem (Gottschalk et al. 1996) that matter here: from centre to centre, the same within the
+    horizontal, and the axes of both bodies.
+    """
+    position, num = state[..., layout.slice("position")], state.shape[-2]
+    offset = position[..., None, :, :] - position[..., :, None, :]
+    eye = torch.eye(3, dtype=state.dtype, device=state.device).expand(*position.shape[:-1], 3, 3)
+    turned = state[..., layout.slice("quaternion")][..., None, :].expand(*eye.shape[:-1], 4)
+    axes = rotate(turned, eye)  # [..., K, 3 axes, 3]
+    pairs = *offset.shape[:-1], 3, 3
+    level = offset * torch.tensor([1.0, 1.0, 0.0], dtype=state.dtype, device=state.device)
+    tried = torch.cat(
+        [
+            torch.stack([offset, level], dim=-2),
+            axes[..., :, None, :, :].expand(pairs),
+            axes[..., None, :, :, :].expand(pairs),
+        ],
+        dim=-2,
+    )  # [..., K, K, 8, 3]
+    tried = tried / tried.norm(dim=-1, keepdim=True).clamp_min(1e-6)
+    along = (tried * offset[..., None, :]).sum(-1)
+    tried = torch.where(along[..., None] < 0, -tried, tried)
+    mine = reach(state, tried.flatten(-3, -2), layout).unflatten(-1, (num, -1))
+    theirs = reach(state, tried.transpose(-4, -3).flatten(-3, -2), layout).unflatten(-1, (num, -1))
+    gap, best = (along.abs() - mine - theirs.transpose(-3, -2)).max(dim=-1)
+    pick = best[..., None, None].expand(*best.shape, 1, 3)
+    return gap, tried.gather(-2, pick)[..., 0, :]
