@@ -1,8 +1,9 @@
 """The sentence is obeyed: 100 held-out prompts, judged on pixels by a classical detector.
 
 Colours are right when exactly the named colours are seen, each as often as named; everything is right when
-the same holds for pairs of colour and shape. The detector's own score on exact films of the same sentences
-and seeds is the floor: what it loses there, it loses to one thing hiding another and to its own mistakes.
+the same holds for pairs of colour and shape. The states that the world itself holds are judged beside its
+pictures. The detector's own score on exact films of the same sentences and seeds is the floor: what it loses
+there, it loses to one thing hiding another and to its own mistakes.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import tyro
 
 from harness import Subject, floors, frames_of, progress, save, show, ticks_of
 from orrery.evaluation.detect import detect
+from orrery.evaluation.names import objects_named
 from orrery.evaluation.prompts import HeldOutPrompt, held_out_prompts
 from orrery.evaluation.statistics import share
 
@@ -29,9 +31,9 @@ class Settings:
 
 def judged(subject: Subject, prompts: tuple[HeldOutPrompt, ...], seconds: float) -> dict[str, Any]:
     """The scores of one world, with what went wrong in each sentence that was not obeyed."""
-    world = subject.open(["video.main"])
+    world = subject.open(["video.main", "state"])
     num_ticks = world.spec.clock.num_ticks(seconds)
-    colours = everything = named = found = 0
+    colours = everything = held = named = found = 0
     failures = []
     for prompt in progress(prompts, f"{subject.model}: films"):
         ticks = list(ticks_of(world, prompt.seed, num_ticks, prompt=prompt.text))
@@ -39,6 +41,7 @@ def judged(subject: Subject, prompts: tuple[HeldOutPrompt, ...], seconds: float)
         right = seen.names == prompt.objects
         colours += seen.colours == prompt.colours
         everything += right
+        held += objects_named(frames_of(ticks, "state")) == prompt.objects
         named += prompt.colours.total()
         found += (prompt.colours & seen.colours).total()
         if not right:
@@ -47,6 +50,7 @@ def judged(subject: Subject, prompts: tuple[HeldOutPrompt, ...], seconds: float)
         "colours_right": share(colours, len(prompts)),
         "everything_right": share(everything, len(prompts)),
         "named_colours_found": share(found, named),
+        "states_right": share(held, len(prompts)),
         "failures": failures,
     }
 
@@ -77,6 +81,7 @@ def main(settings: Settings) -> None:
                 floor["named_colours_found"],
                 "",
             ],
+            ["all of them in the world's own state", score["states_right"], floor["states_right"], ""],
         ],
     )
     save("obedience", subject, figures, seed=prompts[0].seed)

@@ -16,8 +16,8 @@ from scipy.optimize import linear_sum_assignment
 from harness import EXACT, Subject, progress, save, show
 from orrery.errors import BadUse
 from orrery.evaluation.dynamics import object_slots, shape_of
+from orrery.evaluation.names import colour_of
 from orrery.evaluation.statistics import median_interval, share
-from orrery.scenes.materials import COLOURS
 from orrery.streams import STATE, Array
 
 FIRST_SEED = 970_000
@@ -46,7 +46,7 @@ def read_off(subject: Subject, num_scenes: int) -> dict[str, Any]:
         camera_mm.append(1000 * _apart(found["camera.main"][0, -1, :3], truth["camera.main"][0, 0, :3]))
         for true, mine in _pairs(there[0], seen[0], wanted, got):
             distances_mm.append(1000 * _apart(_position(there[0, true]), _position(seen[0, mine])))
-            counts["colour"].append(_colour(there[0, true]) == _colour(seen[0, mine]))
+            counts["colour"].append(colour_of(there[0, true]) == colour_of(seen[0, mine]))
             counts["shape"].append(shape_of(there, true) == shape_of(seen, mine))
     return {
         **{f"{name}_right": share(sum(right), len(right)) for name, right in counts.items()},
@@ -68,11 +68,6 @@ def _pairs(there: Array, seen: Array, wanted: list[int], got: list[int]) -> list
     gaps = np.array([[_apart(_position(there[a]), _position(seen[b])) for b in got] for a in wanted])
     rows, columns = linear_sum_assignment(gaps.reshape(len(wanted), len(got)))
     return [(wanted[row], got[column]) for row, column in zip(rows, columns, strict=True)]
-
-
-def _colour(body: Array) -> str:
-    """The name nearest to a body's colour; body: `[D]`."""
-    return min(COLOURS, key=lambda name: _apart(STATE.get(body, "colour"), np.array(COLOURS[name])))
 
 
 def main(settings: Settings) -> None:

@@ -46,6 +46,7 @@ def obedience(model: Any, exact: Any) -> list[Row]:
     bars = {
         "colours_right": ("named colours right, no other seen", "≥ 90 %"),
         "everything_right": ("all named shapes, colours and counts right", "≥ 75 %"),
+        "states_right": ("the same, in the state before it is drawn", ""),
     }
     return [(label, percent(model[key]), percent(exact[key]), bar) for key, (label, bar) in bars.items()]
 
