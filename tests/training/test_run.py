@@ -155,7 +155,7 @@ def test_a_checkpoint_is_trained_further(tiny_run: Path, tmp_path: Path) -> None
     after = train(few, tiny_run / "data", tmp_path / "run", start=before, **quiet)
     old, new = load_model(before), load_model(after)
     assert new.provenance["started_from"]["hash"] == old.hash
-    assert set(new.provenance["minutes"]) == {"world"}
+    assert set(new.provenance["minutes"]) == {"world", "polish"}
     for name, value in old.video.state_dict().items():
         torch.testing.assert_close(new.video.state_dict()[name], value, atol=0, rtol=0)
     pairs = zip(old.transformer.parameters(), new.transformer.parameters(), strict=True)

@@ -1,7 +1,8 @@
 """Several processes that train one model: each takes batches of its own, and all take the same step.
 
-On CPUs, N processes of one thread each do nearly N times the work of one, where N threads of one process do
-far less: the networks are small, and so are the pieces that threads would share.
+On two CPU cores, two processes of one thread each do 1.9 times the work of one, where two threads of one
+process do 1.4 times (`benchmarks/training.py`): the networks are small, and so are the pieces that threads
+would share.
 """
 
 from __future__ import annotations
