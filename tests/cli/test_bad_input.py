@@ -199,6 +199,7 @@ def test_train_refuses_what_it_cannot_do(tmp_path: Path, refused: Refused) -> No
     assert "tiny" in refused(2, "train", "tinny", *where)
     assert "--minutes" in refused(2, "train", "tiny", *where, "--minutes", "nan")
     assert "--seed" in refused(2, "train", "tiny", *where, "--seed=-1")
+    assert "--processes" in refused(2, "train", "tiny", *where, "--processes", "0")
     assert str(tmp_path / "data") in refused(1, "train", "tiny", *where)
     assert not (tmp_path / "run").exists()
 

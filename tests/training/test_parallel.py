@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch.nn import Parameter
 
+from orrery.errors import UserError
 from orrery.training import parallel
 
 
@@ -34,6 +35,10 @@ def _fail(folder: Path) -> None:
         pass
 
 
+def _meet_a_mistake(folder: Path) -> None:
+    raise UserError(f"{folder}: nothing in it")
+
+
 def test_alone_nothing_changes(tmp_path: Path) -> None:
     assert parallel.together(1, _take_a_step, tmp_path) == 0
     assert json.loads((tmp_path / "told0.json").read_text()) == [1, [1.0], True, 0.0, False]
@@ -53,3 +58,10 @@ def test_what_the_first_process_raises_ends_all(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="the first"):
         parallel.together(2, _fail, tmp_path)
     assert parallel.num_processes() == 1
+
+
+@pytest.mark.slow
+def test_a_mistake_of_the_user_is_told_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UserError, match="nothing in it"):
+        parallel.together(2, _meet_a_mistake, tmp_path)
+    assert "Traceback" not in capfd.readouterr().err

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor, distributed
 from torch.nn import Parameter
+
+from orrery.errors import UserError
 
 __all__ = ["average_gradients", "first_alone", "num_processes", "rank", "together"]
 
@@ -64,7 +67,10 @@ def _take_part(
 ) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process ends the others
     _meet(meeting, number, num)
-    work(*arguments)
+    try:
+        work(*arguments)
+    except UserError:
+        sys.exit(1)  # the first process meets the same mistake, and says so once
 
 
 def _meet(meeting: str, number: int, num: int) -> None:
