@@ -1,4 +1,4 @@
-"""Every benchmark, one after the other, each in its own process. `--quick` is a smoke test."""
+"""Every benchmark of a world, one after the other, each in its own process. `--quick` is a smoke test."""
 
 from __future__ import annotations
 

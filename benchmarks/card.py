@@ -53,8 +53,9 @@ def card(config: dict[str, Any], digest: str, megabytes: float, figures: str, hi
     losses = ", ".join(f"{name} {value:.3f}" for name, value in sorted(made["held_out_losses"].items()))
     return f"""# Model card: {made["recipe"]}
 
-A world model of one tray on a table: from a sentence or a first picture it imagines video, stereo sound,
-touch and the poses of things, tick by tick. Checkpoint `{digest[:12]}`, {megabytes:.1f} MB, Apache-2.0.
+A world model of one tray on a table: from a sentence it imagines video, stereo sound, touch and the poses of
+things, tick by tick. What it reads off a first picture stands in the table below.
+Checkpoint `{digest[:12]}`, {megabytes:.1f} MB, Apache-2.0.
 
 ## How it was made
 

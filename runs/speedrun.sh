@@ -3,7 +3,7 @@
 #
 #   runs/speedrun.sh [WORK]        everything is made in WORK (default: work/); run it again to go on
 #
-# Two CPU cores take under four hours; a GPU, where there is one, is used for the training.
+# Two CPU cores should take about four hours, three of them training; a GPU, where there is one, is used for the training.
 # MINUTES changes the training time of the recipe; more minutes give a better file.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -29,7 +29,7 @@ $ORRERY collect tabletop --out "$WORK/data/motion" --episodes 2523 --seed 2 --se
 #      motion             the transformer learns state, touch and language, without pictures
 #      world              and goes on with pictures and sound
 #      polish             the decoder of pictures learns to draw what the transformer imagines
-#    The transformer is trained by as many processes as there are cores, each with batches of its own.
+#    Two processes (or PROCESSES) train the transformer, each with batches of its own: one for a core is best.
 $ORRERY train tabletop --data "$WORK/data" --out "$WORK/run" --minutes "$MINUTES" --resume \
     --processes "${PROCESSES:-2}"
 

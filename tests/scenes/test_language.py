@@ -88,6 +88,22 @@ def test_the_plain_caption_says_everything_and_is_read_back_whole() -> None:
                 assert stated == (body.shape, body.colour, body.material, body.motion, body.direction), text
 
 
+def test_twins_are_counted_and_only_what_they_share_is_said_of_both() -> None:
+    """Two red balls of different material and size: "two red balls", without either."""
+    bodies = [
+        Body("ball", "red", material, size, (x, 0.0, size))
+        for material, size, x in (("steel", 0.035, -0.1), ("rubber", 0.055, 0.1))
+    ]
+    scene = Scene(tuple(bodies))
+    captions = [caption(scene, (), np.random.default_rng(seed)) for seed in range(300)]
+    together = [text.lower() for text in captions if "two" in text.lower().split()]
+    assert len(together) > 100
+    differing = {"steel", "metal", "rubber", "small", "little", "tiny", "big", "large"}
+    for text in together:
+        assert not differing & set(split_words(text))
+        assert len(parse(text).bodies) == 2
+
+
 def test_captions_name_bodies_in_slot_order() -> None:
     rng = np.random.default_rng(2)
     checked = 0

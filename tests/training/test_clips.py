@@ -11,7 +11,7 @@ import torch
 
 from orrery.scenes.language import parse
 from orrery.scenes.materials import COLOURS
-from orrery.scenes.scene import BodyRequest
+from orrery.scenes.scene import Body, BodyRequest, Scene
 from orrery.streams import STATE, Array
 from orrery.tokenizers.text import WordTokenizer
 from orrery.training.build import word_tokenizer
@@ -143,6 +143,25 @@ def test_colours_change_only_where_no_picture_contradicts(make_latents: MakeLate
         original = set(map(tuple, STATE.get(latents.arrays["state"][0, 0, 0], "colour")))
         drawn = set(map(tuple, STATE.get(clips.state.numpy()[:, 0, 0], "colour").reshape(-1, 3)))
         assert (drawn == original) == video
+
+
+def test_what_looks_and_moves_alike_is_a_twin_half_of_the_time(make_latents: MakeLatents) -> None:
+    """Two balls that rest share a colour in half of the clips; a ball and a box, or one that flies, never."""
+
+    def shared(shape: str, motion: str) -> float:
+        latents = make_latents(num=1, video=False)
+        bodies = [
+            Body("ball", "red", "rubber", 0.04, (0.0, 0.0, 0.04)),
+            Body(shape, "blue", "steel", 0.04, (0.2, 0.0, 0.04), motion=motion),
+        ]
+        latents.scenes[0] = Scene(tuple(bodies)).to_json()
+        clips = draw_clips(latents, np.random.default_rng(0), 400, 2, WORDS)
+        colours = STATE.get(clips.state.numpy()[:, 0, 0, :2], "colour")
+        return float((colours[:, 0] == colours[:, 1]).all(-1).mean())
+
+    assert shared("ball", "rests") == pytest.approx(0.5, abs=0.1)
+    assert shared("box", "rests") == 0.0
+    assert shared("ball", "flies") == 0.0
 
 
 def test_other_streams_keep_step_with_the_state(make_latents: MakeLatents) -> None:

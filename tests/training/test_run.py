@@ -20,8 +20,8 @@ from orrery.recipes.tiny import tiny
 from orrery.training.clips import draw_clips
 from orrery.training.latents import LatentSet
 from orrery.training.losses import motion_loss, perception_loss, picture_loss
+from orrery.training.pictures import picture_weights
 from orrery.training.run import train
-from orrery.training.trainer import picture_weights
 
 SILENT = ["audio.main", "touch.finger", "state", "camera.main", "action"]
 NUM_HELD_OUT = tiny().num_held_out
@@ -144,6 +144,26 @@ def test_a_finished_run_resumes_to_the_same_checkpoint(tiny_run: Path) -> None:
         old, new = getattr(before, part).state_dict(), getattr(after, part).state_dict()
         assert all(torch.equal(old[name], new[name]) for name in old), part
     assert stages == {file: file.read_bytes() for file in stages}
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_checkpoint(tiny_run: Path, tmp_path: Path) -> None:
+    """They repeat each other exactly, write every step once, and are not what one process makes."""
+
+    def trained(name: str, processes: int) -> list[torch.Tensor]:
+        few = dataclasses.replace(tiny().world, num_steps=3)
+        polishing = dataclasses.replace(tiny().polishing, num_steps=2)
+        quick = dataclasses.replace(tiny(), world=few, polishing=polishing)
+        out, start = tmp_path / name, tiny_run / "run" / "checkpoint"
+        made = train(quick, tiny_run / "data", out, device="cpu", start=start, processes=processes)
+        rows = [json.loads(line) for line in (out / "world" / "log.jsonl").read_text().splitlines()]
+        assert [row["step"] for row in rows] == [3]
+        model = load_model(made)
+        return [*model.transformer.parameters(), *model.video.parameters()]
+
+    one, two, again = trained("one", 1), trained("two", 2), trained("again", 2)
+    assert all(torch.equal(a, b) for a, b in zip(two, again, strict=True))
+    assert any(not torch.equal(a, b) for a, b in zip(one, two, strict=True))
 
 
 @pytest.mark.slow

@@ -215,6 +215,7 @@ class _Dream:
         num_state = codec.num_slots * codec.width
 
         def estimate(row: Tensor, level: float) -> Tensor:
+            """Clean numbers of state and camera, `[1, n]`, from noisy ones at `level`."""
             numbers = row[:, :num_state].unflatten(1, (codec.num_slots, codec.width))
             view = row[:, None, num_state:] if camera is None else camera
             pose = self._model.codecs.vectors["camera.main"].decode(view)

@@ -1,4 +1,4 @@
-"""The recipe of the shipped checkpoint: two to three hours on two CPU cores.
+"""The recipe of the shipped checkpoint: three hours of training on two CPU cores.
 
 Minutes are wall clock. More compute needs no other recipe, only more minutes: undertraining, not size, is
 what limits these networks.

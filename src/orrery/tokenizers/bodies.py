@@ -27,8 +27,8 @@ def reach(state: Tensor, towards: Tensor, layout: StateLayout) -> Tensor:
     across = (1.0 - along[..., 2].square()).clamp_min(0.0).sqrt()
     cylinder = along[..., 2] * half_length + across * radius
     capsule = along[..., 2] * half_length + radius
-    reach = torch.stack([radius.expand_as(box), box, cylinder, capsule], dim=-1)
-    return (reach * state[..., layout.slice("shape")][..., None, :]).sum(-1)
+    by_shape = torch.stack([radius.expand_as(box), box, cylinder, capsule], dim=-1)
+    return (by_shape * state[..., layout.slice("shape")][..., None, :]).sum(-1)
 
 
 def clearance(state: Tensor, layout: StateLayout) -> Tensor:

@@ -217,7 +217,7 @@ def drop_words(words: Tensor, generator: torch.Generator) -> Tensor:
     return words * keep
 
 
-def steering(codecs: Codecs, clips: Clips, level: Tensor) -> Tensor:
+def steering(clips: Clips, level: Tensor) -> Tensor:
     """The action `[B, T, frames, 3]` as `StateCodec.features` takes it: NaN where it is withheld."""
     withheld = (level >= 1.0)[..., None, None].to(clips.state.device)
     return torch.where(withheld, torch.nan, clips.streams["action"])
@@ -250,7 +250,7 @@ def _estimate(
     }
     camera = codecs.vectors["camera.main"].decode(noisy["camera.main"])
     seen = (noisy["state"], anchor, clips.has_anchor, levels["state"], camera)
-    action = steering(codecs, clips, levels["action"])
+    action = steering(clips, levels["action"])
     features = {"state": codecs.state.features(*seen, action)}
     if "video.main" in noisy:
         grid = math.isqrt(noisy["video.main"].shape[2])
@@ -283,7 +283,7 @@ def own_anchor(
     numbers["state"] = torch.zeros(*shape, codecs.state.num_slots, codecs.state.width)
     features = codecs.state.features(
         numbers["state"], anchor, clips.has_anchor, levels["state"], clips.streams["camera.main"],
-        steering(codecs, clips, action_level),
+        steering(clips, action_level),
     )  # fmt: skip
     estimate = model(words, numbers, {"state": features}, levels, GENERATE)["state"]
     reached = codecs.state.decode(estimate.float(), anchor, clips.has_anchor)[:, :, -1]

@@ -36,7 +36,7 @@ def together(num: int, work: Callable[..., T], *arguments: object) -> T:
     """Run `work(*arguments)` in this process and in `num - 1` others, and return what it returned here.
 
     This one is the first: what it raises is raised, and the others end with it. `work` and its arguments are
-    sent to the others, and so are functions of modules and plain values.
+    sent to the others, so they must be what pickle takes: a function of a module, plain values.
     """
     if num == 1:
         return work(*arguments)

@@ -1,14 +1,13 @@
 """The last touch: the decoder of pictures learns to draw from the latents that the transformer imagines.
 
-A decoder that has only seen an encoder's latents blurs what a transformer makes of them, whose small errors
-are of another kind. Here the transformer and the encoder stand still, and the decoder sees both kinds of
-latents with the true picture as its target. What was encoded stays valid, and generation costs the same.
+A decoder learns from an encoder's latents, and has never seen the small errors of a transformer's. Here the
+transformer and the encoder stand still, and the decoder sees both kinds of latents with the true picture as
+its target. What was encoded stays valid, and generation costs the same.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,11 +27,13 @@ from orrery.training.frames import FrameSource
 from orrery.training.latents import LatentSet
 from orrery.training.losses import imagine_pictures
 from orrery.training.optimizers import cosine, make_optimizer
+from orrery.training.pace import Pace, follow
 from orrery.training.tokenizer_video import is_inner, pixel_cost, pixel_weights
 
 __all__ = ["Polishing", "polish_decoder"]
 
 CLIP_TICKS = 4
+"""The first tick and three that end with the one whose picture is compared; fewer in shorter episodes."""
 
 
 @dataclass(frozen=True)
@@ -115,20 +116,15 @@ class _Polish:
         self.optimizer = make_optimizer(
             tokenizer.decoder.named_parameters(), polishing.lr_matrix, polishing.lr_other, 0.0, is_inner
         )
-        self.step, self.seconds, self._counted = 0, 0.0, time.monotonic()
+        self.pace = Pace(polishing.minutes, polishing.num_steps)
         out.mkdir(parents=True, exist_ok=True)
 
-    @property
-    def progress(self) -> float:
-        if self.polishing.num_steps is not None:
-            return self.step / self.polishing.num_steps
-        assert self.polishing.minutes is not None
-        return self.seconds / (60.0 * self.polishing.minutes)
-
     def train(self) -> None:
+        """Step until the budget is used, with a log line every so often."""
         losses: list[dict[str, float]] = []
-        logged = self._counted = time.monotonic()
-        while self.progress < 1.0:
+        logged = time.monotonic()
+        self.pace.start()
+        while self.pace.progress < 1.0:
             losses.append(self.take_step())
             if time.monotonic() - logged > self.polishing.log_seconds:
                 self.log(losses)
@@ -137,7 +133,7 @@ class _Polish:
 
     def take_step(self) -> dict[str, float]:
         """One optimizer step; everything random in it follows from the seed, the step and the rank."""
-        rng = np.random.default_rng([self.seed, self.step, 1 + parallel.rank()])
+        rng = np.random.default_rng([self.seed, self.pace.step, 1 + parallel.rank()])
         imagined, encoded, pixels, mask = self.batch(rng)
         weights = pixel_weights(mask, self.polishing.object_weight)
         with torch.autocast(self.device, torch.bfloat16):
@@ -145,17 +141,12 @@ class _Polish:
         costs = [(weights * pixel_cost(found.float() - pixels)).mean() for found in drawn]
         self.optimizer.zero_grad()
         torch.stack(costs).sum().backward()
-        since, self._counted = self._counted, time.monotonic()
-        self.seconds = parallel.average_gradients(
-            self.tokenizer.decoder.parameters(), self.seconds + self._counted - since
-        )
-        warmup = min(1.0, (self.step + 1) / self.polishing.num_warmup_steps)
-        self.optimizer.set_scale(warmup * cosine(self.progress, 0.0, 1.0, floor=0.02))
+        self.pace.share_gradients(self.tokenizer.decoder.parameters())
+        warmup = min(1.0, (self.pace.step + 1) / self.polishing.num_warmup_steps)
+        self.optimizer.set_scale(warmup * cosine(self.pace.progress, 0.0, 1.0, floor=0.02))
         self.optimizer.step()
-        self.step += 1
-        keep = min(self.polishing.ema_decay, self.step / (self.step + 20.0))
-        for name, value in self.tokenizer.decoder.state_dict().items():
-            self.average[name].lerp_(value, 1.0 - keep)
+        self.pace.step += 1
+        follow(self.average, self.tokenizer.decoder, self.pace.step, self.polishing.ema_decay)
         return {"imagined": float(costs[0].detach()), "encoded": float(costs[1].detach())}
 
     @torch.no_grad()
@@ -165,8 +156,9 @@ class _Polish:
         chosen = rng.choice(self.usable, self.polishing.batch_size)
         rows, frames = np.asarray(self.source.places)[chosen].T
         ticks, within = frames // self.frames_per_tick, frames % self.frames_per_tick
-        shown = np.minimum(ticks, CLIP_TICKS - 1)
-        spans = [np.array([0, *(max(t, CLIP_TICKS - 1) - np.arange(CLIP_TICKS - 1)[::-1])]) for t in ticks]
+        later = min(CLIP_TICKS, self.pictures.num_ticks) - 1
+        shown = np.minimum(ticks, later)
+        spans = [np.array([0, *(max(t, later) - np.arange(later)[::-1])]) for t in ticks]
         clips = cut_clips(self.pictures, rows, [(span, True) for span in spans], rng, self.words)
         clips = clips.to(self.device)
         with torch.autocast(self.device, torch.bfloat16):
@@ -188,6 +180,6 @@ class _Polish:
         if parallel.rank() > 0 or not losses:
             return
         means = {name: round(float(np.mean([row[name] for row in losses])), 6) for name in losses[0]}
-        row = {"step": self.step, "minutes": round(self.seconds / 60.0, 2), **means}
+        row = {"step": self.pace.step, "minutes": round(self.pace.seconds / 60.0, 2), **means}
         with (self.out / "log.jsonl").open("a") as file:
-            file.write(json.dumps(row) + os.linesep)
+            file.write(json.dumps(row) + "\n")

@@ -5,8 +5,8 @@
               sound tokenizer ---^
 
 The motion stage needs no tokenizer, so that it can be trained while they are. A stage leaves its result in
-the run's folder under its own name: a run that was stopped goes on where it was, and a stage is trained
-again by deleting its folder.
+the run's folder under its own name: a run that was stopped goes on where it was (the polish, which is short,
+from its beginning), and a stage is trained again by deleting its folder.
 """
 
 from __future__ import annotations
@@ -91,9 +91,10 @@ def train(
     """Run `recipe` and return the checkpoint's folder, `out/checkpoint`.
 
     data: a data set with pictures, or a folder of data sets of which one has pictures. device: None takes the
-    GPU where there is one. start: a checkpoint to train further; only the world stage is run.
-    processes: how many train the transformer together. Raises UserError for data that do not serve, and
-    where `out` exists and `resume` was not asked for.
+    GPU where there is one. start: a checkpoint to train further; only the world stage and the polish are run.
+    say: told what is done; with several processes, a function of a module. processes: how many train the
+    transformer together. Raises UserError for data that do not serve, and where `out` exists and `resume` was
+    not asked for.
     """
     folder = RunFolder(Path(out), seed, device or ("cuda" if torch.cuda.is_available() else "cpu"))
     if folder.path.exists() and not resume:

@@ -31,6 +31,7 @@ from orrery.training.clips import draw_clips
 from orrery.training.latents import LatentSet
 from orrery.training.losses import motion_loss, perception_loss, picture_loss
 from orrery.training.optimizers import cosine, make_optimizer
+from orrery.training.pace import Pace, follow
 from orrery.training.pictures import DecodedCost, picture_weights
 
 __all__ = ["WorldTraining", "held_out_losses", "train_world"]
@@ -125,7 +126,7 @@ class _Run:
             device,
         )
         self.seed = seed
-        self.step, self.seconds, self._counted = 0, 0.0, time.monotonic()
+        self.pace = Pace(training.minutes, training.num_steps)
         self.average = {name: value.detach().clone() for name, value in model.state_dict().items()}
         self.optimizer = make_optimizer(
             model.named_parameters(),
@@ -139,18 +140,11 @@ class _Run:
         self.decoded = None if tokenizer is None else DecodedCost(tokenizer.to(device), frames)
         out.mkdir(parents=True, exist_ok=True)
 
-    @property
-    def progress(self) -> float:
-        """Share of the stage that is done, 0 to 1."""
-        if self.training.num_steps is not None:
-            return self.step / self.training.num_steps
-        assert self.training.minutes is not None
-        return self.seconds / (60.0 * self.training.minutes)
-
     def train(self) -> None:
         """Step until the budget is used, with a log line and a saved state every so often."""
         totals: dict[str, list[float]] = {}
-        logged = saved = self._counted = time.monotonic()
+        logged = saved = time.monotonic()
+        self.pace.start()
         with Progress(
             TextColumn("training"),
             BarColumn(),
@@ -159,13 +153,13 @@ class _Run:
             disable=parallel.rank() > 0,
         ) as bar:
             task = bar.add_task("training", total=1.0, loss="")
-            while self.progress < 1.0:
+            while self.pace.progress < 1.0:
                 for name, value in self.take_step().items():
                     totals.setdefault(name, []).append(value)
                 now = time.monotonic()
                 if now - logged > self.training.log_seconds:
                     line = self.log(totals)
-                    bar.update(task, completed=self.progress, loss=line)
+                    bar.update(task, completed=self.pace.progress, loss=line)
                     logged, totals = now, {}
                 if now - saved > self.training.save_seconds:
                     self.save()
@@ -176,28 +170,24 @@ class _Run:
 
     def take_step(self) -> dict[str, float]:
         """One optimizer step; everything random in it follows from the seed, the step and the rank."""
-        shared = np.random.default_rng([self.seed, self.step])  # all processes take the same kind of batch
+        # All processes take the same kind of batch.
+        shared = np.random.default_rng([self.seed, self.pace.step])
         kind, own_errors = self._draw_kind(shared), self._draw_own_errors(shared)
-        rng = np.random.default_rng([self.seed, self.step, 1 + parallel.rank()])
+        rng = np.random.default_rng([self.seed, self.pace.step, 1 + parallel.rank()])
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         with torch.autocast(self.device, torch.bfloat16):
             losses = self._losses(kind, own_errors, rng, generator)
         total = torch.stack(list(losses.values())).sum()
         self.optimizer.zero_grad()
         total.backward()
-        self.seconds = parallel.average_gradients(self.model.parameters(), self._clock())
+        self.pace.share_gradients(self.model.parameters())
         norm = torch.nn.utils.clip_grad_norm_(self.optimizer.parameters, self.training.clip_norm)
         if torch.isfinite(norm):
             self.optimizer.set_scale(self._rate())
             self.optimizer.step()
-        self.step += 1
-        self._follow()
+        self.pace.step += 1
+        follow(self.average, self.model, self.pace.step, self.training.ema_decay)
         return {name: float(value.detach()) for name, value in losses.items()}
-
-    def _clock(self) -> float:
-        """Seconds trained so far, those since the last call included."""
-        since, self._counted = self._counted, time.monotonic()
-        return self.seconds + self._counted - since
 
     def _draw_kind(self, rng: np.random.Generator) -> str:
         seen = {"pictures", "perception"}
@@ -206,7 +196,7 @@ class _Run:
         return str(rng.choice(list(shares), p=[share / total for share in shares.values()]))
 
     def _draw_own_errors(self, rng: np.random.Generator) -> bool:
-        late = self.progress >= self.training.own_errors_from
+        late = self.pace.progress >= self.training.own_errors_from
         return late and rng.random() < self.training.own_errors_share
 
     def _losses(
@@ -228,18 +218,12 @@ class _Run:
     def _rate(self) -> float:
         """Learning rate factor: warmup, level, then half a cosine."""
         start = self.training.decay_from
-        late = max(0.0, self.progress - start) / max(1.0 - start, 1e-9)
-        return cosine(self.step, self.training.warmup_steps, 1e9) * cosine(late, 0.0, 1.0, floor=0.05)
-
-    def _follow(self) -> None:
-        """Let the averaged weights follow; the first steps are not remembered."""
-        keep = min(self.training.ema_decay, self.step / (self.step + 20.0))
-        for name, value in self.model.state_dict().items():
-            self.average[name].lerp_(value, 1.0 - keep)
+        late = max(0.0, self.pace.progress - start) / max(1.0 - start, 1e-9)
+        return cosine(self.pace.step, self.training.warmup_steps, 1e9) * cosine(late, 0.0, 1.0, floor=0.05)
 
     def log(self, totals: Mapping[str, list[float]]) -> str:
         means = {name: round(float(np.mean(values)), 5) for name, values in totals.items()}
-        row = {"step": self.step, "minutes": round(self.seconds / 60.0, 2), **means}
+        row = {"step": self.pace.step, "minutes": round(self.pace.seconds / 60.0, 2), **means}
         if parallel.rank() == 0:
             with (self.out / "log.jsonl").open("a") as file:
                 file.write(json.dumps(row) + "\n")
@@ -251,7 +235,7 @@ class _Run:
             return
         state = {
             "model": self.model.state_dict(), "average": self.average,
-            "optimizer": self.optimizer.state_dict(), "step": self.step, "seconds": self.seconds,
+            "optimizer": self.optimizer.state_dict(), "step": self.pace.step, "seconds": self.pace.seconds,
         }  # fmt: skip
         unfinished = self.out / "train_state.pt.part"
         torch.save(state, unfinished)
@@ -267,7 +251,7 @@ class _Run:
             self.model.load_state_dict(state["model"])
             self.average = state["average"]
             self.optimizer.load_state_dict(state["optimizer"])
-            self.step, self.seconds = state["step"], state["seconds"]
+            self.pace.step, self.pace.seconds = state["step"], state["seconds"]
         except (RuntimeError, ValueError, KeyError, TypeError, EOFError, UnpicklingError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise UserError(
