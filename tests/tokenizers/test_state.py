@@ -26,6 +26,8 @@ NEIGHBOUR = slice(ANCHOR_FEATURES.stop, ANCHOR_FEATURES.stop + 13)
 ACTION = slice(NEIGHBOUR.stop, NEIGHBOUR.stop + 7)
 PICTURE = slice(ACTION.stop, ACTION.stop + 9 + 3)
 """Of the first frame: position, six numbers, u, v and apparent size."""
+IMPACT = 2 * 7
+"""The last features, seven for each frame."""
 
 
 def _get(state: Any, name: str) -> Any:
@@ -350,7 +352,23 @@ def test_without_an_anchor_nothing_of_it_is_seen() -> None:
     features = CODEC.features(numbers, state[-1], NO, torch.tensor(0.0), camera)
     assert features.shape == (4, CODEC.feature_width)
     assert not features[:, : NEIGHBOUR.stop].any()
-    assert features[:, NEIGHBOUR.stop :].any()
+    assert features[:, NEIGHBOUR.stop : -IMPACT].any()
+    assert not features[:, -IMPACT:].any()
+
+
+def test_impacts_are_told_from_falls() -> None:
+    """Two frames, 1/24 s apart: falling, then off the table again with half the speed."""
+    state = _one("ball", (0.05,) * 3, np.array([1.0, 0, 0, 0]), height=0.05)
+    falling, fall = _one("ball", (0.05,) * 3, np.array([1.0, 0, 0, 0]), height=0.15)[0], 9.81 / 24
+    velocities = torch.tensor([-2.0, -2.0 - fall, 1.0])
+    _get(falling, "linear_velocity")[0, 2] = velocities[0]
+    _get(state, "linear_velocity")[:, 0, 2] = velocities[1:]
+    numbers = CODEC.encode(state, falling, YES)
+    camera = torch.from_numpy(_pose("front"))
+    told = CODEC.features(numbers, falling, YES, torch.tensor(0.0), camera)[0, -IMPACT:].unflatten(0, (2, 7))
+    torch.testing.assert_close(told[:, 2], velocities.diff() / 0.5, atol=2e-3, rtol=1e-3)
+    torch.testing.assert_close(told[:, 6], torch.zeros(2), atol=2e-3, rtol=0)
+    assert not told[:, [0, 1, 3, 4, 5]].any()
 
 
 def test_the_nearest_neighbour_is_the_nearest_surface() -> None:

@@ -15,6 +15,7 @@ from orrery.scenes.scene import CAMERAS, Scene, sample_scene
 from orrery.streams import STATE, Array, Clock, StreamSpec, WorldSpec
 from orrery.tokenizers.codecs import Codecs
 from orrery.tokenizers.state import StateCodec
+from orrery.tokenizers.video import VideoTokenizer, VideoTokenizerConfig
 from orrery.training.build import ModelSize, fit_codecs, transformer_config
 from orrery.training.latents import LatentSet
 
@@ -92,13 +93,24 @@ def make_latents() -> MakeLatents:
             "camera.main": np.stack([np.tile(_camera(s.camera), (num_ticks, 1)) for s in scenes]),
             "action": rng.normal(0, 0.4, (num, num_ticks, 2, 3)).astype(np.float32),
         }
+        pixels = None
         if video:
             patterns = rng.normal(size=(4, 6, 8))
             arrays["video.main"] = np.einsum("etj,pjw->etpw", loud[:, :, 0], patterns).astype(np.float16)
+            bright = np.tanh(np.einsum("etj,jn->etn", loud[:, :, 0], rng.normal(size=(6, 8 * 8 * 3))))
+            small = (128 + 100 * bright).astype(np.uint8).reshape(num, num_ticks, 1, 8, 8, 3)
+            pixels = np.repeat(small, 2, axis=2).repeat(4, axis=3).repeat(4, axis=4)
         scene_values = [scene.to_json() for scene in scenes]
-        return LatentSet(_spec(), arrays, scene_values, [""] * num)
+        return LatentSet(_spec(), arrays, scene_values, [""] * num, pixels)
 
     return make
+
+
+@pytest.fixture
+def tokenizer() -> VideoTokenizer:
+    """An untrained tokenizer whose latents have the shape of `make_latents`: 2 x 2 cells, 4 channels."""
+    torch.manual_seed(0)
+    return VideoTokenizer(VideoTokenizerConfig(32, 2, 4, channels=(8, 16, 32), num_blocks=(1, 1, 1)))
 
 
 @pytest.fixture

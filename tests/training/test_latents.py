@@ -48,6 +48,8 @@ def test_what_is_not_encoded_is_kept(
         for name in ("state", "touch.finger", "action"):
             assert np.array_equal(latents.arrays[name][k], streams[name]), name
         assert np.array_equal(latents.arrays["camera.main"][k], streams["camera.main"][:, -1])
+        assert latents.pixels is not None
+        assert np.array_equal(latents.pixels[k], streams["video.main"])
 
 
 def test_latents_decode_to_what_the_tokenizer_makes_of_each_frame(

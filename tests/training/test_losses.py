@@ -19,7 +19,6 @@ from orrery.training.latents import LatentSet
 from orrery.training.losses import (
     clean_numbers,
     drop_words,
-    imagine_pictures,
     is_asked,
     motion_levels,
     motion_loss,
@@ -127,15 +126,6 @@ def test_most_pictures_are_drawn_from_the_state_alone() -> None:
     for name in ("action", "touch.finger"):
         assert set(levels[name].unique().tolist()) == {0.0, 1.0}
         assert torch.equal(levels[name], levels[name][:, :1].expand(MANY))
-
-
-def test_imagined_pictures_are_asked_for_as_generation_asks(clips: Clips, codecs: Codecs) -> None:
-    watched = _Watched({"video.main": clips.streams["video.main"] + 1.0})
-    made = imagine_pictures(watched, codecs, clips)  # type: ignore[arg-type]
-    assert torch.equal(made, clips.streams["video.main"] + 1.0)
-    assert (watched.levels["video.main"] == 1.0).all()
-    assert not watched.numbers["video.main"].any()
-    assert all(not watched.levels[name].any() for name in watched.levels if name != "video.main")
 
 
 # Corruption.

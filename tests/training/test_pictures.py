@@ -2,76 +2,122 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
+from orrery.errors import BadUse
 from orrery.tokenizers.video import VideoTokenizer, VideoTokenizerConfig
 from orrery.training.build import word_tokenizer
 from orrery.training.clips import draw_clips
 from orrery.training.latents import LatentSet
-from orrery.training.pictures import DecodedCost, picture_weights
+from orrery.training.pictures import IMAGINED_WEIGHT, DecodedCost, picture_weights
 
 MakeLatents = Callable[..., LatentSet]
-FRAMES, GRID, CHANNELS = 2, 4, 8
+GRID, CHANNELS, FRAMES, NUM = 4, 8, 2, 6
+EVEN = torch.ones(NUM, GRID**2)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def tokenizer() -> VideoTokenizer:
     torch.manual_seed(0)
-    config = VideoTokenizerConfig(
-        image_size=32, latent_grid=GRID, latent_channels=CHANNELS, channels=(16, 32), num_blocks=(1, 1)
-    )
+    config = VideoTokenizerConfig(32, GRID, CHANNELS, channels=(16, 32), num_blocks=(1, 1))
     return VideoTokenizer(config).eval()
 
 
-def _tokens(num: int) -> torch.Tensor:
-    return torch.randn(num, GRID**2, FRAMES * CHANNELS, generator=torch.Generator().manual_seed(1))
+@pytest.fixture
+def pictures(make_latents: MakeLatents) -> LatentSet:
+    return make_latents()
 
 
-def _generator() -> torch.Generator:
-    return torch.Generator().manual_seed(2)
+def _tokens(seed: int = 1) -> Tensor:
+    return torch.randn(NUM, GRID**2, FRAMES * CHANNELS, generator=torch.Generator().manual_seed(seed))
 
 
-def test_what_looks_the_same_costs_nothing(tokenizer: VideoTokenizer) -> None:
-    cost, clean = DecodedCost(tokenizer, FRAMES, side=2), _tokens(5)
-    assert float(cost(clean, clean, torch.ones(5, GRID**2), _generator())) == 0.0
-    assert float(cost(clean + 0.5, clean, torch.ones(5, GRID**2), _generator())) > 0.0
+def _decoded(tokenizer: VideoTokenizer, tokens: Tensor) -> Tensor:
+    """What the decoder draws of tokens, uint8 `[N, frames, H, W, 3]`."""
+    grids = tokens.unflatten(1, (GRID, GRID)).unflatten(3, (FRAMES, CHANNELS)).permute(0, 3, 1, 2, 4)
+    return tokenizer.decode(grids)
 
 
-def test_whole_frames_cost_what_their_pixels_do(tokenizer: VideoTokenizer) -> None:
-    """With squares as large as the picture, the cost is that of the decoded frames, written out."""
-    clean, found = _tokens(3), _tokens(3).flip(0)
-    cost = DecodedCost(tokenizer, FRAMES, side=GRID)(found, clean, torch.ones(3, GRID**2), _generator())
+def _costs(
+    cost: DecodedCost, estimate: Tensor, clean: Tensor, pixels: Tensor, weights: Tensor = EVEN
+) -> dict[str, Tensor]:
+    camera = cost.known[:1].expand(NUM, 8)
+    return cost(estimate, clean, pixels, camera, weights, torch.Generator().manual_seed(2))
 
-    def pixels(tokens: torch.Tensor) -> torch.Tensor:
-        grid = tokens.reshape(3, GRID, GRID, FRAMES, CHANNELS).permute(0, 3, 4, 1, 2)
-        return torch.stack([tokenizer.to_pixels(grid[:, frame]) for frame in range(FRAMES)])
 
-    error = (pixels(found) - pixels(clean)).detach()
+def test_what_looks_right_costs_nothing(tokenizer: VideoTokenizer, pictures: LatentSet) -> None:
+    """Latents whose decoded whole frames are the pictures, but for the rounding to 8 bits."""
+    cost = DecodedCost(tokenizer, pictures)
+    cost.whole = True
+    right, wrong = 0.2 * _tokens(), 0.2 * _tokens(3)  # within the range of pixels
+    pixels = _decoded(tokenizer, right)
+    costs = _costs(cost, right, wrong, pixels)
+    assert float(costs["imagined"]) < 1e-3
+    assert float(costs["encoded"]) > 1e-3
+    costs = _costs(cost, wrong, right, pixels)
+    assert float(costs["imagined"]) > 1e-3
+    assert float(costs["encoded"]) < 1e-3
+
+
+def test_whole_frames_cost_what_their_pixels_do(tokenizer: VideoTokenizer, pictures: LatentSet) -> None:
+    """With squares as large as the picture and even weights, the cost is that of all pixels, written out."""
+    found, pixels = _tokens(), torch.randint(256, (NUM, FRAMES, 32, 32, 3), dtype=torch.uint8)
+    costs = _costs(DecodedCost(tokenizer, pictures, object_weight=0.0, side=GRID), found, found, pixels)
+    grids = found.unflatten(1, (GRID, GRID)).unflatten(3, (FRAMES, CHANNELS)).permute(0, 3, 4, 1, 2)
+    drawn = tokenizer.to_pixels(grids.flatten(0, 1)).permute(0, 2, 3, 1)
+    error = drawn - (pixels.flatten(0, 1) / 127.5 - 1.0)
     expected = 5 * (torch.sqrt(error.square() + 0.04) - 0.2).mean()
-    assert float(cost) == pytest.approx(float(expected), rel=1e-4)
+    assert float(costs["imagined"]) == pytest.approx(float(IMAGINED_WEIGHT * expected), rel=1e-4)
 
 
-def test_a_square_lies_where_the_weight_is(tokenizer: VideoTokenizer) -> None:
-    """Only what is wrong near the one token of weight is seen; the gradient goes there alone, and not into
-    the decoder."""
-    weights = torch.zeros(6, GRID**2)
+def test_a_square_lies_where_the_weight_is(tokenizer: VideoTokenizer, pictures: LatentSet) -> None:
+    """Of every frame, the gradient of the tokens about the one of weight, and of no others."""
+    weights = torch.zeros(NUM, GRID**2)
     weights[:, 0] = 1.0  # the top left corner
-    clean = _tokens(6)
-    found = clean.clone().requires_grad_()
-    with torch.no_grad():
-        found += 0.3
-    DecodedCost(tokenizer, FRAMES, side=2)(found, clean, weights, _generator()).backward()
+    found = _tokens().requires_grad_()
+    pixels = torch.zeros(NUM, FRAMES, 32, 32, 3, dtype=torch.uint8)
+    _costs(DecodedCost(tokenizer, pictures, side=2), found, _tokens(), pixels, weights)["imagined"].backward()
     assert found.grad is not None
-    touched = found.grad.abs().sum(-1).reshape(6, GRID, GRID) > 0
+    touched = (found.grad != 0).unflatten(1, (GRID, GRID)).all(-1)
     assert touched[:, :2, :2].all()
     assert not touched[:, 2:].any()
     assert not touched[:, :, 2:].any()
+
+
+def test_squares_are_cut_where_their_cells_are(tokenizer: VideoTokenizer, pictures: LatentSet) -> None:
+    """Of a picture that is bright in its bottom right quarter."""
+    cost = DecodedCost(tokenizer, pictures, side=2)
+    frames = torch.zeros(1, 32, 32, 3, dtype=torch.uint8)
+    frames[:, 16:, 16:] = 255
+    for corner, bright in (((2, 2), 1.0), ((0, 2), -1.0), ((0, 0), -1.0)):
+        square, _ = cost._cut(frames, torch.zeros(1, dtype=torch.long), torch.tensor([corner]), side=2)
+        assert square.shape == (1, 3, 16, 16)
+        assert (square == bright).all(), corner
+
+
+def test_a_decoder_that_stands_still_takes_no_gradient(
+    tokenizer: VideoTokenizer, pictures: LatentSet
+) -> None:
+    cost = DecodedCost(tokenizer.requires_grad_(False), pictures)
+    found = _tokens().requires_grad_()
+    costs = _costs(cost, found, _tokens(), torch.zeros(NUM, FRAMES, 32, 32, 3, dtype=torch.uint8))
+    assert set(costs) == {"imagined"}
+    costs["imagined"].backward()
+    assert found.grad is not None
+    assert found.grad.any()
     assert all(parameter.grad is None for parameter in tokenizer.parameters())
+
+
+def test_pictures_need_their_pixels(tokenizer: VideoTokenizer, pictures: LatentSet) -> None:
+    with pytest.raises(BadUse, match="without their pixels"):
+        DecodedCost(tokenizer, dataclasses.replace(pictures, pixels=None))
 
 
 def test_objects_weigh_more_than_the_empty_scene(make_latents: MakeLatents) -> None:

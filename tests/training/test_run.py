@@ -139,9 +139,8 @@ def test_a_finished_run_resumes_to_the_same_checkpoint(tiny_run: Path, tmp_path:
     run = tmp_path / "run"  # a copy: other tests, in other processes, read the original meanwhile
     shutil.copytree(tiny_run / "run", run)
     before = load_model(run / "checkpoint")
-    made = [*run.glob("*_tokenizer/*.safetensors"), *run.glob("polish/*.safetensors")]
-    stages = {file: file.read_bytes() for file in made}
-    assert len(stages) == 3
+    stages = {file: file.read_bytes() for file in run.glob("*_tokenizer/*.safetensors")}
+    assert len(stages) == 2
     train(tiny(), tiny_run / "data", run, resume=True, device="cpu", say=lambda _: None)
     after = load_model(run / "checkpoint")
     for part in ("transformer", "video", "audio"):
@@ -155,9 +154,8 @@ def test_two_processes_train_one_checkpoint(tiny_run: Path, tmp_path: Path) -> N
     """They repeat each other exactly, write every step once, and are not what one process makes."""
 
     def trained(name: str, processes: int) -> list[torch.Tensor]:
-        few = dataclasses.replace(tiny().world, num_steps=3)
-        polishing = dataclasses.replace(tiny().polishing, num_steps=2)
-        quick = dataclasses.replace(tiny(), world=few, polishing=polishing)
+        few = dataclasses.replace(tiny().world, num_steps=3, decoder_from=0.0)
+        quick = dataclasses.replace(tiny(), world=few)
         out, start = tmp_path / name, tiny_run / "run" / "checkpoint"
         made = train(quick, tiny_run / "data", out, device="cpu", start=start, processes=processes)
         rows = [json.loads(line) for line in (out / "world" / "log.jsonl").read_text().splitlines()]
@@ -175,12 +173,13 @@ def test_a_checkpoint_is_trained_further(tiny_run: Path, tmp_path: Path) -> None
     """The transformer changes, and the decoder that draws for it; what encodes stays, and the new checkpoint
     says what it grew from."""
     start = tiny_run / "run" / "checkpoint"
-    few = dataclasses.replace(tiny(), world=dataclasses.replace(tiny().world, num_steps=2))
+    world = dataclasses.replace(tiny().world, num_steps=4, decoder_from=0.0)
+    few = dataclasses.replace(tiny(), world=world)
     quiet = {"device": "cpu", "say": lambda _: None}
     made = train(few, tiny_run / "data", tmp_path / "run", start=start, **quiet)
     old, new = load_model(start), load_model(made)
     assert new.provenance["started_from"]["hash"] == old.hash
-    assert set(new.provenance["minutes"]) == {"world", "polish"}
+    assert set(new.provenance["minutes"]) == {"world"}
     for before, after in ((old.video.encoder, new.video.encoder), (old.audio, new.audio)):
         for name, value in before.state_dict().items():
             assert torch.equal(after.state_dict()[name], value), name

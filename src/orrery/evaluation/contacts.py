@@ -94,12 +94,14 @@ def _meeting(position: Array, velocity: Array, frame: int, step: float) -> float
     return float(np.clip((end * step - moved) @ blow / size, 0.0, step))
 
 
-def audible_onsets(audio: Array, instants: Array, samples_per_second: int) -> Array:
-    """Those onsets after which 50 ms of sound reach AUDIBLE_DBFS: what nobody hears is no phantom."""
+def audible_onsets(
+    audio: Array, instants: Array, samples_per_second: int, dbfs: float = AUDIBLE_DBFS
+) -> Array:
+    """Those onsets after which 50 ms of sound reach `dbfs`: what nobody hears is no phantom."""
     length = round(0.05 * samples_per_second)
     starts = [round(instant * samples_per_second) for instant in instants]
     power = [float((audio[start : start + length].astype(float) ** 2).mean()) for start in starts]
-    return instants[np.array(power) > 10 ** (AUDIBLE_DBFS / 10)] if len(instants) else instants
+    return instants[np.array(power) > 10 ** (dbfs / 10)] if len(instants) else instants
 
 
 @dataclass

@@ -7,37 +7,26 @@ What goes wrong in the world is done to the states, from which pictures are then
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from orrery.errors import BadUse
-from orrery.evaluation.contacts import seen_hits
+from orrery.evaluation.contacts import seen_hits, seen_stirs
 from orrery.evaluation.dynamics import GRAVITY_M_S2, lowest_points, object_slots
+from orrery.evaluation.recording import Recording
 from orrery.scenes.materials import COLOURS
-from orrery.streams import STATE, Array, Clock
+from orrery.streams import STATE, Array
 
-__all__ = ["FAULTS", "Recording", "inject"]
+__all__ = ["FAULTS", "inject"]
 
 MUTED_SECONDS = 0.25
 """How long the sound of one hit is taken away, or is heard again."""
+STILL_M = 0.03
+"""What moves less does not show that it is frozen."""
+BOUNCE_M = 0.015
 FAR_M = 0.02
 """A gap that a finger cannot feel across."""
-
-
-@dataclass(frozen=True)
-class Recording:
-    """A stretch of the tabletop. state: `[frames, K, D]`, the finger in the last slot. audio: `[samples, 2]`.
-    touch: `[frames, rows, columns, 3]` N."""
-
-    clock: Clock
-    state: Array
-    audio: Array
-    touch: Array
-
-    @property
-    def frame_seconds(self) -> float:
-        return 1.0 / self.clock.frames_per_second
 
 
 Fault = Callable[[Recording, float, np.random.Generator], Recording]
@@ -65,17 +54,15 @@ def inject(name: str, recording: Recording, strength: float, rng: np.random.Gene
 
 def _freeze(film: Recording, strength: float, rng: np.random.Generator) -> Recording:
     """Pictures stand still for up to three quarters of the film; the sound goes on."""
-    length = round(0.75 * strength * len(film.state))
-    start = int(rng.integers(len(film.state) - length + 1))
-    film.state[start : start + length] = film.state[start]
+    span = _moving_span(film, 0.75 * strength, rng)
+    film.state[span] = film.state[span.start]
     return film
 
 
 def _reversal(film: Recording, strength: float, rng: np.random.Generator) -> Recording:
     """A stretch of up to the whole film, pictures alone, runs backwards."""
-    length = max(2, round(strength * len(film.state)))
-    start = int(rng.integers(len(film.state) - length + 1))
-    film.state[start : start + length] = film.state[start : start + length][::-1]
+    span = _moving_span(film, strength, rng)
+    film.state[span] = film.state[span][::-1]
     return film
 
 
@@ -154,14 +141,15 @@ def _weak_gravity(film: Recording, strength: float, rng: np.random.Generator) ->
 
 
 def _energy_gain(film: Recording, strength: float, rng: np.random.Generator) -> Recording:
-    """After its first landing an object bounces up to four times as high as it should."""
+    """After its first landing an object bounces too high, up to half as high again as it fell."""
     lowest = lowest_points(film.state)
-    bouncing = [slot for slot in _objects(film) if _rebound_m(lowest[:, slot]) > 0.004]
+    bouncing = [slot for slot in _objects(film) if _rebound_m(lowest[:, slot]) > BOUNCE_M]
     if not bouncing:
         raise BadUse("energy gain needs an object that bounces")
     slot = rng.choice(bouncing)
     landed = int(np.argmax(lowest[:, slot] < 0.01))
-    gain = 3.0 * strength * np.maximum(lowest[landed:, slot], 0.0)
+    most = 1.5 * float(lowest[:landed, slot].max()) / _rebound_m(lowest[:, slot])
+    gain = strength * max(0.0, most - 1.0) * np.maximum(lowest[landed:, slot], 0.0)
     film.state[landed:, slot, STATE.slice("position").start + 2] += gain
     return film
 
@@ -193,11 +181,13 @@ def _interpenetration(film: Recording, strength: float, rng: np.random.Generator
 
 def _late_sound(film: Recording, strength: float, rng: np.random.Generator) -> Recording:
     """Sound comes up to 200 ms late."""
+    _hits(film)  # without one, nothing is late
     return replace(film, audio=_delayed(film, 0.2 * strength))
 
 
 def _early_sound(film: Recording, strength: float, rng: np.random.Generator) -> Recording:
     """Sound comes up to 200 ms early."""
+    _hits(film)
     return replace(film, audio=_delayed(film, -0.2 * strength))
 
 
@@ -210,14 +200,16 @@ def _missing_sound(film: Recording, strength: float, rng: np.random.Generator) -
 
 
 def _phantom_sound(film: Recording, strength: float, rng: np.random.Generator) -> Recording:
-    """Up to three times the sound of a hit is heard again where nothing hits."""
+    """Up to three times the sound of the loudest hit is heard again where nothing stirs."""
     hits = _hits(film)
-    sound = film.audio[_samples(film, rng.choice(hits))].copy()
+    stirs = seen_stirs(film.state, film.clock.frames_per_second)
+    sounds = [film.audio[_samples(film, hit)] for hit in hits]
+    sound = max(sounds, key=lambda heard: float(np.square(heard).sum())).copy()
     last = len(film.state) * film.frame_seconds - MUTED_SECONDS
     for _ in range(max(1, round(3 * strength))):
-        free = [t for t in rng.uniform(0, last, 64) if np.abs(hits - t).min() > MUTED_SECONDS]
+        free = [t for t in rng.uniform(0, last, 64) if np.abs(stirs - t).min() > MUTED_SECONDS]
         if not free:
-            raise BadUse("a phantom sound needs a quarter of a second without hits")
+            raise BadUse("a phantom sound needs a quarter of a second in which nothing stirs")
         span = _samples(film, free[0])
         film.audio[span] += sound[: len(film.audio[span])]
     return film
@@ -273,6 +265,21 @@ def _span(film: Recording, share: float, rng: np.random.Generator) -> slice:
     length = max(1, round(share * len(film.state)))
     start = int(rng.integers(len(film.state) - length + 1))
     return slice(start, start + length)
+
+
+def _moving_span(film: Recording, share: float, rng: np.random.Generator) -> slice:
+    """A random stretch of `share` of the frames, at least two, in which something moves."""
+    length = max(2, round(share * len(film.state)))
+    for start in rng.permutation(len(film.state) - length + 1).tolist():
+        if _travel_m(film.state[start : start + length]) > STILL_M:
+            return slice(start, start + length)
+    raise BadUse("this fault needs something that moves")
+
+
+def _travel_m(state: Array) -> float:
+    """How far anything comes from where it starts in `state [frames, K, D]`."""
+    position = STATE.get(state, "position")
+    return float(np.linalg.norm(position - position[0], axis=-1).max())
 
 
 def _rebound_m(lowest: Array) -> float:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from orrery.tokenizers.video import VideoTokenizerConfig
 from orrery.training.build import ModelSize
-from orrery.training.polish import Polishing
 from orrery.training.run import Budget, Recipe
 from orrery.training.tokenizer_audio import AudioTrainingConfig
 from orrery.training.tokenizer_video import VideoTraining
@@ -25,7 +24,7 @@ def tabletop(minutes: float | None = None) -> Recipe:
     minutes = 180.0 if minutes is None else minutes
     return Recipe(
         name="tabletop",
-        video=VideoTokenizerConfig(),
+        video=VideoTokenizerConfig(num_decoder_blocks=(2, 2, 2)),
         video_training=VideoTraining(object_fraction=0.8, object_weight=8.0),
         video_budget=Budget(minutes=0.25 * minutes),
         audio=AudioTrainingConfig(),
@@ -33,10 +32,9 @@ def tabletop(minutes: float | None = None) -> Recipe:
         size=ModelSize(),
         motion=WorldTraining(minutes=0.2 * minutes, decay_from=1.0, own_errors_from=0.5),
         world=WorldTraining(
-            minutes=0.37 * minutes,
+            minutes=0.44 * minutes,
             shares={"motion": 0.25, "beginnings": 0.12, "pictures": 0.58, "perception": 0.05},
             own_errors_from=0.0,
             lr_other=2e-3,
         ),
-        polishing=Polishing(minutes=0.07 * minutes),
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from orrery.tokenizers.video import VideoTokenizerConfig
 from orrery.training.build import ModelSize
-from orrery.training.polish import Polishing
 from orrery.training.run import Budget, Recipe
 from orrery.training.tokenizer_audio import AudioTrainingConfig
 from orrery.training.tokenizer_video import VideoTraining
@@ -18,27 +17,26 @@ def tiny(minutes: float | None = None, num_steps: int = 150) -> Recipe:
 
     num_steps: of each stage. minutes: instead of it, for all stages together.
     """
-    fifth = None if minutes is None else minutes / 5
+    fourth = None if minutes is None else minutes / 4
     steps = num_steps if minutes is None else None
     few = {"motion": 8, "beginnings": 16, "pictures": 4, "perception": 4}
     short = {"motion": 8, "beginnings": 1, "pictures": 3, "perception": 3}
-    stage = WorldTraining(minutes=fifth, num_steps=steps, batch=few, ticks=short, warmup_steps=20)
+    stage = WorldTraining(minutes=fourth, num_steps=steps, batch=few, ticks=short, warmup_steps=20)
     return Recipe(
         name="tiny",
         video=VideoTokenizerConfig(
             image_size=32, latent_grid=4, latent_channels=8, channels=(16, 32), num_blocks=(1, 1)
         ),
         video_training=VideoTraining(batch_size=16, crop_size=32, num_held_out=16, ema_decay=0.98),
-        video_budget=Budget(fifth, steps),
+        video_budget=Budget(fourth, steps),
         audio=AudioTrainingConfig(batch_size=8, batch_heard=2, clip_ticks=4),
-        audio_budget=Budget(fifth, steps and steps // 3),
+        audio_budget=Budget(fourth, steps and steps // 3),
         size=ModelSize(
             width=64, num_heads=2, num_layers=2, hidden_text=96, hidden_control=32, hidden_state=128,
             hidden_sound=64, hidden_video=96, window_ticks=6, video_window_ticks=1,
         ),
         motion=stage,
         world=stage,
-        polishing=Polishing(minutes=fifth, num_steps=steps and steps // 3, batch_size=4),
         frame_every=8,
         num_held_out=4,
     )  # fmt: skip

@@ -35,6 +35,7 @@ _ABSOLUTE_SCALE = {"position": 0.2, "rotation": 1.5, "linear_velocity": 0.4, "an
 _SIZE_MEAN_M, _SIZE_SCALE_M = 0.049, 0.01
 _UV_BANDS = 3
 _ACTION_SCALE_M_S = 0.2
+_KICK_SCALE = {"linear_velocity": 0.5, "angular_velocity": 8.0}
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class StateCodec:
     @property
     def feature_width(self) -> int:
         """Numbers a slot that are only seen."""
-        return 1 + self.what_width + 22 + 13 + 1 + self.frames * (3 + 9 + 3 + 4 * _UV_BANDS)
+        return 1 + self.what_width + 22 + 13 + 1 + self.frames * (3 + 9 + 3 + 4 * _UV_BANDS + 7)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -191,6 +192,7 @@ class StateCodec:
         ]
         for frame in range(self.frames):
             parts.append(self._picture_features(estimate[..., frame, :, :], camera) * trust)
+        parts.append(self._impact_features(estimate, anchor) * trust * known)
         return torch.cat(parts, dim=-1)
 
     def _anchor_features(self, anchor: Tensor) -> Tensor:
@@ -247,6 +249,17 @@ class StateCodec:
         waves = [f(uv * (torch.pi * 2.0**band)) for band in range(_UV_BANDS) for f in (torch.sin, torch.cos)]
         rotation = six_numbers(self._get(state, "quaternion"))
         return torch.cat([self._get(state, "position") / 0.2, rotation, uv, 8.0 * apparent, *waves], dim=-1)
+
+    def _impact_features(self, estimate: Tensor, anchor: Tensor) -> Tensor:
+        """Change of the velocities from frame to frame, and the clearance in each, `[..., K, 7 frames]`: what
+        tells an impact, and between which frames it lies, from a fall."""
+        before = torch.cat([anchor[..., None, :, :], estimate[..., :-1, :, :]], dim=-3)
+        kicks = [
+            (self._get(estimate, name) - self._get(before, name)) / scale
+            for name, scale in _KICK_SCALE.items()
+        ]
+        gap = torch.asinh(clearance(estimate, self.layout) / 0.003)
+        return torch.cat([*kicks, gap], dim=-1).movedim(-3, -2).flatten(-2)
 
     def sight(
         self,

@@ -39,7 +39,9 @@ class VideoTokenizerConfig:
     latent_channels: length of a latent vector.
     channels: width of each stage, finest first; a stage has half the resolution of the one before it, so
         `image_size / latent_grid` is `4 * 2 ** (len(channels) - 1)`.
-    num_blocks: residual blocks of each stage, in the encoder and again in the decoder.
+    num_blocks: residual blocks of each stage of the encoder, finest first.
+    num_decoder_blocks: of the decoder, which has more to do: it also draws latents that were imagined. None
+        takes `num_blocks`.
     Raises BadUse where these do not fit together.
     """
 
@@ -48,12 +50,12 @@ class VideoTokenizerConfig:
     latent_channels: int = 32
     channels: tuple[int, ...] = (48, 96, 192)
     num_blocks: tuple[int, ...] = (1, 1, 1)
+    num_decoder_blocks: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        if len(self.channels) != len(self.num_blocks):
-            raise BadUse(
-                f"video tokenizer: {len(self.channels)} widths but {len(self.num_blocks)} block counts"
-            )
+        for blocks in (self.num_blocks, self.decoder_blocks):
+            if len(self.channels) != len(blocks):
+                raise BadUse(f"video tokenizer: {len(self.channels)} widths but {len(blocks)} block counts")
         if self.latent_grid * self.downsampling != self.image_size:
             raise BadUse(
                 f"video tokenizer: {len(self.channels)} stages shrink a frame {self.downsampling} times; "
@@ -73,6 +75,11 @@ class VideoTokenizerConfig:
         """A configuration from the plain values of `dataclasses.asdict`, with lists for tuples."""
         arguments: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
         return cls(**arguments)
+
+    @property
+    def decoder_blocks(self) -> tuple[int, ...]:
+        """Residual blocks of each stage of the decoder, finest first."""
+        return self.num_blocks if self.num_decoder_blocks is None else self.num_decoder_blocks
 
     @property
     def downsampling(self) -> int:
@@ -168,7 +175,7 @@ class _Decoder(nn.Module):
         self.stem = _conv(config.latent_channels, widths[-1])
         layers: list[nn.Module] = []
         for stage in reversed(range(len(widths))):
-            layers += [_Block(widths[stage]) for _ in range(config.num_blocks[stage])]
+            layers += [_Block(widths[stage]) for _ in range(config.decoder_blocks[stage])]
             if stage:
                 layers.append(_Up(widths[stage], widths[stage - 1]))
         self.body = nn.Sequential(*layers)

@@ -7,7 +7,6 @@ clip, and where there are no pictures to contradict it, objects are recoloured a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -22,7 +21,7 @@ from orrery.streams import STATE, Array
 from orrery.tokenizers.text import WordTokenizer
 from orrery.training.latents import LatentSet
 
-__all__ = ["Clips", "cut_clips", "draw_clips"]
+__all__ = ["Clips", "draw_clips"]
 
 
 @dataclass
@@ -31,7 +30,8 @@ class Clips:
 
     words `[B, n]`, n words in the longest sentence, 0 is padding; state `[B, T, frames, K, D]`; anchor
     `[B, T, K, D]`, the frame before each tick; streams: the other streams, `[B, T, ...]` as stored;
-    is_start `[B]`: tick 0 is the episode's own first.
+    is_start `[B]`: tick 0 is the episode's own first; pixels: the frames, uint8 `[B, T, frames, H, W, 3]`,
+    where they are known.
     """
 
     words: Tensor
@@ -40,6 +40,7 @@ class Clips:
     has_anchor: Tensor
     streams: dict[str, Tensor]
     is_start: Tensor
+    pixels: Tensor | None = None
 
     def to(self, device: str) -> Clips:
         """The same batch on another device."""
@@ -52,28 +53,18 @@ def draw_clips(
 ) -> Clips:
     """`num` random clips of `num_ticks` ticks, at most an episode's; `rng` decides everything."""
     rows = rng.integers(len(latents), size=num)
-    return cut_clips(
-        latents, rows, [_pick_ticks(rng, latents.num_ticks, num_ticks) for _ in rows], rng, words
-    )
-
-
-def cut_clips(
-    latents: LatentSet,
-    rows: Array,
-    spans: Sequence[tuple[Array, bool]],
-    rng: np.random.Generator,
-    words: WordTokenizer,
-) -> Clips:
-    """The clips of `spans` (their ticks, and whether the first is the episode's start) of episodes `rows`."""
+    spans = [_pick_ticks(rng, latents.num_ticks, num_ticks) for _ in rows]
     recolour = "video.main" not in latents.arrays
     names = [name for name in latents.arrays if name != "state"]
-    states, anchors, texts, streams = [], [], [], {name: [] for name in names}
+    states, anchors, texts, pixels, streams = [], [], [], [], {name: [] for name in names}
     for row, (ticks, is_start) in zip(rows, spans, strict=True):
         whole = np.array(latents.arrays["state"][row])
         scene, whole = _dress(Scene.from_json(latents.scenes[row]), whole, rng, recolour)
         states.append(whole[ticks])
         anchors.append(whole[np.maximum(ticks - 1, 0), -1])
         texts.append(caption(scene, (), rng) if is_start else "")
+        if latents.pixels is not None:
+            pixels.append(latents.pixels[row][ticks])
         for name in names:
             streams[name].append(latents.arrays[name][row][ticks])
     anchor = torch.from_numpy(np.stack(anchors))
@@ -87,6 +78,7 @@ def cut_clips(
         has_anchor,
         {name: torch.from_numpy(np.stack(values).astype(np.float32)) for name, values in streams.items()},
         torch.tensor([is_start for _, is_start in spans]),
+        torch.from_numpy(np.stack(pixels)) if pixels else None,
     )
 
 

@@ -23,19 +23,23 @@ from orrery.tokenizers.video import VideoTokenizer
 
 __all__ = ["LatentSet", "encode_dataset"]
 
+PIXELS = "pixels"
+
 
 @dataclass
 class LatentSet:
     """Encoded episodes of equal length.
 
     arrays: stream to `[num_episodes, num_ticks, ...]`: `video.main` as `[h * w, frames * channels]`,
-    `audio.main` as `[tokens, numbers]`, the others as in the spec. scenes, texts: one an episode.
+    `audio.main` as `[tokens, numbers]`, the others as in the spec. scenes, texts: one an episode. pixels: the
+    frames themselves, uint8 `[num_episodes, num_ticks, frames, H, W, 3]`, where `video.main` is encoded.
     """
 
     spec: WorldSpec
     arrays: dict[str, Array]
     scenes: list[dict[str, Any]]
     texts: list[str]
+    pixels: Array | None = None
 
     def __len__(self) -> int:
         return len(self.scenes)
@@ -52,11 +56,12 @@ class LatentSet:
                 f"{len(self)} episodes of equal length are too few: {num_held_out} are kept apart to "
                 "measure, and the rest train; collect more"
             )
-        parts = [
-            LatentSet(self.spec, {n: a[s] for n, a in self.arrays.items()}, self.scenes[s], self.texts[s])
-            for s in (slice(0, cut), slice(cut, None))
-        ]
-        return parts[0], parts[1]
+        return self._part(slice(0, cut)), self._part(slice(cut, None))
+
+    def _part(self, rows: slice) -> LatentSet:
+        arrays = {name: array[rows] for name, array in self.arrays.items()}
+        pixels = None if self.pixels is None else self.pixels[rows]
+        return LatentSet(self.spec, arrays, self.scenes[rows], self.texts[rows], pixels)
 
     @classmethod
     def open(cls, folder: str | Path) -> LatentSet:
@@ -67,7 +72,9 @@ class LatentSet:
         try:
             about = json.loads((folder / "about.json").read_text())
             arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in about["streams"]}
-            return cls(WorldSpec.from_json(about["spec"]), arrays, about["scenes"], about["texts"])
+            drawn = "video.main" in arrays
+            pixels = np.load(folder / f"{PIXELS}.npy", mmap_mode="r") if drawn else None
+            return cls(WorldSpec.from_json(about["spec"]), arrays, about["scenes"], about["texts"], pixels)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(
                 f"{folder}: a damaged encoded dataset ({error}); delete it to encode again"
@@ -102,8 +109,10 @@ def encode_dataset(
     arrays: dict[str, Array] = {}
     for row, number in enumerate(track(numbers, description="encoding")):
         streams = dataset.load(number, names)
-        for name in names:
-            value = _encode(name, streams[name], video, audio, device)
+        values = {name: _encode(name, streams[name], video, audio, device) for name in names}
+        if video is not None:
+            values[PIXELS] = streams["video.main"]
+        for name, value in values.items():
             if name not in arrays:
                 arrays[name] = np.lib.format.open_memmap(
                     unfinished / f"{name}.npy", "w+", value.dtype, (len(numbers), *value.shape)

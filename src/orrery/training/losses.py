@@ -20,15 +20,13 @@ from orrery.tokenizers.state import StateCodec
 from orrery.training.clips import Clips
 from orrery.training.pictures import DecodedCost
 
-__all__ = ["clean_numbers", "imagine_pictures", "motion_loss", "perception_loss", "picture_loss"]
+__all__ = ["clean_numbers", "motion_loss", "perception_loss", "picture_loss"]
 
 WHAT_WEIGHT = 0.05
 """Weight of what an object is, on ticks whose anchor already tells it."""
 FINGER_WEIGHT = 5.0
 """Weight of how the finger (the last slot) moves: it turns seldom, but what it pushes inherits its errors."""
 FIRST_TICK_WEIGHT = 4.0
-DECODED_WEIGHT = 4.0
-"""Weight of what pictures look like, beside their latents."""
 DRAWN_FROM_STATE_SHARE = 0.85
 
 
@@ -104,11 +102,11 @@ def picture_loss(
     clips: Clips,
     weights: Tensor,
     generator: torch.Generator,
-    decoded: DecodedCost | None = None,
+    looks: DecodedCost | None = None,
 ) -> dict[str, Tensor]:
     """Loss of video when state, sound and touch are given. weights: `[B, T, tokens]`, about 1 on average.
 
-    decoded: also compares the estimates as pixels.
+    looks: also compares the decoded estimates with the pictures themselves.
     """
     num, ticks = clips.state.shape[:2]
     levels = picture_levels(num, ticks, generator)
@@ -122,25 +120,12 @@ def picture_loss(
     weight = (loss_weight(levels["video.main"]) * asked)[..., None] * weights
     error = (found - wanted).square().mean(-1)
     losses = {"video.main": (error * weight).sum() / (asked.sum() * error.shape[-1]).clamp_min(1.0)}
-    if decoded is not None and asked.any():
+    if looks is not None and asked.any():
         some = asked > 0
-        looks = decoded(found[some], wanted[some], weights[some], generator)
-        losses["pixels"] = DECODED_WEIGHT * looks
+        camera = clips.streams["camera.main"][some]
+        assert clips.pixels is not None
+        losses |= looks(found[some], wanted[some], clips.pixels[some], camera, weights[some], generator)
     return losses
-
-
-@torch.no_grad()
-def imagine_pictures(model: WorldTransformer, codecs: Codecs, clips: Clips) -> Tensor:
-    """Latents of a batch's pictures as generation draws them from state, sound and touch alone,
-    `[B, T, tokens, width]`."""
-    nothing = torch.zeros(clips.state.shape[:2])
-    levels = dict.fromkeys(GENERATE, nothing) | {"video.main": torch.ones_like(nothing)}
-    clean = clean_numbers(codecs, clips) | {
-        "state": codecs.state.encode(clips.state, clips.anchor, clips.has_anchor)
-    }
-    generator = torch.Generator()  # unused: every level is 0 or 1
-    estimate = _estimate(model, codecs, clips, clips.anchor, clean, levels, clips.words, GENERATE, generator)
-    return estimate["video.main"]
 
 
 def perception_loss(

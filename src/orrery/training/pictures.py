@@ -9,12 +9,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from orrery.errors import BadUse
+from orrery.streams import Array
 from orrery.tokenizers.video import VideoTokenizer
 from orrery.training.clips import Clips
+from orrery.training.frames import object_mask
 from orrery.training.latents import LatentSet
-from orrery.training.tokenizer_video import pixel_cost
+from orrery.training.tokenizer_video import pixel_cost, pixel_weights
 
 __all__ = ["DecodedCost", "picture_weights"]
+
+IMAGINED_WEIGHT = 4.0
+"""Weight of what imagined latents look like, beside the latents themselves."""
+ENCODED_WEIGHT = 1.0
+"""Weight of what encoded latents look like, so that the decoder stays one of films that are given."""
+ENCODED_SHARE = 0.25
+NUM_EMPTY = 64
+"""Frames of a camera whose median is its empty scene."""
 
 
 def picture_weights(pictures: LatentSet, object_weight: float) -> Callable[[Clips], Tensor]:
@@ -23,13 +34,12 @@ def picture_weights(pictures: LatentSet, object_weight: float) -> Callable[[Clip
     A token weighs more the further it is from the empty scene: the median of its camera's latents over many
     episodes, in units of its typical distance. Objects are a few percent of the picture and all of the news.
     """
-    cameras = np.asarray(pictures.arrays["camera.main"][:, 0])
-    kinds, which = np.unique(cameras.round(4), axis=0, return_inverse=True)
+    known, which = _cameras(pictures)
     plates = [
         np.median(np.asarray(pictures.arrays["video.main"][which == k][:200, ::7], np.float32), axis=(0, 1))
-        for k in range(len(kinds))
+        for k in range(len(known))
     ]
-    known, empty = torch.from_numpy(kinds).float(), torch.from_numpy(np.stack(plates)).float()
+    empty = torch.from_numpy(np.stack(plates)).float()
 
     def weigh(clips: Clips) -> Tensor:
         nearest = torch.cdist(clips.streams["camera.main"][:, 0].float().cpu(), known).argmin(dim=1)
@@ -40,42 +50,102 @@ def picture_weights(pictures: LatentSet, object_weight: float) -> Callable[[Clip
     return weigh
 
 
-class DecodedCost:
-    """How different two grids of latents look: the mean cost of their decoded pixels.
+def _cameras(pictures: LatentSet) -> tuple[Tensor, Array]:
+    """The poses `[n, 8]` of the cameras that episodes start with, and which one each of them has."""
+    poses = np.asarray(pictures.arrays["camera.main"][:, 0])
+    kinds, which = np.unique(poses.round(4), axis=0, return_inverse=True)
+    return torch.from_numpy(kinds).float(), which
 
-    Latents that are equally far apart may look alike or not; what counts is what is seen. Decoding whole
-    frames would cost more than the transformer, so one square of `side` x `side` cells is decoded of each
-    tick, drawn near what weighs most. The decoder itself does not learn. frames: of a tick.
+
+class DecodedCost:
+    """How latents look once they are decoded, against the pictures themselves.
+
+    Latents that are equally far apart may look alike or not; what counts is what is seen. The decoder may
+    learn with the transformer: it was made for an encoder's latents, and has never seen the small errors of
+    imagined ones; what it draws of encoded ones counts too, so that it stays a decoder of films.
+
+    Decoding whole frames would cost more than the transformer, so squares of `side` x `side` cells are
+    decoded, drawn near what weighs most; or, where `whole`, as many pixels of fewer whole frames, whose edges
+    are a picture's own.
+
+    pictures: what clips are drawn from, with its pixels. object_weight: what pixels of objects, and pixels
+    next to them, weigh more than others.
     """
 
-    def __init__(self, tokenizer: VideoTokenizer, frames: int, side: int = 4) -> None:
-        self.tokenizer, self.frames = tokenizer.requires_grad_(False), frames
+    def __init__(
+        self, tokenizer: VideoTokenizer, pictures: LatentSet, object_weight: float = 8.0, side: int = 4
+    ) -> None:
+        if pictures.pixels is None:
+            raise BadUse("pictures without their pixels cannot be compared as pixels")
+        self.tokenizer, self.object_weight = tokenizer, object_weight
         self.grid = tokenizer.config.latent_grid
-        self.side = min(side, self.grid)
+        self.side, self.whole = min(side, self.grid), False
+        self.known, which = _cameras(pictures)
+        self.empty = np.stack([_empty_scene(pictures.pixels, which == k) for k in range(len(self.known))])
 
     def __call__(
-        self, estimate: Tensor, clean: Tensor, weights: Tensor, generator: torch.Generator
-    ) -> Tensor:
-        """A scalar. estimate, clean: `[N, tokens, frames * channels]`. weights: `[N, tokens]`."""
-        cells = self._draw_squares(weights.cpu(), generator).to(estimate.device)
-        found = self._pixels(estimate, cells)
-        with torch.no_grad():
-            wanted = self._pixels(clean, cells)
-        return pixel_cost(found.float() - wanted.float()).mean()
+        self,
+        estimate: Tensor,
+        clean: Tensor,
+        pixels: Tensor,
+        camera: Tensor,
+        weights: Tensor,
+        generator: torch.Generator,
+    ) -> dict[str, Tensor]:
+        """Scalars: `imagined`, and `encoded` while the decoder learns.
 
-    def _draw_squares(self, weights: Tensor, generator: torch.Generator) -> Tensor:
-        """Token numbers `[N, side * side]` of a square about a token drawn by its squared weight."""
+        estimate, clean: `[N, tokens, frames * channels]`. pixels: uint8 `[N, frames, H, W, 3]`. camera:
+        `[N, 8]`. weights: `[N, tokens]`.
+        """
+        num, frames = pixels.shape[:2]
+        side = self.grid if self.whole else self.side
+        num_drawn = max(1, num * frames * self.side**2 // side**2)
+        chosen = torch.randperm(num * frames, generator=generator)[:num_drawn]
+        corners = self._draw_corners(weights.cpu()[chosen // frames], side, generator)
+        nearest = torch.cdist(camera.float().cpu(), self.known).argmin(dim=1)
+        true, mask = self._cut(pixels.cpu().flatten(0, 1)[chosen], nearest[chosen // frames], corners, side)
+        true, mask = true.to(estimate.device), mask.to(estimate.device)
+        cost = IMAGINED_WEIGHT * self._cost(estimate, chosen, corners, side, true, mask)
+        costs = {"imagined": cost}
+        if self.tokenizer.decoder.stem.weight.requires_grad:
+            few = slice(math.ceil(ENCODED_SHARE * num_drawn))
+            again = self._cost(clean, chosen[few], corners[few], side, true[few], mask[few])
+            costs["encoded"] = ENCODED_WEIGHT * again
+        return costs
+
+    def _draw_corners(self, weights: Tensor, side: int, generator: torch.Generator) -> Tensor:
+        """Row and column `[N, 2]` of the first cell of a square about a token drawn by its squared weight."""
         centre = torch.multinomial(weights.square(), 1, generator=generator)
         jitter = torch.randint(0, 2, (len(weights), 2), generator=generator)
-        first = torch.cat([centre // self.grid, centre % self.grid], dim=1) - self.side // 2 + jitter
-        first = first.clamp(0, self.grid - self.side)
-        steps = torch.arange(self.side)
-        rows, columns = (first[:, axis, None] + steps for axis in (0, 1))
-        return (rows[:, :, None] * self.grid + columns[:, None, :]).flatten(1)
+        first = torch.cat([centre // self.grid, centre % self.grid], dim=1) - side // 2 + jitter
+        return first.clamp(0, self.grid - side)
 
-    def _pixels(self, tokens: Tensor, cells: Tensor) -> Tensor:
-        """Decoded squares `[N * frames, 3, H, W]` of `tokens [N, tokens, frames * channels]`."""
-        picked = tokens.gather(1, cells[..., None].expand(-1, -1, tokens.shape[-1]))
-        side = math.isqrt(cells.shape[1])
-        grids = picked.unflatten(1, (side, side)).unflatten(3, (self.frames, -1))
-        return self.tokenizer.to_pixels(grids.permute(0, 3, 4, 1, 2).flatten(0, 1))
+    def _cut(self, frames: Tensor, cameras: Tensor, corners: Tensor, side: int) -> tuple[Tensor, Tensor]:
+        """Squares of `frames [N, H, W, 3]` as `[N, 3, h, w]` in [-1, 1], and where in them objects are,
+        `[N, 1, h / 4, w / 4]`."""
+        cell = self.tokenizer.config.downsampling
+        spans = [tuple(slice(cell * int(a), cell * (int(a) + side)) for a in corner) for corner in corners]
+        squares = np.stack([frame[span].numpy() for frame, span in zip(frames, spans, strict=True)])
+        empty = np.stack([self.empty[int(k)][span] for k, span in zip(cameras, spans, strict=True)])
+        mask = torch.from_numpy(object_mask(squares, empty)).float()
+        return torch.from_numpy(squares).permute(0, 3, 1, 2).float() / 127.5 - 1.0, mask[:, None]
+
+    def _cost(
+        self, tokens: Tensor, chosen: Tensor, corners: Tensor, side: int, true: Tensor, mask: Tensor
+    ) -> Tensor:
+        """The mean cost of the decoded squares of frames `chosen` of `tokens [N, tokens, frames * c]`."""
+        channels = self.tokenizer.config.latent_channels
+        every = tokens.unflatten(2, (-1, channels)).transpose(1, 2).flatten(0, 1)[chosen.to(tokens.device)]
+        steps = torch.arange(side)
+        rows, columns = (corners[:, axis, None] + steps for axis in (0, 1))
+        cells = (rows[:, :, None] * self.grid + columns[:, None, :]).flatten(1).to(tokens.device)
+        picked = every.gather(1, cells[..., None].expand(-1, -1, channels))
+        drawn = self.tokenizer.to_pixels(picked.unflatten(1, (side, side)).permute(0, 3, 1, 2))
+        return (pixel_weights(mask, self.object_weight) * pixel_cost(drawn.float() - true)).mean()
+
+
+def _empty_scene(pixels: Array, mine: Array) -> Array:
+    """The median `[H, W, 3]` over frames of the episodes `mine`, each at another time."""
+    rows = np.flatnonzero(mine)[:NUM_EMPTY]
+    frames = [pixels[row, (7 * number) % pixels.shape[1], 0] for number, row in enumerate(rows)]
+    return np.median(np.stack(frames), axis=0).astype(np.uint8)

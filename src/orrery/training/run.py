@@ -1,12 +1,12 @@
 """From data sets to a checkpoint: every stage of a recipe, in order, each skipped when it is already done.
 
     motion ------------------------------+
-    frames -> video tokenizer -> encoded -> world -> polish -> checkpoint
+    frames -> video tokenizer -> encoded -> world -> checkpoint
               sound tokenizer ---^
 
 The motion stage needs no tokenizer, so that it can be trained while they are. A stage leaves its result in
-the run's folder under its own name: a run that was stopped goes on where it was (the polish, which is short,
-from its beginning), and a stage is trained again by deleting its folder.
+the run's folder under its own name: a run that was stopped goes on where it was, and a stage is trained again
+by deleting its folder.
 """
 
 from __future__ import annotations
@@ -35,7 +35,6 @@ from orrery.training import parallel
 from orrery.training.build import ModelSize, fit_codecs, transformer_config, word_tokenizer
 from orrery.training.frames import FrameSource, extract_frames
 from orrery.training.latents import LatentSet, encode_dataset
-from orrery.training.polish import Polishing, polish_decoder
 from orrery.training.tokenizer_audio import AudioTrainingConfig, load_audio, train_audio_tokenizer
 from orrery.training.tokenizer_video import VideoTraining, train_video_tokenizer
 from orrery.training.trainer import WorldTraining, held_out_losses, train_world
@@ -43,7 +42,7 @@ from orrery.training.trainer import WorldTraining, held_out_losses, train_world
 __all__ = ["Budget", "Recipe", "RunFolder", "train"]
 
 
-STAGES = ("motion", "video_tokenizer", "audio_tokenizer", "world", "polish")
+STAGES = ("motion", "video_tokenizer", "audio_tokenizer", "world")
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,6 @@ class Recipe:
     size: ModelSize
     motion: WorldTraining
     world: WorldTraining
-    polishing: Polishing
     frame_every: int = 4
     num_held_out: int = 64
     sampling: Sampling = field(default_factory=Sampling)
@@ -91,7 +89,7 @@ def train(
     """Run `recipe` and return the checkpoint's folder, `out/checkpoint`.
 
     data: a data set with pictures, or a folder of data sets of which one has pictures. device: None takes the
-    GPU where there is one. start: a checkpoint to train further; only the world stage and the polish are run.
+    GPU where there is one. start: a checkpoint to train further; only the world stage is run.
     say: told what is done; with several processes, a function of a module. processes: how many train the
     transformer together. Raises UserError for data that do not serve, and where `out` exists and `resume` was
     not asked for.
@@ -121,12 +119,11 @@ def _train(
     model = base.transformer.requires_grad_(True)
     losses = folder.world(recipe, model, base.codecs, base.video, base.audio, pictures, moving)
     say("the world is learned; held-out losses: " + ", ".join(f"{n} {v:.3f}" for n, v in losses.items()))
-    video = folder.polish(recipe, model, base.codecs, base.video, pictures)
     if parallel.rank() == 0:
         made = _provenance(recipe, folder, [pictures, *others], losses)
         if start is not None:
             made["started_from"] = {"hash": base.hash, **base.provenance}
-        save_model(replace(base, transformer=model, video=video, provenance=made), folder.path / "checkpoint")
+        save_model(replace(base, transformer=model, provenance=made), folder.path / "checkpoint")
     return folder.path / "checkpoint"
 
 
@@ -206,7 +203,8 @@ class RunFolder:
         pictures: Dataset,
         moving: list[Dataset],
     ) -> dict[str, float]:
-        """`world/`: train `model` on with pictures and sound; the losses on episodes that were kept apart."""
+        """`world/`: train `model` on with pictures and sound, and the decoder of `video` with it; the losses
+        on episodes that were kept apart."""
         with parallel.first_alone():
             seen = encode_dataset(pictures, video, audio, self.path / "encoded" / "pictures", self.device)
             heard = [
@@ -217,26 +215,6 @@ class RunFolder:
         seen, _ = seen.split(recipe.num_held_out)
         self._train(model, codecs, motion, seen, recipe.world, "world", video)
         return held_out_losses(model, codecs, word_tokenizer(), held_out)
-
-    def polish(
-        self,
-        recipe: Recipe,
-        model: WorldTransformer,
-        codecs: Codecs,
-        video: VideoTokenizer,
-        pictures: Dataset,
-    ) -> VideoTokenizer:
-        """`polish/`: the video tokenizer, whose decoder has learned to draw what `model` imagines."""
-        done = self.path / "polish" / "video_tokenizer.safetensors"
-        if done.exists():
-            return VideoTokenizer.load(done)
-        with parallel.first_alone():
-            source = self._frames(recipe, pictures)
-        seen, _ = LatentSet.open(self.path / "encoded" / "pictures").split(recipe.num_held_out)
-        return polish_decoder(
-            model, codecs, word_tokenizer(), video, seen, source, recipe.polishing, done.parent, self.seed,
-            self.device,
-        )  # fmt: skip
 
     def _train(
         self,

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from torch import Tensor
+from torch import Tensor, nn
 
 from orrery.errors import UserError
 from orrery.models.transformer import WorldTransformer
@@ -45,7 +45,8 @@ class WorldTraining:
     each kind of batch is drawn, of those there are data for; *beginnings* are first ticks alone, for
     language. batch, ticks: clips and ticks a clip, by kind. own_errors_from: progress from which a share of
     the motion batches starts from the model's own errors. decay_from: progress from which the learning rate
-    falls to a twentieth.
+    falls to a twentieth. decoder_from: progress from which the decoder of pictures learns too; whole_from:
+    from which it draws whole frames instead of squares.
     """
 
     minutes: float | None = None
@@ -66,6 +67,8 @@ class WorldTraining:
     decay_from: float = 0.4
     own_errors_from: float = 0.3
     own_errors_share: float = 0.4
+    decoder_from: float = 0.3
+    whole_from: float = 0.85
     object_weight: float = 4.0
     clip_norm: float = 1.0
     ema_decay: float = 0.998
@@ -90,8 +93,8 @@ def train_world(
 
     motion, pictures: encoded episodes without and with `video.main`; without `pictures` only motion is
     trained. out: folder for `log.jsonl` and `train_state.pt`; with `resume`, a run goes on from the latter.
-    tokenizer: what the pictures were encoded with; with it, they are also compared as pixels. Raises
-    UserError for a train state that is damaged or another run's.
+    tokenizer: what the pictures were encoded with; with it, they are also compared as pixels, and its decoder
+    learns in place; its encoder stays. Raises UserError for a train state that is damaged or another run's.
     """
     run = _Run(
         model.to(device), codecs, words, motion, pictures, training, Path(out), seed, device, tokenizer
@@ -99,7 +102,9 @@ def train_world(
     if resume:
         run.load()
     run.train()
-    model.load_state_dict(run.average)
+    run.learned.load_state_dict(run.average)
+    if tokenizer is not None:
+        tokenizer.cpu().eval()
     return model.cpu().eval()
 
 
@@ -127,17 +132,20 @@ class _Run:
         )
         self.seed = seed
         self.pace = Pace(training.minutes, training.num_steps)
-        self.average = {name: value.detach().clone() for name, value in model.state_dict().items()}
+        self.looks, parts = None, {"model": model}
+        if tokenizer is not None and pictures is not None:
+            self.looks = DecodedCost(tokenizer.to(device).requires_grad_(False), pictures)
+            parts["decoder"] = tokenizer.decoder.requires_grad_(True)
+        self.learned = nn.ModuleDict(parts)
+        self.average = {name: value.detach().clone() for name, value in self.learned.state_dict().items()}
         self.optimizer = make_optimizer(
-            model.named_parameters(),
+            self.learned.named_parameters(),
             training.lr_matrix,
             training.lr_other,
             training.weight_decay,
-            inner=lambda name, parameter: name.startswith("blocks.") and parameter.ndim == 2,
+            inner=_is_inner,
         )
         self.weigh = None if pictures is None else picture_weights(pictures, training.object_weight)
-        frames = motion.spec.clock.frames_per_tick
-        self.decoded = None if tokenizer is None else DecodedCost(tokenizer.to(device), frames)
         out.mkdir(parents=True, exist_ok=True)
 
     def train(self) -> None:
@@ -180,13 +188,13 @@ class _Run:
         total = torch.stack(list(losses.values())).sum()
         self.optimizer.zero_grad()
         total.backward()
-        self.pace.share_gradients(self.model.parameters())
+        self.pace.share_gradients(self.learned.parameters())
         norm = torch.nn.utils.clip_grad_norm_(self.optimizer.parameters, self.training.clip_norm)
         if torch.isfinite(norm):
             self.optimizer.set_scale(self._rate())
             self.optimizer.step()
         self.pace.step += 1
-        follow(self.average, self.model, self.pace.step, self.training.ema_decay)
+        follow(self.average, self.learned, self.pace.step, self.training.ema_decay)
         return {name: float(value.detach()) for name, value in losses.items()}
 
     def _draw_kind(self, rng: np.random.Generator) -> str:
@@ -213,7 +221,10 @@ class _Run:
         if kind == "perception":
             return perception_loss(self.model, self.codecs, clips, generator)
         assert self.weigh is not None
-        return picture_loss(self.model, self.codecs, clips, self.weigh(clips), generator, self.decoded)
+        if self.looks is not None:
+            self.looks.whole = self.pace.progress >= self.training.whole_from
+            self.looks.tokenizer.decoder.requires_grad_(self.pace.progress >= self.training.decoder_from)
+        return picture_loss(self.model, self.codecs, clips, self.weigh(clips), generator, self.looks)
 
     def _rate(self) -> float:
         """Learning rate factor: warmup, level, then half a cosine."""
@@ -234,7 +245,7 @@ class _Run:
         if parallel.rank() > 0:
             return
         state = {
-            "model": self.model.state_dict(), "average": self.average,
+            "learned": self.learned.state_dict(), "average": self.average,
             "optimizer": self.optimizer.state_dict(), "step": self.pace.step, "seconds": self.pace.seconds,
         }  # fmt: skip
         unfinished = self.out / "train_state.pt.part"
@@ -248,7 +259,7 @@ class _Run:
             return
         try:
             state: dict[str, Any] = torch.load(file, map_location=self.device, weights_only=True)
-            self.model.load_state_dict(state["model"])
+            self.learned.load_state_dict(state["learned"])
             self.average = state["average"]
             self.optimizer.load_state_dict(state["optimizer"])
             self.pace.step, self.pace.seconds = state["step"], state["seconds"]
@@ -258,6 +269,12 @@ class _Run:
                 f"{file}: not a train state of this recipe and data ({reason}); "
                 "delete it to start the stage again"
             ) from error
+
+
+def _is_inner(name: str, parameter: Tensor) -> bool:
+    """The matrices that Muon trains: the transformer's in its blocks, and the decoder's between its ends."""
+    blocks, decoder = name.startswith("model.blocks."), name.startswith("decoder.body.")
+    return (blocks and parameter.ndim == 2) or (decoder and parameter.ndim == 4)
 
 
 @torch.no_grad()

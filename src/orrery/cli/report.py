@@ -1,0 +1,76 @@
+"""`orrery report`: how a world's films keep to identity, physics, sound and touch."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from orrery.cli.console import needs, progress_bar
+from orrery.errors import BadUse, UserError
+from orrery.registry import DEFAULT_MODEL, resolve_model
+
+__all__ = ["report"]
+
+MAX_FILMS = 100
+
+
+def report(
+    model: tyro.conf.Positional[str] = DEFAULT_MODEL,
+    out: Path = Path("report.html"),
+    films: int = 30,
+    seconds: float = 3.5,
+    exact: bool = False,
+    force: bool = False,
+) -> int:
+    """Measure a model's films against the exact world's: identity, physics, sound, touch.
+
+    The model and the exact world run the same held-out sentences; every figure stands beside the same figure
+    of the exact world. Writes a page that holds everything, and a JSON file beside it.
+
+    Args:
+        model: a shipped model's name, or a checkpoint's folder.
+        out: the page, an HTML file.
+        films: how many sentences, up to 100.
+        seconds: length of each film, from 1 to 60.
+        exact: report on the exact world itself, which must pass.
+        force: replace files that are there.
+    """
+    if not 1 <= films <= MAX_FILMS:
+        raise BadUse(f"--films {films}: from 1 to {MAX_FILMS}")
+    if not 1.0 <= seconds <= 60.0:
+        raise BadUse(f"--seconds {seconds:g}: from 1 to 60")
+    data = out.with_suffix(".json")
+    for file in (out, data):
+        if file.exists() and not force:
+            raise UserError(f"{file} exists; give --force to replace it, or choose another --out")
+    if not out.parent.is_dir():
+        raise UserError(f"{out.parent} is no folder; make it first, or choose another --out")
+    name = "exact" if exact else model
+    folder = None if exact else resolve_model(model)
+    with needs("report", "a physics report"), progress_bar(name, "films") as on_step:
+        from orrery.atomic import write_atomically
+        from orrery.evaluation.films import report_world
+        from orrery.evaluation.page import page
+        from orrery.inference.imagined_world import load_world
+        from orrery.worlds.tabletop import TabletopWorld
+
+        world = TabletopWorld() if folder is None else load_world(folder)
+        found, moments = report_world(world, films, seconds, on_step)
+    facts = [("world", name), ("films", f"{films} of {seconds:g} s, by held-out sentences"),
+             ("anything moves in", f"{found.motion:.0%} of the films in which it should")]  # fmt: skip
+    record = {"world": name, "films": films, "seconds": seconds, **found.to_json()}
+    write_atomically(data, (json.dumps(record, indent=2) + "\n").encode())
+    write_atomically(out, page(f"Physics report: {name}", found, moments, facts).encode())
+    table = Table(title=f"{name}: {found.verdict}", title_justify="left")
+    for column in ("", "value", "floor", "verdict"):
+        table.add_column(column)
+    for figure in found.figures:
+        cells = ("-" if v is None else f"{v:.3g}" for v in (figure.value, figure.floor))
+        table.add_row(f"{figure.id} {figure.name}", *cells, figure.verdict)
+    Console().print(table)
+    print(f"{out}: the page; {data}: its figures")
+    return 0

@@ -1,0 +1,93 @@
+"""Whether what is seen is heard, when it is seen, and nothing else (A1, A2).
+
+The figures of a report sum up single hits (`contacts.SyncTally`). A sample here is what one recording as a
+whole shows, for a single hit may be masked by the ring of another, and the exact world's own onsets are not
+all found.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from orrery.evaluation.contacts import (
+    ONSET_SECONDS,
+    audible_onsets,
+    seen_stirs,
+)
+from orrery.evaluation.measure import Measure, Sample
+from orrery.evaluation.recording import Recording
+from orrery.streams import STATE, Array
+
+__all__ = ["DELAY", "PHANTOM", "SILENT"]
+
+APART_SECONDS = 0.25
+"""A hit and a sound that are further apart than this are not taken for one."""
+HIT_DBFS = -40.0
+"""The ring of a hit has onsets of its own, most of them quieter than this."""
+SAME_SECONDS = 0.006
+PROMPT_SECONDS = 0.020
+SCRAPE_DBFS = -34.0
+"""What slides or rolls may sound at any time, but not louder than this."""
+SCRAPE_M_S = 0.1
+
+
+def _delays(recording: Recording) -> list[Sample]:
+    """How late the sound as a whole is, either way, in ms: the shift at which the most hits have an onset,
+    the smallest one where several do as well."""
+    rate = recording.clock.samples_per_second
+    hits, heard = recording.hits, audible_onsets(recording.audio, recording.heard, rate, HIT_DBFS)
+    delays = (heard[:, None] - hits[None]).ravel()
+    delays = delays[np.abs(delays) < APART_SECONDS]
+    if not len(delays):
+        return []
+    apart = np.abs(heard[None, :, None] - hits[None, None] - delays[:, None, None])
+    matched = (apart.min(1) < SAME_SECONDS).sum(1)
+    prompt = matched[np.abs(delays) < PROMPT_SECONDS].max(initial=0)
+    if matched.max() > prompt + (prompt > 0):  # where some are in time, one more elsewhere is chance
+        shift = min(delays[matched == matched.max()], key=abs)
+    else:
+        shift = min(delays, key=abs)
+    near = delays[np.abs(delays - shift) < SAME_SECONDS]
+    shift = float(np.median(near))
+    order = "after" if shift > 0 else "before"
+    return [Sample(float(hits[0]), f"sounds come {order} the hits that are seen", 1000.0 * abs(shift))]
+
+
+def _silent(recording: Recording) -> list[Sample]:
+    """The share of clear hits without a sound."""
+    hits, heard = recording.hits, recording.heard
+    if not len(hits):
+        return []
+    silent = [t for t in hits if not len(heard) or np.abs(heard - t).min() > ONSET_SECONDS]
+    return [Sample(float((silent or hits)[0]), "hits", len(silent) / len(hits))]
+
+
+def _phantoms(recording: Recording) -> list[Sample]:
+    """How long before or after each audible sound there is anything that may cause it, ms."""
+    stirs = seen_stirs(recording.state, recording.clock.frames_per_second)
+    velocity = STATE.get(recording.state, "linear_velocity")
+    moving = np.linalg.norm(velocity, axis=-1).max(-1, initial=0.0) > SCRAPE_M_S
+    causes = np.concatenate([stirs, (np.flatnonzero(moving) + 1) * recording.frame_seconds])
+    rate = recording.clock.samples_per_second
+    heard = audible_onsets(recording.audio, recording.heard, rate)
+    loud = set(audible_onsets(recording.audio, heard, rate, SCRAPE_DBFS).tolist())
+    return [
+        Sample(float(t), "a sound", 1000.0 * _nearest(float(t), stirs if t in loud else causes))
+        for t in heard
+    ]
+
+
+def _nearest(instant: float, others: Array) -> float:
+    """Seconds to the nearest of others; where there is none, a second."""
+    return float(np.abs(others - instant).min()) if len(others) else 1.0
+
+
+DELAY = Measure(
+    "A1", "sound", "delay from contact to onset", "ms", 20.0, "{subject}, by {value:.0f} ms", _delays
+)
+SILENT = Measure(
+    "A2", "sound", "silent contacts", "share", 0.5, "{value:.0%} of the {subject} are silent", _silent
+)
+PHANTOM = Measure(
+    "A2", "sound", "phantom sounds", "ms", 100.0, "{subject} without a cause within {value:.0f} ms", _phantoms
+)

@@ -1,0 +1,115 @@
+"""A report as one self-contained HTML page, readable on a phone: verdicts, figures, and the worst moments."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from html import escape
+
+import numpy as np
+from PIL import Image
+
+from orrery.evaluation.films import Moment
+from orrery.evaluation.report import Figure, Report
+from orrery.streams import Array
+
+__all__ = ["page"]
+
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 62rem; padding: 1rem; color: #1c1c1e;
+       background: #fff; }
+h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
+th, td { text-align: right; padding: .35rem .5rem; border-bottom: 1px solid #ddd; }
+th:first-child, td:first-child { text-align: left; } td small { color: #666; display: block; }
+.scroll { overflow-x: auto; }
+.v { display: inline-block; padding: 0 .6em; border-radius: 1em; color: #fff; font-size: .85rem; }
+.pass { background: #1b7f3b; } .between { background: #a66a00; } .fail { background: #b3261e; }
+.abstain { background: #666; }
+figure { margin: 1rem 0 2rem; } figcaption { margin-bottom: .4rem; }
+figure img { width: 100%; height: auto; image-rendering: auto; border-radius: 4px; }
+svg { width: 100%; height: 72px; background: #f5f5f7; border-radius: 4px; margin-top: 4px; }
+"""
+
+
+def page(title: str, report: Report, moments: Sequence[Moment], facts: Sequence[tuple[str, str]]) -> str:
+    """The HTML. facts: what was measured and how, as names and values."""
+    told = "".join(f"<li>{escape(name)}: {escape(value)}</li>" for name, value in facts)
+    sections = " ".join(f"{escape(name)} {_badge(v)}" for name, v in report.sections.items())
+    rows = "".join(_row(figure) for figure in report.figures)
+    worst = "".join(_moment(m) for m in moments) or "<p>No recording holds anything that cannot be.</p>"
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width,initial-scale=1">
+<title>{escape(title)}</title><style>{_STYLE}</style></head><body>
+<h1>{escape(title)} {_badge(report.verdict)}</h1>
+<p>The verdict is the worst section's: {sections}</p><ul>{told}</ul>
+<h2>Figures</h2>
+<p>The floor is the same figure of the exact world on the same scenes; what counts is the excess over it. A
+figure abstains where less than 80&nbsp;% of what can be asked of the exact world can be asked here.</p>
+<div class="scroll"><table><tr><th>what</th><th>value</th><th>95&nbsp;%</th><th>floor</th><th>excess</th>
+<th>passes at</th><th>fails beyond</th><th>coverage</th><th></th></tr>{rows}</table></div>
+<h2>Worst moments</h2>{worst}
+</body></html>
+"""
+
+
+def _badge(verdict: str) -> str:
+    return f'<span class="v {verdict}">{verdict}</span>'
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3g}"
+
+
+def _row(figure: Figure) -> str:
+    cells = [
+        f"{figure.id} {escape(figure.name)}<small>{escape(figure.statistic)}</small>",
+        _number(figure.value), f"{_number(figure.low)} to {_number(figure.high)}", _number(figure.floor),
+        _number(figure.excess), _number(figure.passes_at), _number(figure.fails_at),
+        f"{figure.coverage:.0%}", _badge(figure.verdict),
+    ]  # fmt: skip
+    return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+
+
+def _moment(moment: Moment) -> str:
+    finding = moment.finding
+    text = f"<b>{finding.seconds:.2f} s: {escape(finding.text)}</b><br>“{escape(moment.prompt.text)}”, "
+    text += f"seed {moment.prompt.seed}"
+    strip = base64.b64encode(_png(np.concatenate(list(moment.strip), axis=1))).decode()
+    image = f'<img alt="six frames about the moment" src="data:image/png;base64,{strip}">'
+    return f"<figure><figcaption>{text}</figcaption>{image}{_waveform(moment)}</figure>"
+
+
+def _png(picture: Array) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "png")
+    return buffer.getvalue()
+
+
+def _waveform(moment: Moment, width: int = 900, height: int = 72) -> str:
+    """The film's sound with hits seen (up, orange), onsets heard (down, blue) and the moment (grey)."""
+    loud = np.abs(moment.sound).max(1)
+    columns = np.array_split(loud, width)
+    peak = max(float(loud.max()), 1e-3)
+    reach = np.array([float(c.max()) for c in columns]) / peak * height / 2
+    upper = [f"{x},{height / 2 - r:.1f}" for x, r in enumerate(reach)]
+    lower = [f"{x},{height / 2 + r:.1f}" for x, r in reversed(list(enumerate(reach)))]
+    seconds = len(loud) / moment.samples_per_second
+
+    def marks(instants: Sequence[float] | Array, colour: str, top: float, bottom: float) -> str:
+        return "".join(
+            f'<line x1="{t / seconds * width:.1f}" x2="{t / seconds * width:.1f}" y1="{top}" y2="{bottom}" '
+            f'stroke="{colour}" stroke-width="2"/>'
+            for t in instants
+        )
+
+    parts = [
+        marks([moment.finding.seconds], "#bbb", 0, height),
+        f'<polygon points="{" ".join(upper + lower)}" fill="#555"/>',
+        marks(moment.hits, "#d9730d", 0, height / 3),
+        marks(moment.heard, "#1f6feb", 2 * height / 3, height),
+    ]
+    box = f'viewBox="0 0 {width} {height}" preserveAspectRatio="none"'
+    return f'<svg {box} role="img" aria-label="sound with hits and onsets">{"".join(parts)}</svg>'

@@ -1,0 +1,200 @@
+"""The physics report: every measure over many recordings, beside the exact world's own, and a verdict.
+
+A figure counts by its excess over its floor, the same figure of the exact world. The verdict is the worst
+section's, never an average; where too little can be measured, a figure abstains, so that a film that stands
+still does not score well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from orrery.evaluation.examine import MEASURES, Examination
+from orrery.evaluation.feeling import ACROSS
+from orrery.evaluation.hearing import DELAY, PHANTOM, SILENT
+from orrery.evaluation.identity import CHANGES, COLOUR, SIZE, STALL
+from orrery.evaluation.measure import Measure
+from orrery.evaluation.physics import ENERGY, FREE_FALL, OVERLAP
+
+__all__ = ["VERDICTS", "Examined", "Figure", "Report", "grade"]
+
+VERDICTS = ("pass", "between", "fail", "abstain")
+LEAST_COVERAGE = 0.8
+NUM_DRAWS = 300
+
+
+@dataclass(frozen=True)
+class Examined:
+    """A recording's examination, and what rates are counted by: its length and its number of objects."""
+
+    examination: Examination
+    seconds: float
+    num_objects: int
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One row. value: of the world that is measured, with its 95 % bootstrap interval; floor: of the exact
+    one. passes_at, fails_at: limits of the excess, `value - floor`. coverage: how much of what could be asked
+    of the exact world could be asked here, 0 to 1."""
+
+    id: str
+    section: str
+    name: str
+    statistic: str
+    value: float | None
+    low: float | None
+    high: float | None
+    floor: float | None
+    passes_at: float
+    fails_at: float
+    coverage: float
+
+    @property
+    def excess(self) -> float | None:
+        """What is left after the floor."""
+        return None if self.value is None else max(0.0, self.value - (self.floor or 0.0))
+
+    @property
+    def verdict(self) -> str:
+        """One of VERDICTS."""
+        if self.excess is None or self.coverage < LEAST_COVERAGE:
+            return "abstain"
+        if self.excess <= self.passes_at:
+            return "pass"
+        return "fail" if self.excess > self.fails_at else "between"
+
+
+@dataclass(frozen=True)
+class Report:
+    """figures: in the order of the sections. num_recordings: of each world. motion: share of the recordings
+    in which anything moves, of those in which something does in the exact world."""
+
+    figures: list[Figure]
+    num_recordings: int
+    motion: float
+
+    @property
+    def sections(self) -> dict[str, str]:
+        """Each section's verdict: its worst figure's; it abstains only where every figure does."""
+        verdicts: dict[str, list[str]] = {}
+        for figure in self.figures:
+            verdicts.setdefault(figure.section, []).append(figure.verdict)
+        return {section: _worst(found) for section, found in verdicts.items()}
+
+    @property
+    def verdict(self) -> str:
+        """The worst section's, or `abstain` where too little moves."""
+        return "abstain" if self.motion < LEAST_COVERAGE else _worst(list(self.sections.values()))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        rows = [asdict(f) | {"excess": f.excess, "verdict": f.verdict} for f in self.figures]
+        return {
+            "verdict": self.verdict, "sections": self.sections, "motion": self.motion,
+            "num_recordings": self.num_recordings, "figures": rows,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Grade:
+    """How the samples of a measure become a figure. statistic: `[samples]` values, and the recordings that
+    they are of, to one number."""
+
+    measure: Measure
+    name: str
+    statistic: Callable[[np.ndarray, Sequence[Examined]], float]
+    passes_at: float
+    fails_at: float
+    counts_events: bool = False
+
+
+def _p95(values: np.ndarray, of: Sequence[Examined]) -> float:
+    return float(np.percentile(values, 95))
+
+
+def _median(values: np.ndarray, of: Sequence[Examined]) -> float:
+    return float(np.median(values))
+
+
+def _mean(values: np.ndarray, of: Sequence[Examined]) -> float:
+    return float(values.mean())
+
+
+def _per_second(values: np.ndarray, of: Sequence[Examined]) -> float:
+    return float(values.mean() / np.mean([e.seconds for e in of]))
+
+
+def _beyond(limit: float) -> Callable[[np.ndarray, Sequence[Examined]], float]:
+    return lambda values, of: float((values > limit).mean())
+
+
+def _per_object_minute(limit: float) -> Callable[[np.ndarray, Sequence[Examined]], float]:
+    def rate(values: np.ndarray, of: Sequence[Examined]) -> float:
+        minutes = sum(e.seconds * e.num_objects for e in of) / 60.0
+        return float((values > limit).sum() / max(minutes, 1e-9))
+
+    return rate
+
+
+GRADES = (
+    _Grade(CHANGES, "a minute and object", _per_object_minute(CHANGES.alarm), 0.1, 1.0, counts_events=True),
+    _Grade(STALL, "a minute and object", _per_object_minute(STALL.alarm), 0.1, 1.0, counts_events=True),
+    _Grade(COLOUR, "95th percentile", _p95, 3.0, 10.0),
+    _Grade(SIZE, "95th percentile", _p95, 0.03, 0.10),
+    _Grade(ENERGY, "mean, a second", _per_second, 0.02, 0.10),
+    _Grade(OVERLAP, "95th percentile", _p95, 0.02, 0.10),
+    _Grade(FREE_FALL, "mean", _mean, 0.05, 0.20),
+    _Grade(DELAY, "median", _median, 15.0, 90.0),
+    _Grade(SILENT, "mean", _mean, 0.02, 0.10),
+    _Grade(PHANTOM, "share of sounds", _beyond(PHANTOM.alarm), 0.05, 0.20),
+    _Grade(ACROSS, "share of touches", _beyond(ACROSS.alarm), 0.01, 0.05),
+)
+"""The limits are those of the evaluation. Silent and phantom sounds have no failing limit there: it is taken
+as about four times the passing one."""
+
+
+def grade(measured: Sequence[Examined], exact: Sequence[Examined]) -> Report:
+    """The report of a world on recordings of the same scenes as the exact world's."""
+    moving = sum(e.examination.moves for e in exact)
+    motion = sum(e.examination.moves for e in measured) / max(moving, 1)
+    return Report([_figure(g, measured, exact) for g in GRADES], len(measured), min(1.0, motion))
+
+
+def _figure(grade: _Grade, measured: Sequence[Examined], exact: Sequence[Examined]) -> Figure:
+    number = MEASURES.index(grade.measure)
+    mine, truth = ([_values(e, number) for e in of] for of in (measured, exact))
+    value, floor = _statistic(grade, mine, measured), _statistic(grade, truth, exact)
+    draws = []
+    rng = np.random.default_rng(0)
+    for chosen in rng.integers(len(measured), size=(NUM_DRAWS, len(measured))):
+        drawn = _statistic(grade, [mine[k] for k in chosen], [measured[k] for k in chosen])
+        draws += [] if drawn is None else [drawn]
+    low, high = np.percentile(draws, [2.5, 97.5]).tolist() if draws else (None, None)
+    asked, could = (sum(bool(len(v)) for v in values) for values in (mine, truth))
+    coverage = 1.0 if grade.counts_events else min(1.0, asked / could) if could else 0.0
+    m = grade.measure
+    return Figure(
+        m.id, m.section, m.name, f"{grade.name}, {m.unit}", value, low, high, floor, grade.passes_at,
+        grade.fails_at, coverage,
+    )  # fmt: skip
+
+
+def _values(examined: Examined, number: int) -> np.ndarray:
+    return np.array([sample.value for sample in examined.examination.samples[number]])
+
+
+def _statistic(grade: _Grade, values: Sequence[np.ndarray], of: Sequence[Examined]) -> float | None:
+    """None where there is nothing to take it of."""
+    every = np.concatenate([np.zeros(0), *values])
+    return grade.statistic(every, of) if len(every) or grade.counts_events else None
+
+
+def _worst(verdicts: Sequence[str]) -> str:
+    """The worst of those that do not abstain, if there are any."""
+    graded = [v for v in verdicts if v != "abstain"]
+    return max(graded, key=VERDICTS.index) if graded else "abstain"

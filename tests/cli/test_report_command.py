@@ -1,0 +1,50 @@
+"""`orrery report` from the outside."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from orrery.cli import main
+
+
+@pytest.mark.slow
+def test_the_exact_world_passes_its_own_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "report.html"
+    assert main(["report", "--exact", "--films", "2", "--seconds", "1.5", "--out", str(out)]) == 0
+    record = json.loads(out.with_suffix(".json").read_text())
+    assert record["world"] == "exact"
+    assert record["num_recordings"] == 2
+    assert "fail" not in record["sections"].values()
+    assert all(f["value"] == f["floor"] for f in record["figures"])
+    assert "Physics report: exact" in out.read_text()
+    assert str(out) in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said", "status"),
+    [
+        (["--films", "0"], "--films 0: from 1 to 100", 2),
+        (["--films", "101"], "--films 101: from 1 to 100", 2),
+        (["--seconds", "0.5"], "--seconds 0.5: from 1 to 60", 2),
+        (["--seconds", "nan"], "--seconds nan: from 1 to 60", 2),
+        (["--out", "nowhere/report.html"], "nowhere is no folder", 1),
+        (["--out", "there.html"], "there.html exists; give --force", 1),
+        (["--out", "other.html"], "other.json exists; give --force", 1),
+        (["tabeltop"], "did you mean tabletop", 1),
+    ],
+)
+def test_mistakes_are_told_before_anything_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str],
+    said: str, status: int,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there.html").write_text("mine")
+    (tmp_path / "other.json").write_text("mine")
+    before = sorted(tmp_path.iterdir())
+    assert main(["report", *arguments]) == status
+    assert said in capsys.readouterr().err
+    assert sorted(tmp_path.iterdir()) == before
+    assert (tmp_path / "there.html").read_text() == "mine"
