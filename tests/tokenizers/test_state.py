@@ -17,6 +17,7 @@ from torch import Tensor
 from orrery.errors import UserError
 from orrery.scenes.scene import CAMERAS
 from orrery.streams import STATE, Array
+from orrery.tokenizers.bodies import separation
 from orrery.tokenizers.state import MOVING_FIELDS, StateCodec
 
 CODEC = StateCodec(num_slots=4, frames=2)
@@ -553,3 +554,48 @@ def test_what_reaches_through_the_table_is_lifted_and_nothing_else_changes(seed:
     others = [k for k in range(STATE.width) if k != height]
     assert torch.equal(lifted[..., others], state[..., others])
     assert not lifted[~there].any()
+
+
+# Bodies keep out of one another.
+
+
+@given(seed=st.integers(0, 1000), far=st.floats(0.002, 0.09))
+@settings(max_examples=25)
+def test_two_balls_in_one_place_are_moved_apart_until_they_touch(seed: int, far: float) -> None:
+    """Each by half of the way, along the line between their centres."""
+    state, _ = _pair(seed, ("ball", "ball"), far)
+    parted = CODEC.part(state)
+    before, after = (STATE.get(s[:, :2], "position").double() for s in (state, parted))
+    apart = (after[:, 1] - after[:, 0]).norm(dim=-1)
+    torch.testing.assert_close(apart, torch.full((2,), 0.1, dtype=torch.double), atol=1e-4, rtol=0)
+    torch.testing.assert_close(after.mean(1), before.mean(1), atol=1e-5, rtol=0)
+    rest = [name for name in STATE.fields if name != "position"]
+    assert all(torch.equal(STATE.get(parted, name), STATE.get(state, name)) for name in rest)
+
+
+@pytest.mark.parametrize(
+    "shapes", [("ball", "box"), ("cylinder", "ball"), ("box", "box"), ("box", "cylinder")]
+)
+@given(seed=st.integers(0, 1000), far=st.floats(0.02, 0.3))
+@settings(max_examples=15)
+def test_bodies_that_keep_apart_stay_and_others_leave_each_other(
+    shapes: tuple[str, str], seed: int, far: float
+) -> None:
+    state, _ = _pair(seed, shapes, far)
+    apart = float(separation(state, STATE)[0][0, 0, 1])
+    parted = CODEC.part(state)
+    if apart > 0:
+        assert torch.equal(parted, state)
+    else:
+        assert float(separation(parted, STATE)[0][0, 0, 1]) > apart / 2 - 1e-4
+
+
+def test_the_finger_and_what_is_not_there_part_nothing() -> None:
+    state, _ = _pair(0, ("ball", "ball"), 0.03)
+    for slot in (3, 2):
+        other = state.clone()
+        other[:, slot] = other[:, 1]
+        other[:, 1] = 0.0
+        if slot == 2:
+            other[:, 2, STATE.slice("present")] = 0.0
+        assert torch.equal(CODEC.part(other), other)

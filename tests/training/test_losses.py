@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -17,6 +18,9 @@ from orrery.training.build import word_tokenizer
 from orrery.training.clips import Clips, draw_clips
 from orrery.training.latents import LatentSet
 from orrery.training.losses import (
+    FINGER_WEIGHT,
+    NEAR_WEIGHT,
+    _care,
     clean_numbers,
     drop_words,
     is_asked,
@@ -258,3 +262,15 @@ def test_the_generator_decides_everything(
 
     assert loss(0) == loss(0)
     assert loss(0) != loss(1)
+
+
+def test_what_is_near_another_and_the_finger_weigh_more(clips: Clips) -> None:
+    state = torch.zeros_like(clips.state[:1, :2])
+    state[..., :2, STATE.slice("present")] = 1.0
+    state[..., STATE.slice("shape").start] = 1.0  # balls of 4 cm
+    state[..., STATE.slice("size")] = 0.04
+    state[:, 0, :, 1, STATE.slice("position").start] = 0.2
+    state[:, 1, :, 1, STATE.slice("position").start] = 0.09  # a gap of 1 cm
+    weights = _care(dataclasses.replace(clips, state=state), STATE)
+    assert weights[0, 0].tolist() == [1.0, 1.0, 1.0, FINGER_WEIGHT]
+    assert weights[0, 1].tolist() == [NEAR_WEIGHT, NEAR_WEIGHT, 1.0, FINGER_WEIGHT]

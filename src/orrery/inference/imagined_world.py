@@ -187,7 +187,7 @@ class _Dream:
             state = self._given["state"][number][None]
         else:
             numbers, camera = self._sample_state(known, anchor, has_anchor, camera)
-            state = codec.lift(codec.decode(numbers, anchor, has_anchor))
+            state = codec.lift(codec.part(codec.decode(numbers, anchor, has_anchor)))
         if camera is None:
             camera = torch.zeros(1, 1, self._model.codecs.vectors["camera.main"].width)
         self._memory.camera = camera

@@ -30,13 +30,11 @@ class FrameSource:
     """Frames to train on, in the order of their episodes.
 
     frames: uint8 `[N, H, W, 3]`, an array or a memory map. mask: uint8 `[N, H/4, W/4]`, 1 where an object is;
-    None counts every cell as background. places: `[N, 2]`, the number among the readable episodes and in
-    the episode of each frame, where known. Raises BadUse where the shapes do not fit.
+    None counts every cell as background. Raises BadUse where the shapes do not fit.
     """
 
     frames: Frames
     mask: Frames | None = None
-    places: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         if self.frames.ndim != 4 or self.frames.shape[3] != 3 or self.frames.dtype != np.uint8:
@@ -57,8 +55,7 @@ class FrameSource:
 
     def __getitem__(self, index: slice) -> FrameSource:
         mask = None if self.mask is None else self.mask[index]
-        places = None if self.places is None else self.places[index]
-        return FrameSource(self.frames[index], mask, places)
+        return FrameSource(self.frames[index], mask)
 
     def cells(self, index: int) -> Frames:
         """The mask of one frame, `[H/4, W/4]`; zeros where there is none."""
@@ -68,18 +65,14 @@ class FrameSource:
 
     @classmethod
     def open(cls, folder: str | Path) -> FrameSource:
-        """Map the `frames.npy` of a folder and, if they are there, its `mask.npy` and `places.npy`. Raises
-        UserError."""
+        """Map the `frames.npy` of a folder and, if it is there, its `mask.npy`. Raises UserError."""
         folder = Path(folder)
         try:
             frames = np.load(folder / "frames.npy", mmap_mode="r")
-            mask, places = (
-                np.load(folder / name) if (folder / name).exists() else None
-                for name in ("mask.npy", "places.npy")
-            )
+            mask = np.load(folder / "mask.npy") if (folder / "mask.npy").exists() else None
         except (OSError, ValueError) as error:
             raise UserError(f"{folder} holds no extracted frames: {error}") from error
-        return cls(frames, mask, places)
+        return cls(frames, mask)
 
 
 def camera_backgrounds(
@@ -120,8 +113,8 @@ def extract_frames(
 ) -> FrameSource:
     """Decode every `every`-th frame of all readable episodes into a folder, and map it.
 
-    Writes `frames.npy` `[N, H, W, 3]`, `mask.npy` `[N, H/4, W/4]`, `places.npy` `[N, 2]` and `camera_ids.npy`
-    `[N]` int64 and `backgrounds.npy` `[num_cameras, H, W, 3]`; the folder appears complete or not at all.
+    Writes `frames.npy` `[N, H, W, 3]`, `mask.npy` `[N, H/4, W/4]`, `camera_ids.npy` `[N]` int64 and
+    `backgrounds.npy` `[num_cameras, H, W, 3]`; the folder appears complete or not at all.
     stream: a video stream of the dataset; None takes the first. The scene's `camera` tells cameras apart. The
     first frame taken differs from episode to episode. Raises BadUse, or the dataset's UserError.
     """
@@ -146,8 +139,6 @@ def extract_frames(
         spans = [slice(first, first + 256) for first in range(0, len(frames), 256)]
         masks = [object_mask(frames[span], backgrounds[camera_ids[span]]) for span in spans]
         np.save(folder / "mask.npy", np.concatenate(masks))
-        rows = [np.stack([np.full(len(p), row), p], axis=1) for row, p in enumerate(picks.values())]
-        np.save(folder / "places.npy", np.concatenate(rows))
         np.save(folder / "camera_ids.npy", camera_ids)
         np.save(folder / "backgrounds.npy", backgrounds)
         frames.flush()

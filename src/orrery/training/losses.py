@@ -15,6 +15,8 @@ from torch import Tensor
 
 from orrery.diffusion.noise import add_noise, loss_weight
 from orrery.models.transformer import WorldTransformer
+from orrery.streams import StateLayout
+from orrery.tokenizers.bodies import separation
 from orrery.tokenizers.codecs import GENERATE, PERCEIVE, Codecs
 from orrery.tokenizers.state import StateCodec
 from orrery.training.clips import Clips
@@ -26,6 +28,9 @@ WHAT_WEIGHT = 0.05
 """Weight of what an object is, on ticks whose anchor already tells it."""
 FINGER_WEIGHT = 5.0
 """Weight of how the finger (the last slot) moves: it turns seldom, but what it pushes inherits its errors."""
+NEAR_WEIGHT = 4.0
+NEAR_M = 0.02
+"""Weight of how a body moves that has another this near: collisions are rare, and all that parts bodies."""
 FIRST_TICK_WEIGHT = 4.0
 DRAWN_FROM_STATE_SHARE = 0.85
 
@@ -212,10 +217,21 @@ def _state_error(codecs: Codecs, clips: Clips, difference: Tensor) -> Tensor:
     """Mean squared error a tick, `[B, T]`: what an object is counts fully only where nothing tells it."""
     squared = difference.square()
     what = squared[..., : codecs.state.what_width].mean((-1, -2))
-    moving = squared[..., codecs.state.what_width :].mean(-1)
-    moving = moving[..., :-1].sum(-1) + FINGER_WEIGHT * moving[..., -1]
-    moving = moving / codecs.state.num_slots
+    moving = squared[..., codecs.state.what_width :].mean(-1) * _care(clips, codecs.state.layout)
+    moving = moving.mean(-1)
     return torch.where(clips.has_anchor, WHAT_WEIGHT * what + moving, what + moving)
+
+
+@torch.no_grad()
+def _care(clips: Clips, layout: StateLayout) -> Tensor:
+    """How much each slot's motion weighs in each tick, `[B, T, K]`."""
+    gap, _ = separation(clips.state, layout)  # [B, T, frames, K, K]
+    there = clips.state[..., layout.slice("present")][..., 0] > 0.5
+    blocked = torch.eye(gap.shape[-1], dtype=torch.bool, device=gap.device) | ~there[..., None, :]
+    near = (gap.masked_fill(blocked, torch.inf).amin((-1, -3)) < NEAR_M) & there.any(-2)
+    care = torch.where(near, NEAR_WEIGHT, 1.0)
+    care[..., -1] = FINGER_WEIGHT
+    return care
 
 
 def _estimate(

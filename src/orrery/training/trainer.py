@@ -132,7 +132,8 @@ class _Run:
         )
         self.seed = seed
         self.pace = Pace(training.minutes, training.num_steps)
-        self.looks, parts = None, {"model": model}
+        self.looks = None
+        parts: dict[str, nn.Module] = {"model": model}
         if tokenizer is not None and pictures is not None:
             self.looks = DecodedCost(tokenizer.to(device).requires_grad_(False), pictures)
             parts["decoder"] = tokenizer.decoder.requires_grad_(True)
