@@ -1,4 +1,5 @@
-"""Writes the table of results into the README, between its markers, from the newest result of each kind.
+"""Writes the tables of results into the README and the docs, between their markers, from the newest result of
+each kind.
 
 Every figure stands next to its floor, the same measure of the exact world, and to its bar.
 """
@@ -16,25 +17,25 @@ from harness import EXACT, RESULTS, console, number, percent
 from orrery.atomic import write_atomically
 from orrery.errors import UserError
 
-BEGIN, END = "<!-- figures -->", "<!-- /figures -->"
 Row = tuple[str, str, str, str]
 """What is measured, the model's figure, the exact world's, the bar."""
 
 
 @dataclass
 class Settings:
-    """results: folder of JSON files. readme: file with the two markers."""
+    """results: folder of JSON files. readme: file with the markers of the figures. report: of the faults."""
 
     results: Path = RESULTS
     readme: Path = Path(__file__).parent.parent / "README.md"
+    report: Path = Path(__file__).parent.parent / "docs" / "report.md"
 
 
-def newest(results: Path) -> dict[str, dict[str, Any]]:
-    """The newest result of a model of each kind, by its name."""
+def newest(results: Path, exact: bool = False) -> dict[str, dict[str, Any]]:
+    """The newest result of a model (or, if `exact`, of the exact world) of each kind, by its name."""
     found: dict[str, dict[str, Any]] = {}
     for path in results.glob("*.json"):
         record = json.loads(path.read_text("utf-8"))
-        if record["provenance"]["world"] == EXACT:
+        if (record["provenance"]["world"] == EXACT) != exact:
             continue
         before = found.get(record["what"])
         if before is None or before["provenance"]["date"] < record["provenance"]["date"]:
@@ -132,7 +133,20 @@ def reproducible(model: Any, _: Any) -> list[Row]:
     ]
 
 
-SECTIONS = [obedience, dynamics, sound, perception, tokenizers, cost, reproducible]
+def report(model: Any, _: Any) -> list[Row]:
+    rows = [
+        (
+            f"{f['id']} {f['name']}: {f['statistic']}",
+            f"{number(f['value'])} ({f['verdict']})",
+            number(f["floor"]),
+            f"excess ≤ {number(f['passes_at'])}",
+        )
+        for f in model["figures"]
+    ]
+    return [*rows, ("physics report: verdict of the worst section", model["verdict"], "", "pass")]
+
+
+SECTIONS = [obedience, dynamics, sound, report, perception, tokenizers, cost, reproducible]
 
 
 def table(records: dict[str, dict[str, Any]]) -> str:
@@ -154,17 +168,40 @@ def table(records: dict[str, dict[str, Any]]) -> str:
     )
 
 
+def faults(record: dict[str, Any]) -> str:
+    """How many films of each fault are caught, by strength, in Markdown."""
+    figures, strengths = record["figures"], [f"{s:g}" for s in record["settings"]["strengths"]]
+    lines = [
+        "| fault | " + " | ".join(f"caught at {s} of its strength" for s in strengths) + " | mostly by |",
+        "|---" * (len(strengths) + 2) + "|",
+    ]
+    for name, caught in figures["caught"].items():
+        shares = [f"{percent(caught[s])} of {caught[s]['trials']}" for s in strengths]
+        lines.append(f"| {name} | {' | '.join(shares)} | {', '.join(figures['by'][name])} |")
+    alarms = figures["false_alarms"]
+    lines += ["", f"False alarms: {percent(alarms)} of {alarms['trials']} exact films."]
+    return "\n".join(lines)
+
+
+def fill(file: Path, name: str, text: str) -> None:
+    """Put a text between the markers `<!-- name -->` and `<!-- /name -->` of a file."""
+    begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    before = file.read_text("utf-8")
+    if before.count(begin) != 1 or before.count(end) != 1 or before.index(begin) > before.index(end):
+        raise UserError(f"{file}: needs the markers {begin} and {end}, once each, in this order")
+    head, tail = before.split(begin)[0], before.split(end)[1]
+    write_atomically(file, f"{head}{begin}\n{text}\n{end}{tail}".encode())
+    console.print(f"{file}: {name}")
+
+
 def main(settings: Settings) -> None:
-    text = settings.readme.read_text("utf-8")
-    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
-        raise UserError(f"{settings.readme}: needs the markers {BEGIN} and {END}, once each, in this order")
     records = newest(settings.results)
     if not records:
         raise UserError(f"{settings.results}: no result of a model; run benchmarks/all.py first")
-    before, rest = text.split(BEGIN)
-    after = rest.split(END)[1]
-    write_atomically(settings.readme, f"{before}{BEGIN}\n{table(records)}\n{END}{after}".encode())
-    console.print(f"{settings.readme}: table of {', '.join(records)}")
+    fill(settings.readme, "figures", table(records))
+    caught = newest(settings.results, exact=True).get("faults")
+    if caught is not None:
+        fill(settings.report, "faults", faults(caught))
 
 
 if __name__ == "__main__":

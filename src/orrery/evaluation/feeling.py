@@ -30,6 +30,6 @@ def _across(recording: Recording) -> list[Sample]:
 
 
 ACROSS = Measure(
-    "T2", "touch", "touch across a gap", "m", 0.015,
+    "T2", "touch", "touch across a gap", 0.015,
     "{subject} feels something over a gap of {value:.3f} m", _across,
 )  # fmt: skip

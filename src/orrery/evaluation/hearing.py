@@ -82,12 +82,8 @@ def _nearest(instant: float, others: Array) -> float:
     return float(np.abs(others - instant).min()) if len(others) else 1.0
 
 
-DELAY = Measure(
-    "A1", "sound", "delay from contact to onset", "ms", 20.0, "{subject}, by {value:.0f} ms", _delays
-)
-SILENT = Measure(
-    "A2", "sound", "silent contacts", "share", 0.5, "{value:.0%} of the {subject} are silent", _silent
-)
+DELAY = Measure("A1", "sound", "delay from contact to onset", 20.0, "{subject}, by {value:.0f} ms", _delays)
+SILENT = Measure("A2", "sound", "silent contacts", 0.5, "{value:.0%} of the {subject} are silent", _silent)
 PHANTOM = Measure(
-    "A2", "sound", "phantom sounds", "ms", 100.0, "{subject} without a cause within {value:.0f} ms", _phantoms
+    "A2", "sound", "phantom sounds", 100.0, "{subject} without a cause within {value:.0f} ms", _phantoms
 )

@@ -103,17 +103,15 @@ def _present(recording: Recording, slot: int) -> Array:
 
 
 STALL = Measure(
-    "I1", "identity", "picture that stands still", "m/s before", 0.05,
+    "I1", "identity", "picture that stands still", 0.05,
     "{subject} stops dead, out of {value:.2f} m/s", _stalls,
 )  # fmt: skip
-CHANGES = Measure(
-    "I1", "identity", "births, deaths, switches and leaps", "events", 0.5, "{subject}", _changes
-)
+CHANGES = Measure("I1", "identity", "births, deaths, switches and leaps", 0.5, "{subject}", _changes)
 COLOUR = Measure(
-    "I2", "identity", "colour drift", "dE2000", 3.0,
+    "I2", "identity", "colour drift", 3.0,
     "{subject} changes its colour by {value:.0f} (CIEDE2000; 3 is hardly seen)", _colour_drifts,
 )  # fmt: skip
 SIZE = Measure(
-    "I2", "identity", "spread of size", "of the median", 0.05,
+    "I2", "identity", "spread of size", 0.05,
     "{subject} changes its size by {value:.0%}", _size_spreads,
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What a measure is: a question put to a recording, answered by samples in one unit."""
+"""What a measure is: a question put to a recording, answered by samples."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Measure", "Sample"]
 
 class Sample(NamedTuple):
     """One answer. seconds: when, since the recording's start. subject: what it is about, in words. value: in
-    the measure's unit."""
+    the unit that the measure's function says."""
 
     seconds: float
     subject: str
@@ -24,15 +24,14 @@ class Sample(NamedTuple):
 class Measure:
     """A question.
 
-    id: its row in the evaluation. unit: of a sample's value. alarm: a sample beyond it is a fault for
-    certain; above what the exact world ever shows. tells: what such a sample means, with `{subject}` and
-    `{value}`. take: every sample of a recording, none where it holds nothing to ask about.
+    id: its row in the evaluation. alarm: a sample beyond it is a fault for certain; above what the exact
+    world ever shows. tells: what such a sample means, with `{subject}` and `{value}`. take: every sample of a
+    recording, none where it holds nothing to ask about.
     """
 
     id: str
     section: str
     name: str
-    unit: str
     alarm: float
     tells: str
     take: Callable[[Recording], list[Sample]]

@@ -48,8 +48,8 @@ def page(title: str, report: Report, moments: Sequence[Moment], facts: Sequence[
 <h2>Figures</h2>
 <p>The floor is the same figure of the exact world on the same scenes; what counts is the excess over it. A
 figure abstains where less than 80&nbsp;% of what can be asked of the exact world can be asked here.</p>
-<div class="scroll"><table><tr><th>what</th><th>value</th><th>95&nbsp;%</th><th>floor</th><th>excess</th>
-<th>passes at</th><th>fails beyond</th><th>coverage</th><th></th></tr>{rows}</table></div>
+<div class="scroll"><table><tr><th>what</th><th></th><th>value</th><th>95&nbsp;%</th><th>floor</th>
+<th>excess</th><th>passes at</th><th>fails beyond</th><th>coverage</th></tr>{rows}</table></div>
 <h2>Worst moments</h2>{worst}
 </body></html>
 """
@@ -60,15 +60,18 @@ def _badge(verdict: str) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3g}"
+    if value is None:
+        return "–"
+    return f"{value:.3g}" if abs(value) >= 0.001 else "0"
 
 
 def _row(figure: Figure) -> str:
     cells = [
         f"{figure.id} {escape(figure.name)}<small>{escape(figure.statistic)}</small>",
-        _number(figure.value), f"{_number(figure.low)} to {_number(figure.high)}", _number(figure.floor),
-        _number(figure.excess), _number(figure.passes_at), _number(figure.fails_at),
-        f"{figure.coverage:.0%}", _badge(figure.verdict),
+        _badge(figure.verdict), _number(figure.value),
+        f"{_number(figure.low)} to {_number(figure.high)}", _number(figure.floor), _number(figure.excess),
+        _number(figure.passes_at), _number(figure.fails_at),
+        f"{figure.coverage:.0%}",
     ]  # fmt: skip
     return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
 
@@ -77,7 +80,8 @@ def _moment(moment: Moment) -> str:
     finding = moment.finding
     text = f"<b>{finding.seconds:.2f} s: {escape(finding.text)}</b><br>“{escape(moment.prompt.text)}”, "
     text += f"seed {moment.prompt.seed}"
-    strip = base64.b64encode(_png(np.concatenate(list(moment.strip), axis=1))).decode()
+    rows = [np.concatenate(list(half), axis=1) for half in np.array_split(moment.strip, 2)]
+    strip = base64.b64encode(_png(np.concatenate(rows))).decode()
     image = f'<img alt="six frames about the moment" src="data:image/png;base64,{strip}">'
     return f"<figure><figcaption>{text}</figcaption>{image}{_waveform(moment)}</figure>"
 

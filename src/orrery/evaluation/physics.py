@@ -194,14 +194,14 @@ def _overlaps(recording: Recording) -> list[Sample]:
 
 
 FREE_FALL = Measure(
-    "P7", "physics", "free fall", "share of g", 0.10,
+    "P7", "physics", "free fall", 0.10,
     "{subject} flies with an acceleration that is {value:.0%} of gravity off", _fall_errors,
 )  # fmt: skip
 ENERGY = Measure(
-    "P3", "physics", "energy gained", "share of its range", 0.15,
+    "P3", "physics", "energy gained", 0.15,
     "{subject}: energy comes from nothing, {value:.0%} of all there was", _energy_gains,
 )  # fmt: skip
 OVERLAP = Measure(
-    "P5", "physics", "interpenetration", "of the smaller radius", 0.30,
+    "P5", "physics", "interpenetration", 0.30,
     "{subject} reach into one another by {value:.0%} of the smaller radius", _overlaps,
 )  # fmt: skip

@@ -142,15 +142,17 @@ def _per_object_minute(limit: float) -> Callable[[np.ndarray, Sequence[Examined]
 
 
 GRADES = (
-    _Grade(CHANGES, "a minute and object", _per_object_minute(CHANGES.alarm), 0.1, 1.0, counts_events=True),
-    _Grade(STALL, "a minute and object", _per_object_minute(STALL.alarm), 0.1, 1.0, counts_events=True),
-    _Grade(COLOUR, "95th percentile", _p95, 3.0, 10.0),
-    _Grade(SIZE, "95th percentile", _p95, 0.03, 0.10),
-    _Grade(ENERGY, "mean, a second", _per_second, 0.02, 0.10),
-    _Grade(OVERLAP, "95th percentile", _p95, 0.02, 0.10),
-    _Grade(FREE_FALL, "mean", _mean, 0.05, 0.20),
-    _Grade(DELAY, "median", _median, 15.0, 90.0),
-    _Grade(SILENT, "mean", _mean, 0.02, 0.10),
+    _Grade(
+        CHANGES, "times a minute and object", _per_object_minute(CHANGES.alarm), 0.1, 1.0, counts_events=True
+    ),
+    _Grade(STALL, "times a minute and object", _per_object_minute(STALL.alarm), 0.1, 1.0, counts_events=True),
+    _Grade(COLOUR, "CIEDE2000, 95th percentile", _p95, 3.0, 10.0),
+    _Grade(SIZE, "of the median, 95th percentile", _p95, 0.03, 0.10),
+    _Grade(ENERGY, "of its range, a second, mean", _per_second, 0.02, 0.10),
+    _Grade(OVERLAP, "of the smaller radius, 95th percentile", _p95, 0.02, 0.10),
+    _Grade(FREE_FALL, "share of gravity, mean", _mean, 0.05, 0.20),
+    _Grade(DELAY, "ms, median", _median, 15.0, 90.0),
+    _Grade(SILENT, "share of hits, mean", _mean, 0.02, 0.10),
     _Grade(PHANTOM, "share of sounds", _beyond(PHANTOM.alarm), 0.05, 0.20),
     _Grade(ACROSS, "share of touches", _beyond(ACROSS.alarm), 0.01, 0.05),
 )
@@ -179,7 +181,7 @@ def _figure(grade: _Grade, measured: Sequence[Examined], exact: Sequence[Examine
     coverage = 1.0 if grade.counts_events else min(1.0, asked / could) if could else 0.0
     m = grade.measure
     return Figure(
-        m.id, m.section, m.name, f"{grade.name}, {m.unit}", value, low, high, floor, grade.passes_at,
+        m.id, m.section, m.name, grade.name, value, low, high, floor, grade.passes_at,
         grade.fails_at, coverage,
     )  # fmt: skip
 
