@@ -25,10 +25,9 @@ $ORRERY collect tabletop --out "$WORK/data/motion" --episodes 2523 --seed 2 --se
 # 2. Train. The stages, in order, each leaving its result in the run's folder:
 #      video tokenizer    128x128 frames to 8x8 latents and back
 #      sound tokenizer    2,000 samples to two latents and back
-#      encoded            every episode through both, once
+#      encoded            every episode through both, once (4 GB of disk: the pictures are kept beside)
 #      motion             the transformer learns state, touch and language, without pictures
-#      world              and goes on with pictures and sound
-#      polish             the decoder of pictures learns to draw what the transformer imagines
+#      world              and goes on with pictures and sound; the decoder of pictures learns with it
 #    Two processes (or PROCESSES) train the transformer, each with batches of its own: one for a core is best.
 $ORRERY train tabletop --data "$WORK/data" --out "$WORK/run" --minutes "$MINUTES" --resume \
     --processes "${PROCESSES:-2}"
@@ -38,6 +37,7 @@ rm -rf src/orrery/checkpoints/tabletop
 mkdir -p src/orrery/checkpoints
 cp -r "$WORK/run/checkpoint" src/orrery/checkpoints/tabletop
 .venv/bin/python benchmarks/all.py --model tabletop
+.venv/bin/python benchmarks/faults.py
 .venv/bin/python benchmarks/gallery.py --model tabletop
 .venv/bin/python benchmarks/table.py
 .venv/bin/python benchmarks/card.py
