@@ -31,7 +31,7 @@ class Sampling:
     """
 
     first: int = 16
-    state: int = 1
+    state: int = 3
     sound: int = 2
     video: int = 1
     remember_video: bool = False
