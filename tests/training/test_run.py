@@ -130,7 +130,7 @@ def test_a_checkpoint_says_where_it_comes_from(tiny_run: Path) -> None:
     assert values["recipe"] == "tiny"
     assert [data["episodes"] for data in values["data"]] == [24, 24]
     assert all(len(data["hash"]) == 64 for data in values["data"])
-    assert set(values["held_out_losses"]) >= {"state", "audio.main", "touch.finger"}
+    assert set(values["held_out_losses"]) >= {"state", "audio.main", "touch.finger", "video.main"}
 
 
 @pytest.mark.slow

@@ -178,6 +178,9 @@ def test_held_out_losses_repeat_and_fall(
     assert after == held_out_losses(trained, codecs, WORDS, held_out, num_batches=2)
     assert after["state"] < 0.85 * before["state"]
     assert after["audio.main"] < 0.85 * before["audio.main"]
+    assert "video.main" not in after
+    with_pictures = held_out_losses(trained, codecs, WORDS, held_out, make_latents(seed=9), num_batches=2)
+    assert with_pictures.keys() == after.keys() | {"video.main"}
 
 
 def test_without_pictures_only_motion_is_trained(train: Train, tmp_path: Path) -> None:

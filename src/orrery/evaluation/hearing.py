@@ -9,11 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from orrery.evaluation.contacts import (
-    ONSET_SECONDS,
-    audible_onsets,
-    seen_stirs,
-)
+from orrery.evaluation.contacts import ONSET_SECONDS, audible_onsets, seen_stirs
 from orrery.evaluation.measure import Measure, Sample
 from orrery.evaluation.recording import Recording
 from orrery.streams import STATE, Array

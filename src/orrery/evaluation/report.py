@@ -22,7 +22,8 @@ from orrery.evaluation.physics import ENERGY, FREE_FALL, OVERLAP
 
 __all__ = ["VERDICTS", "Examined", "Figure", "Report", "grade"]
 
-VERDICTS = ("pass", "between", "fail", "abstain")
+VERDICTS = ("pass", "between", "abstain", "fail")
+"""From best to worst: what cannot be told is no pass."""
 LEAST_COVERAGE = 0.8
 NUM_DRAWS = 300
 
@@ -80,16 +81,14 @@ class Report:
 
     @property
     def sections(self) -> dict[str, str]:
-        """Each section's verdict: its worst figure's; it abstains only where every figure does."""
-        verdicts: dict[str, list[str]] = {}
-        for figure in self.figures:
-            verdicts.setdefault(figure.section, []).append(figure.verdict)
-        return {section: _worst(found) for section, found in verdicts.items()}
+        """Each section's verdict: its worst figure's, of those that can be asked of the exact world."""
+        names = dict.fromkeys(figure.section for figure in self.figures)
+        return {name: _worst([f for f in self.figures if f.section == name]) for name in names}
 
     @property
     def verdict(self) -> str:
-        """The worst section's, or `abstain` where too little moves."""
-        return "abstain" if self.motion < LEAST_COVERAGE else _worst(list(self.sections.values()))
+        """The worst figure's, or `abstain` where too little moves."""
+        return "abstain" if self.motion < LEAST_COVERAGE else _worst(self.figures)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -197,7 +196,7 @@ def _statistic(grade: _Grade, values: Sequence[np.ndarray], of: Sequence[Examine
     return grade.statistic(every, of) if len(every) or grade.counts_events else None
 
 
-def _worst(verdicts: Sequence[str]) -> str:
-    """The worst of those that do not abstain, if there are any."""
-    graded = [v for v in verdicts if v != "abstain"]
-    return max(graded, key=VERDICTS.index) if graded else "abstain"
+def _worst(figures: Sequence[Figure]) -> str:
+    """The worst verdict of the figures that have a floor."""
+    verdicts = [figure.verdict for figure in figures if figure.floor is not None]
+    return max(verdicts, key=VERDICTS.index, default="abstain")

@@ -212,9 +212,9 @@ class RunFolder:
                 for number, dataset in enumerate(moving)
             ]
         motion, held_out = _join(heard).split(recipe.num_held_out)
-        seen, _ = seen.split(recipe.num_held_out)
+        seen, unseen = seen.split(recipe.num_held_out)
         self._train(model, codecs, motion, seen, recipe.world, "world", video)
-        return held_out_losses(model, codecs, word_tokenizer(), held_out)
+        return held_out_losses(model, codecs, word_tokenizer(), held_out, unseen)
 
     def _train(
         self,

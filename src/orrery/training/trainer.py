@@ -280,13 +280,25 @@ def _is_inner(name: str, parameter: Tensor) -> bool:
 
 @torch.no_grad()
 def held_out_losses(
-    model: WorldTransformer, codecs: Codecs, words: WordTokenizer, motion: LatentSet, num_batches: int = 4
+    model: WorldTransformer,
+    codecs: Codecs,
+    words: WordTokenizer,
+    motion: LatentSet,
+    pictures: LatentSet | None = None,
+    num_batches: int = 4,
 ) -> dict[str, float]:
-    """Mean motion losses over fixed batches of episodes that were kept apart."""
+    """Mean losses over fixed batches of episodes that were kept apart: of motion and, where they are given, of
+    pictures, whose training loss alone does not tell a scene that is understood from one known by heart."""
     sums: dict[str, list[float]] = {}
+    weigh = None if pictures is None else picture_weights(pictures, WorldTraining.object_weight)
     for number in range(num_batches):
         rng = np.random.default_rng([7, number])
         clips = draw_clips(motion, rng, 16, min(12, motion.num_ticks), words)
-        for name, value in motion_loss(model, codecs, clips, torch.Generator().manual_seed(number)).items():
+        losses = motion_loss(model, codecs, clips, torch.Generator().manual_seed(number))
+        if pictures is not None and weigh is not None:
+            clips = draw_clips(pictures, rng, 16, min(4, pictures.num_ticks), words)
+            generator = torch.Generator().manual_seed(number)
+            losses |= picture_loss(model, codecs, clips, weigh(clips), generator)
+        for name, value in losses.items():
             sums.setdefault(name, []).append(float(value))
     return {name: float(np.mean(values)) for name, values in sums.items()}
