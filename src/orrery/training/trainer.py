@@ -287,8 +287,8 @@ def held_out_losses(
     pictures: LatentSet | None = None,
     num_batches: int = 4,
 ) -> dict[str, float]:
-    """Mean losses over fixed batches of episodes that were kept apart: of motion and, where they are given, of
-    pictures, whose training loss alone does not tell a scene that is understood from one known by heart."""
+    """Mean losses over fixed batches of episodes that were kept apart: of motion and, where they are given,
+    of pictures, whose training loss alone does not tell a scene understood from one known by heart."""
     sums: dict[str, list[float]] = {}
     weigh = None if pictures is None else picture_weights(pictures, WorldTraining.object_weight)
     for number in range(num_batches):
