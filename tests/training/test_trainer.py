@@ -108,7 +108,7 @@ def test_without_resume_a_stage_starts_again(train: Train) -> None:
 GOLDEN = [
     {"step": 1, "video.main": 1.72148},
     {"step": 2, "video.main": 3.85971},
-    {"step": 3, "state": 2.05258, "camera.main": 0.66317, "audio.main": 1.84134, "touch.finger": 3.31039},
+    {"step": 3, "state": 2.38145, "camera.main": 0.66317, "audio.main": 1.84134, "touch.finger": 3.31039},
 ]
 """Renew after a deliberate change to how data are drawn, to losses, or to the model and its initialisation:
 run the test below and copy what it prints. The tolerance leaves room for another processor's bf16."""
