@@ -73,8 +73,8 @@ def test_whole_frames_cost_what_their_pixels_do(tokenizer: VideoTokenizer, pictu
     grids = found.unflatten(1, (GRID, GRID)).unflatten(3, (FRAMES, CHANNELS)).permute(0, 3, 4, 1, 2)
     drawn = tokenizer.to_pixels(grids.flatten(0, 1)).permute(0, 2, 3, 1)
     error = drawn - (pixels.flatten(0, 1) / 127.5 - 1.0)
-    expected = 5 * (torch.sqrt(error.square() + 0.04) - 0.2).mean()
-    assert float(costs["imagined"].detach()) == pytest.approx(float(IMAGINED_WEIGHT * expected), rel=1e-4)
+    expected = IMAGINED_WEIGHT * 5 * float((torch.sqrt(error.square() + 0.04) - 0.2).mean().detach())
+    assert float(costs["imagined"].detach()) == pytest.approx(expected, rel=1e-4)
 
 
 def test_a_square_lies_where_the_weight_is(tokenizer: VideoTokenizer, pictures: LatentSet) -> None:
