@@ -240,6 +240,25 @@ def test_a_damaged_film_is_a_film_or_a_users_error(film_path: Path, data: st.Dat
         assert film.audio is None or np.isfinite(film.audio).all()
 
 
+def test_sound_that_changes_its_channels_is_refused(film_path: Path) -> None:
+    """Where the table of its packets' sizes is damaged, other bytes are decoded, and may read as a new number
+    of channels: PyAV's resampler hands such a frame on as it is, and reading that ends the process."""
+    content = film_path.read_bytes()
+    table = content.rindex(b"stsz")
+    num_packets = int.from_bytes(content[table + 12 : table + 16], "big")
+    said = set()
+    for packet in range(num_packets):
+        damaged = bytearray(content)
+        damaged[table + 16 + 4 * packet + 1] = 58
+        file = film_path.with_name("channels.mp4")
+        file.write_bytes(damaged)
+        try:
+            read_film(file)
+        except UserError as error:
+            said.add("its sound goes from 2 channels to" in str(error))
+    assert True in said
+
+
 def test_rates_that_would_fill_the_memory_are_refused(tmp_path: Path, film_path: Path) -> None:
     content = film_path.read_bytes()
     # `stts` of the picture: version, one entry, 72 frames, and how long each is in units of 1/12288 s.

@@ -228,10 +228,16 @@ class _Samples:
         return given
 
     def _decoded(self, container: InputContainer, audio: AudioStream, start: Fraction) -> Iterator[Array]:
-        layout = "mono" if audio.codec_context.layout.nb_channels == 1 else "stereo"
+        num_channels = audio.codec_context.layout.nb_channels
+        layout = "mono" if num_channels == 1 else "stereo"
         resampler = AudioResampler(format="fltp", layout=layout, rate=self._rate)
         num_samples = 0
         for decoded in container.decode(audio):
+            if decoded.layout.nb_channels != num_channels:
+                # The resampler hands such frames on as they are, and reading them ends the process.
+                raise ValueError(
+                    f"its sound goes from {num_channels} channels to {decoded.layout.nb_channels}"
+                )
             for frame in resampler.resample(decoded):
                 samples = np.broadcast_to(frame.to_ndarray().T, (frame.samples, 2))
                 instant = _instant(frame)
