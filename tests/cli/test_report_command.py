@@ -30,9 +30,10 @@ def test_the_exact_world_passes_its_own_report(tmp_path: Path, capsys: pytest.Ca
         (["--films", "101"], "--films 101: from 1 to 100", 2),
         (["--seconds", "0.5"], "--seconds 0.5: from 1 to 60", 2),
         (["--seconds", "nan"], "--seconds nan: from 1 to 60", 2),
-        (["--out", "nowhere/report.html"], "nowhere is no folder", 1),
-        (["--out", "there.html"], "there.html exists; give --force", 1),
-        (["--out", "other.html"], "other.json exists; give --force", 1),
+        (["--out", "nowhere/report.html"], "there is no folder nowhere", 1),
+        (["--out", "there.html"], "there.html already exists", 1),
+        (["--out", "other.html"], "other.json already exists", 1),
+        (["--out", "report.json"], "name it report.html", 2),
         (["tabeltop"], "did you mean tabletop", 1),
     ],
 )

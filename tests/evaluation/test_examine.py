@@ -80,8 +80,9 @@ def test_overlap_is_told_in_radii(recording: Recording) -> None:
     """A ball of 4 cm sunk by 1 cm into the table: a quarter of its radius."""
     film = _copy(recording)
     STATE.get(film.state[30:, 0], "position")[:, 2] = 0.03
-    told = dict(zip(("ball",), _samples(examine(film), OVERLAP), strict=False))
-    assert told["ball"] == pytest.approx(0.25, abs=0.01)
+    ball, box = _samples(examine(film), OVERLAP)
+    assert ball == pytest.approx(0.25, abs=0.01)
+    assert box == pytest.approx(0.0, abs=0.01)
 
 
 def test_a_still_recording_says_nothing_about_motion(recording: Recording) -> None:

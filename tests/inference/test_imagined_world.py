@@ -6,15 +6,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from orrery.data.reader import Dataset
 from orrery.errors import UserError
 from orrery.inference.imagined_world import ImaginedWorld, load_world
 from orrery.streams import STATE, Array, Observation
+from orrery.tokenizers.bodies import apart
+from orrery.tokenizers.state import StateCodec
 from orrery.world import Snapshotable, World
 
 pytestmark = pytest.mark.slow
 SENTENCE = "a red ball drops"
+THREE = "a red ball rests on the table and a blue box drops and a green cylinder drops"
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +117,22 @@ def test_an_action_is_followed_and_cut_to_its_range(world: ImaginedWorld) -> Non
     assert not np.array_equal(pushed["state"], left_alone["state"])
     with pytest.raises(UserError, match="action: expected"):
         world.step(np.zeros((2, *spec.shape), np.float32))
+
+
+def test_imagined_bodies_are_parted(world: ImaginedWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Less of them is in one another than the network would have it; an untrained one would have much."""
+
+    def depth_m() -> float:
+        total = 0.0
+        for seed in range(6):
+            state = torch.from_numpy(world.reset(seed=seed, prompt=THREE)["state"])
+            gap = apart(state, STATE)[0][..., :-1, :-1]
+            total += float((-gap).clamp_min(0.0).sum())
+        return total
+
+    parted = depth_m()
+    monkeypatch.setattr(StateCodec, "part", lambda self, state: state)
+    assert parted < 0.5 * depth_m()
 
 
 def test_an_action_outdoes_one_that_was_given(world: ImaginedWorld, episode: dict[str, Array]) -> None:

@@ -9,8 +9,9 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
+from orrery.atomic import check_destination, write_atomically
 from orrery.cli.console import needs, progress_bar
-from orrery.errors import BadUse, UserError
+from orrery.errors import BadUse
 from orrery.registry import DEFAULT_MODEL, resolve_model
 
 __all__ = ["report"]
@@ -43,16 +44,14 @@ def report(
         raise BadUse(f"--films {films}: from 1 to {MAX_FILMS}")
     if not 1.0 <= seconds <= 60.0:
         raise BadUse(f"--seconds {seconds:g}: from 1 to 60")
+    if out.suffix != ".html":
+        raise BadUse(f"--out {out}: the page is HTML; name it {out.with_suffix('.html')}")
     data = out.with_suffix(".json")
     for file in (out, data):
-        if file.exists() and not force:
-            raise UserError(f"{file} exists; give --force to replace it, or choose another --out")
-    if not out.parent.is_dir():
-        raise UserError(f"{out.parent} is no folder; make it first, or choose another --out")
+        check_destination(file, force)
     name = "exact" if exact else model
     folder = None if exact else resolve_model(model)
     with needs("report", "a physics report"), progress_bar(name, "films") as on_step:
-        from orrery.atomic import write_atomically
         from orrery.evaluation.films import report_world
         from orrery.evaluation.page import page
         from orrery.inference.imagined_world import load_world

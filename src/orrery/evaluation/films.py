@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import numpy as np
 
@@ -54,7 +55,8 @@ def report_world(
         examined = _examined(recording)
         mine.append(examined)
         truth.append(_examined(_film(exact, prompt, seconds)[0]))
-        moments += _moments(prompt, recording, frames, examined.examination.findings)
+        if frames is not None:
+            moments += _moments(prompt, recording, frames, examined.examination.findings)
         if on_step is not None:
             on_step(number + 1, num_films)
     return grade(mine, truth), _of_all_kinds(moments)
@@ -75,7 +77,7 @@ def _examined(recording: Recording) -> Examined:
 
 
 def _moments(
-    prompt: HeldOutPrompt, recording: Recording, frames: Array | None, findings: list[Finding]
+    prompt: HeldOutPrompt, recording: Recording, frames: Array, findings: list[Finding]
 ) -> list[Moment]:
     """The first finding of each measure in a film."""
     first = {finding.measure.name: finding for finding in reversed(findings)}
@@ -85,7 +87,6 @@ def _moments(
             recording.clock.samples_per_second, recording.hits, recording.heard,
         )
         for finding in first.values()
-        if frames is not None
     ]  # fmt: skip
 
 
@@ -101,9 +102,5 @@ def _of_all_kinds(moments: list[Moment]) -> list[Moment]:
     queues: dict[str, list[Moment]] = {}
     for moment in moments:
         queues.setdefault(moment.finding.measure.name, []).append(moment)
-    chosen: list[Moment] = []
-    while any(queues.values()) and len(chosen) < NUM_MOMENTS:
-        for queue in queues.values():
-            if queue and len(chosen) < NUM_MOMENTS:
-                chosen.append(queue.pop(0))
-    return chosen
+    rounds = zip_longest(*queues.values())
+    return [moment for turn in rounds for moment in turn if moment is not None][:NUM_MOMENTS]

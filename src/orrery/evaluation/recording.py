@@ -14,7 +14,7 @@ from orrery.evaluation.dynamics import object_slots, shape_of
 from orrery.evaluation.names import colour_of
 from orrery.evaluation.sync import onsets
 from orrery.streams import STATE, Array, Clock, Observation
-from orrery.tokenizers.bodies import separation
+from orrery.tokenizers.bodies import apart
 
 __all__ = ["Recording"]
 
@@ -62,11 +62,7 @@ class Recording:
     def gaps(self) -> Array:
         """Gap between each two slots' bodies, `[frames, K, K]` metres, negative where they overlap; infinite
         with itself, and where one is absent."""
-        gap = separation(torch.from_numpy(self.state), STATE)[0].numpy().copy()
-        there = STATE.get(self.state, "present")[..., 0] > 0.5
-        gap[~(there[:, :, None] & there[:, None, :])] = np.inf
-        gap[:, np.arange(gap.shape[1]), np.arange(gap.shape[1])] = np.inf
-        return gap
+        return apart(torch.from_numpy(self.state), STATE)[0].numpy()
 
     @cached_property
     def hits(self) -> Array:

@@ -11,7 +11,7 @@ from torch import Tensor
 from orrery.streams import StateLayout
 from orrery.tokenizers.rotation import conjugate, rotate
 
-__all__ = ["clearance", "reach", "separation"]
+__all__ = ["apart", "clearance", "reach", "separation"]
 
 
 def reach(state: Tensor, towards: Tensor, layout: StateLayout) -> Tensor:
@@ -70,3 +70,13 @@ def separation(state: Tensor, layout: StateLayout) -> tuple[Tensor, Tensor]:
     gap, best = (along.abs() - mine - theirs.transpose(-3, -2)).max(dim=-1)
     pick = best[..., None, None].expand(*best.shape, 1, 3)
     return gap, tried.gather(-2, pick)[..., 0, :]
+
+
+def apart(state: Tensor, layout: StateLayout) -> tuple[Tensor, Tensor]:
+    """`separation` of bodies that are there: the gap of a slot with itself, and where one of the two is absent,
+    is infinite."""
+    gap, towards = separation(state, layout)
+    there = state[..., layout.slice("present")][..., 0] > 0.5
+    alone = ~(there[..., :, None] & there[..., None, :])
+    alone = alone | torch.eye(gap.shape[-1], dtype=torch.bool, device=state.device)
+    return gap.masked_fill(alone, torch.inf), towards

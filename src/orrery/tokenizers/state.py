@@ -18,7 +18,7 @@ from torch import Tensor
 
 from orrery.errors import UserError
 from orrery.streams import STATE, StateLayout
-from orrery.tokenizers.bodies import clearance, separation
+from orrery.tokenizers.bodies import apart, clearance, separation
 from orrery.tokenizers.rotation import (
     conjugate,
     from_rotation_vector,
@@ -176,14 +176,11 @@ class StateCodec:
         (the last slot) is left alone: it goes where it is steered.
         """
         place = self.layout.slice("position")
-        there = self._get(state, "present")[..., 0] > 0.5
         parted = state.clone()
         for _ in range(_NUM_PARTINGS):
-            gap, towards = separation(parted, self.layout)
-            both = there[..., :, None] & there[..., None, :]
-            both = both & ~torch.eye(self.num_slots, dtype=torch.bool, device=state.device)
-            both[..., -1, :] = both[..., :, -1] = False
-            depth = torch.where(both, (-gap).clamp_min(0.0), 0.0)
+            gap, towards = apart(parted, self.layout)
+            depth = (-gap).clamp_min(0.0)
+            depth[..., -1, :] = depth[..., :, -1] = 0.0
             parted[..., place] -= (depth[..., None] / 2 * towards).sum(-2)
         return parted
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from orrery.diffusion.noise import add_noise, loss_weight
 from orrery.models.transformer import WorldTransformer
 from orrery.streams import StateLayout
-from orrery.tokenizers.bodies import separation
+from orrery.tokenizers.bodies import apart
 from orrery.tokenizers.codecs import GENERATE, PERCEIVE, Codecs
 from orrery.tokenizers.state import StateCodec
 from orrery.training.clips import Clips
@@ -225,11 +225,8 @@ def _state_error(codecs: Codecs, clips: Clips, difference: Tensor) -> Tensor:
 @torch.no_grad()
 def _care(clips: Clips, layout: StateLayout) -> Tensor:
     """How much each slot's motion weighs in each tick, `[B, T, K]`."""
-    gap, _ = separation(clips.state, layout)  # [B, T, frames, K, K]
-    there = clips.state[..., layout.slice("present")][..., 0] > 0.5
-    blocked = torch.eye(gap.shape[-1], dtype=torch.bool, device=gap.device) | ~there[..., None, :]
-    near = (gap.masked_fill(blocked, torch.inf).amin((-1, -3)) < NEAR_M) & there.any(-2)
-    care = torch.where(near, NEAR_WEIGHT, 1.0)
+    gap, _ = apart(clips.state, layout)  # [B, T, frames, K, K]
+    care = torch.where(gap.amin((-1, -3)) < NEAR_M, NEAR_WEIGHT, 1.0)
     care[..., -1] = FINGER_WEIGHT
     return care
 

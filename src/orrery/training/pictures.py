@@ -13,7 +13,7 @@ from orrery.errors import BadUse
 from orrery.streams import Array
 from orrery.tokenizers.video import VideoTokenizer
 from orrery.training.clips import Clips
-from orrery.training.frames import object_mask
+from orrery.training.frames import camera_backgrounds, object_mask
 from orrery.training.latents import LatentSet
 from orrery.training.tokenizer_video import pixel_cost, pixel_weights
 
@@ -24,8 +24,6 @@ IMAGINED_WEIGHT = 4.0
 ENCODED_WEIGHT = 1.0
 """Weight of what encoded latents look like, so that the decoder stays one of films that are given."""
 ENCODED_SHARE = 0.25
-NUM_EMPTY = 64
-"""Frames of a camera whose median is its empty scene."""
 
 
 def picture_weights(pictures: LatentSet, object_weight: float) -> Callable[[Clips], Tensor]:
@@ -81,7 +79,9 @@ class DecodedCost:
         self.grid = tokenizer.config.latent_grid
         self.side, self.whole = min(side, self.grid), False
         self.known, which = _cameras(pictures)
-        self.empty = np.stack([_empty_scene(pictures.pixels, which == k) for k in range(len(self.known))])
+        frames = pictures.pixels.reshape(-1, *pictures.pixels.shape[3:])
+        cameras = np.repeat(which, len(frames) // len(pictures))
+        self.empty = camera_backgrounds(frames, cameras, np.random.default_rng(0))
 
     def __call__(
         self,
@@ -105,8 +105,7 @@ class DecodedCost:
         nearest = torch.cdist(camera.float().cpu(), self.known).argmin(dim=1)
         true, mask = self._cut(pixels.cpu().flatten(0, 1)[chosen], nearest[chosen // frames], corners, side)
         true, mask = true.to(estimate.device), mask.to(estimate.device)
-        cost = IMAGINED_WEIGHT * self._cost(estimate, chosen, corners, side, true, mask)
-        costs = {"imagined": cost}
+        costs = {"imagined": IMAGINED_WEIGHT * self._cost(estimate, chosen, corners, side, true, mask)}
         if self.tokenizer.decoder.stem.weight.requires_grad:
             few = slice(math.ceil(ENCODED_SHARE * num_drawn))
             again = self._cost(clean, chosen[few], corners[few], side, true[few], mask[few])
@@ -142,10 +141,3 @@ class DecodedCost:
         picked = every.gather(1, cells[..., None].expand(-1, -1, channels))
         drawn = self.tokenizer.to_pixels(picked.unflatten(1, (side, side)).permute(0, 3, 1, 2))
         return (pixel_weights(mask, self.object_weight) * pixel_cost(drawn.float() - true)).mean()
-
-
-def _empty_scene(pixels: Array, mine: Array) -> Array:
-    """The median `[H, W, 3]` over frames of the episodes `mine`, each at another time."""
-    rows = np.flatnonzero(mine)[:NUM_EMPTY]
-    frames = [pixels[row, (7 * number) % pixels.shape[1], 0] for number, row in enumerate(rows)]
-    return np.median(np.stack(frames), axis=0).astype(np.uint8)
