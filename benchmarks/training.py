@@ -67,7 +67,7 @@ def train_here(folder: Path, num_steps: int, threads: int) -> float:
     for steps in (2, num_steps):
         motion = replace(made.motion, minutes=None, num_steps=steps, shares={"motion": 1.0})
         with tempfile.TemporaryDirectory() as out:
-            train_world(model, codecs, word_tokenizer(), episodes, None, motion, out)
+            train_world(model, codecs, word_tokenizer(), episodes, [], motion, out)
         seconds.append(time.perf_counter() - began)
         began = time.perf_counter()
     return parallel.num_processes() * num_steps * made.motion.batch["motion"] / seconds[1]

@@ -38,7 +38,8 @@ def small_transformer() -> WorldTransformer:
 
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `data/pictures` and `data/motion`, 24 short episodes each, and `run/` of recipe `tiny`.
+    """A folder with `data/pictures` and `data/motion`, 24 short episodes each, `data/scenes`, 24 that are
+    shorter still, with pictures, and `run/` of recipe `tiny`.
 
     Made once, also for several test processes.
     """
@@ -56,8 +57,9 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "run" / "checkpoint").exists():
             silent = ["audio.main", "touch.finger", "state", "camera.main", "action"]
-            short = {"num_episodes": 24, "seconds": 1.5, "progress": False}
-            collect("tabletop", folder / "data" / "pictures", seed=0, image_size=32, **short)
-            collect("tabletop", folder / "data" / "motion", seed=1, streams=silent, **short)
+            few = {"num_episodes": 24, "progress": False}
+            collect("tabletop", folder / "data" / "pictures", seed=0, image_size=32, seconds=1.5, **few)
+            collect("tabletop", folder / "data" / "motion", seed=1, streams=silent, seconds=1.5, **few)
+            collect("tabletop", folder / "data" / "scenes", seed=2, image_size=32, seconds=0.5, **few)
             train(tiny(), folder / "data", folder / "run", resume=True, device="cpu", say=lambda _: None)
     return folder

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from orrery.errors import BadUse, UserError
 from orrery.tokenizers.video import Reconstruction, VideoTokenizer, VideoTokenizerConfig
 from orrery.training import tokenizer_video
 from orrery.training.frames import FrameSource, camera_backgrounds, extract_frames, object_mask
+from orrery.training.pace import Pace
 from orrery.training.tokenizer_video import (
     VideoTraining,
     measure_psnr,
@@ -203,10 +205,10 @@ def test_resumed_training_is_bit_identical(tmp_path: Path, monkeypatch: pytest.M
     whole = train_video_tokenizer(source, SMALL, tmp_path / "whole", training=training, num_steps=8, seed=3)
     step = tokenizer_video._Run._step
 
-    def interrupted(run: tokenizer_video._Run, total: float) -> torch.Tensor:
-        if run.num_steps_done == 5:
+    def interrupted(run: tokenizer_video._Run) -> torch.Tensor:
+        if run.pace.step == 5:
             raise KeyboardInterrupt
-        return step(run, total)
+        return step(run)
 
     monkeypatch.setattr(tokenizer_video._Run, "_step", interrupted)
     with pytest.raises(KeyboardInterrupt):
@@ -219,6 +221,15 @@ def test_resumed_training_is_bit_identical(tmp_path: Path, monkeypatch: pytest.M
         assert torch.equal(value, resumed.state_dict()[name]), name
     with pytest.raises(UserError, match="another configuration or seed"):
         train_video_tokenizer(source, SMALL, tmp_path / "cut", training=training, num_steps=8, resume=True)
+
+
+def test_training_goes_on_from_given_weights(tmp_path: Path) -> None:
+    """With a learning rate of nothing, what comes out is what was given."""
+    source, known = synthetic(60), VideoTokenizer(SMALL).eval()
+    still = dataclasses.replace(QUICK, lr_matrix=0.0, lr_other=0.0)
+    kept = train_video_tokenizer(source, SMALL, tmp_path, training=still, num_steps=3, seed=1, start=known)
+    for name, value in known.decoder.state_dict().items():
+        assert torch.equal(value, kept.decoder.state_dict()[name]), name
 
 
 def test_time_budget_ends_training_and_is_not_spent_twice(tmp_path: Path) -> None:
@@ -279,7 +290,8 @@ def test_crops_are_centred_on_objects(tmp_path: Path) -> None:
     shares = {}
     for fraction in (0.0, 0.7):
         training = VideoTraining(batch_size=400, crop_size=32, object_fraction=fraction, num_held_out=1)
-        run = tokenizer_video._Run(FrameSource(frames, mask), SMALL, tmp_path, training, 0, "cpu")
+        source, pace = FrameSource(frames, mask), Pace(None, 1)
+        run = tokenizer_video._Run(source, SMALL, tmp_path, training, 0, "cpu", pace, None)
         pixels, cells = run._batch(np.random.default_rng(0), whole=False)
         assert pixels.shape == (400, 3, 32, 32)
         assert cells.shape == (400, 1, 8, 8)
@@ -318,7 +330,7 @@ def test_background_is_the_empty_scene_of_each_camera() -> None:
 def test_frames_of_a_dataset(tmp_path: Path) -> None:
     collect("dummy", tmp_path / "data", 6, seconds=1.0, image_size=32, progress=False)
     dataset = Dataset(tmp_path / "data")
-    source = extract_frames(dataset, tmp_path / "frames", every=5)
+    source = extract_frames([dataset], tmp_path / "frames", every=5)
     assert 6 * 4 <= len(source) <= 6 * 5  # 24 frames an episode
     episode = dataset.load(0, ["video.main"])["video.main"].reshape(-1, 32, 32, 3)
     first = np.flatnonzero((episode == source.frames[0]).all(axis=(1, 2, 3)))
@@ -329,7 +341,7 @@ def test_frames_of_a_dataset(tmp_path: Path) -> None:
     again = FrameSource.open(tmp_path / "frames")
     assert np.array_equal(again.frames, source.frames)
     with pytest.raises(BadUse):
-        extract_frames(dataset, tmp_path / "none", every=0)
+        extract_frames([dataset], tmp_path / "none", every=0)
     with pytest.raises(UserError, match="nowhere"):
         FrameSource.open(tmp_path / "nowhere")
 

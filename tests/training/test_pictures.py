@@ -54,7 +54,7 @@ def _costs(
 
 def test_what_looks_right_costs_nothing(tokenizer: VideoTokenizer, pictures: LatentSet) -> None:
     """Latents whose decoded whole frames are the pictures, but for the rounding to 8 bits."""
-    cost = DecodedCost(tokenizer, pictures)
+    cost = DecodedCost(tokenizer, [pictures])
     cost.whole = True
     right, wrong = 0.2 * _tokens(), 0.2 * _tokens(3)  # within the range of pixels
     pixels = _decoded(tokenizer, right)
@@ -69,7 +69,7 @@ def test_what_looks_right_costs_nothing(tokenizer: VideoTokenizer, pictures: Lat
 def test_whole_frames_cost_what_their_pixels_do(tokenizer: VideoTokenizer, pictures: LatentSet) -> None:
     """With squares as large as the picture and even weights, the cost is that of all pixels, written out."""
     found, pixels = _tokens(), torch.randint(256, (NUM, FRAMES, 32, 32, 3), dtype=torch.uint8)
-    costs = _costs(DecodedCost(tokenizer, pictures, object_weight=0.0, side=GRID), found, found, pixels)
+    costs = _costs(DecodedCost(tokenizer, [pictures], object_weight=0.0, side=GRID), found, found, pixels)
     grids = found.unflatten(1, (GRID, GRID)).unflatten(3, (FRAMES, CHANNELS)).permute(0, 3, 4, 1, 2)
     drawn = tokenizer.to_pixels(grids.flatten(0, 1)).permute(0, 2, 3, 1)
     error = drawn - (pixels.flatten(0, 1) / 127.5 - 1.0)
@@ -83,7 +83,8 @@ def test_a_square_lies_where_the_weight_is(tokenizer: VideoTokenizer, pictures: 
     weights[:, 0] = 1.0  # the top left corner
     found = _tokens().requires_grad_()
     pixels = torch.zeros(NUM, FRAMES, 32, 32, 3, dtype=torch.uint8)
-    _costs(DecodedCost(tokenizer, pictures, side=2), found, _tokens(), pixels, weights)["imagined"].backward()
+    cost = DecodedCost(tokenizer, [pictures], side=2)
+    _costs(cost, found, _tokens(), pixels, weights)["imagined"].backward()
     assert found.grad is not None
     touched = (found.grad != 0).unflatten(1, (GRID, GRID)).all(-1)
     assert touched[:, :2, :2].all()
@@ -93,7 +94,7 @@ def test_a_square_lies_where_the_weight_is(tokenizer: VideoTokenizer, pictures: 
 
 def test_squares_are_cut_where_their_cells_are(tokenizer: VideoTokenizer, pictures: LatentSet) -> None:
     """Of a picture that is bright in its bottom right quarter."""
-    cost = DecodedCost(tokenizer, pictures, side=2)
+    cost = DecodedCost(tokenizer, [pictures], side=2)
     frames = torch.zeros(1, 32, 32, 3, dtype=torch.uint8)
     frames[:, 16:, 16:] = 255
     for corner, bright in (((2, 2), 1.0), ((0, 2), -1.0), ((0, 0), -1.0)):
@@ -105,7 +106,7 @@ def test_squares_are_cut_where_their_cells_are(tokenizer: VideoTokenizer, pictur
 def test_a_decoder_that_stands_still_takes_no_gradient(
     tokenizer: VideoTokenizer, pictures: LatentSet
 ) -> None:
-    cost = DecodedCost(tokenizer.requires_grad_(False), pictures)
+    cost = DecodedCost(tokenizer.requires_grad_(False), [pictures])
     found = _tokens().requires_grad_()
     costs = _costs(cost, found, _tokens(), torch.zeros(NUM, FRAMES, 32, 32, 3, dtype=torch.uint8))
     assert set(costs) == {"imagined"}
@@ -117,7 +118,21 @@ def test_a_decoder_that_stands_still_takes_no_gradient(
 
 def test_pictures_need_their_pixels(tokenizer: VideoTokenizer, pictures: LatentSet) -> None:
     with pytest.raises(BadUse, match="without their pixels"):
-        DecodedCost(tokenizer, dataclasses.replace(pictures, pixels=None))
+        DecodedCost(tokenizer, [dataclasses.replace(pictures, pixels=None)])
+
+
+def test_a_camera_of_several_sets_is_known_once(tokenizer: VideoTokenizer, make_latents: MakeLatents) -> None:
+    """With the empty scene of the first set that has it: here every set's pictures are of one brightness."""
+    sets = []
+    for brightness, shift in ((50, 0.0), (100, 0.0), (150, 1.0)):
+        latents = make_latents()
+        latents.arrays["camera.main"][:] = latents.arrays["camera.main"][:1] + np.float32(shift)
+        assert latents.pixels is not None
+        latents.pixels[:] = brightness
+        sets.append(latents)
+    cost = DecodedCost(tokenizer, sets)
+    assert len(cost.known) == 2
+    assert sorted(int(scene.mean()) for scene in cost.empty) == [50, 150]
 
 
 def test_objects_weigh_more_than_the_empty_scene(make_latents: MakeLatents) -> None:
@@ -129,7 +144,7 @@ def test_objects_weigh_more_than_the_empty_scene(make_latents: MakeLatents) -> N
     video[np.arange(30), :, busy] = 2.0
     latents.arrays["video.main"] = video
     clips = draw_clips(latents, np.random.default_rng(0), 8, 3, word_tokenizer())
-    weights = picture_weights(latents, object_weight=4.0)(clips)
+    weights = picture_weights([latents], object_weight=4.0)(clips)
     assert weights.shape == (8, 3, 4)
     assert float(weights.mean()) == pytest.approx(1.0, abs=1e-5)
     marked = clips.streams["video.main"].abs().sum(-1) > 0

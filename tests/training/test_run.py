@@ -63,8 +63,8 @@ def test_data_that_do_not_serve_are_refused_before_anything_is_made(tmp_path: Pa
     _collect(tmp_path / "uneven" / "b", seconds=0.75, video=False)
     _collect(tmp_path / "uneven" / "c", seconds=0.5, video=False)
     for data, said in (
-        ("nowhere", "exactly one data set with pictures, and found 0"),
-        ("silent", "exactly one data set with pictures, and found 0"),
+        ("nowhere", "needs a data set with pictures, and found none"),
+        ("silent", "needs a data set with pictures, and found none"),
         ("large", r"48x48 pixels where recipe tiny takes 32x32; collect with --image-size 32"),
         ("uneven", "episodes last 6 and 9 ticks"),
     ):
@@ -95,9 +95,9 @@ def _predicting_the_mean(model: WorldModel) -> WorldTransformer:
 @torch.no_grad()
 def _losses(network: WorldTransformer, model: WorldModel, run: Path) -> dict[str, float]:
     """Mean losses over the same six batches of episodes that were never trained on."""
-    trained, seen = LatentSet.open(run / "encoded" / "pictures").split(NUM_HELD_OUT)
+    trained, seen = LatentSet.open(run / "encoded" / "pictures0").split(NUM_HELD_OUT)
     _, moving = LatentSet.open(run / "encoded" / "motion0").split(NUM_HELD_OUT)
-    weigh = picture_weights(trained, tiny().world.object_weight)
+    weigh = picture_weights([trained], tiny().world.object_weight)
     sums: dict[str, list[float]] = {}
     for number in range(6):
         rng, generator = np.random.default_rng([3, number]), torch.Generator().manual_seed(number)
@@ -128,7 +128,7 @@ def test_tiny_learns_more_than_the_mean(tiny_run: Path) -> None:
 def test_a_checkpoint_says_where_it_comes_from(tiny_run: Path) -> None:
     values = json.loads((tiny_run / "run" / "checkpoint" / "config.json").read_text())["provenance"]
     assert values["recipe"] == "tiny"
-    assert [data["episodes"] for data in values["data"]] == [24, 24]
+    assert [data["episodes"] for data in values["data"]] == [24, 24, 24]
     assert all(len(data["hash"]) == 64 for data in values["data"])
     assert set(values["held_out_losses"]) >= {"state", "audio.main", "touch.finger", "video.main"}
 

@@ -73,8 +73,8 @@ def separation(state: Tensor, layout: StateLayout) -> tuple[Tensor, Tensor]:
 
 
 def apart(state: Tensor, layout: StateLayout) -> tuple[Tensor, Tensor]:
-    """`separation` of bodies that are there: the gap of a slot with itself, and where one of the two is absent,
-    is infinite."""
+    """`separation` of bodies that are there: the gap of a slot with itself, and where one of the two is
+    absent, is infinite."""
     gap, towards = separation(state, layout)
     there = state[..., layout.slice("present")][..., 0] > 0.5
     alone = ~(there[..., :, None] & there[..., None, :])

@@ -6,6 +6,7 @@ median over many frames of a camera is its empty scene, and objects are where a 
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ __all__ = ["MASK_CELL", "FrameSource", "camera_backgrounds", "extract_frames", "
 
 MASK_CELL = 4
 """Side in pixels of a cell of an object mask."""
+STREAM = "video.main"
 
 Frames = NDArray[np.uint8]
 
@@ -109,30 +111,28 @@ def object_mask(frames: Frames, backgrounds: Frames, threshold: int = 24) -> Fra
 
 
 def extract_frames(
-    dataset: Dataset, out: str | Path, every: int = 4, stream: str | None = None, seed: int = 0
+    datasets: Sequence[Dataset], out: str | Path, every: int = 4, seed: int = 0
 ) -> FrameSource:
-    """Decode every `every`-th frame of all readable episodes into a folder, and map it.
+    """Decode every `every`-th frame of `video.main` of all readable episodes into a folder, and map it.
 
     Writes `frames.npy` `[N, H, W, 3]`, `mask.npy` `[N, H/4, W/4]`, `camera_ids.npy` `[N]` int64 and
     `backgrounds.npy` `[num_cameras, H, W, 3]`; the folder appears complete or not at all.
-    stream: a video stream of the dataset; None takes the first. The scene's `camera` tells cameras apart. The
-    first frame taken differs from episode to episode. Raises BadUse, or the dataset's UserError.
+    The scene's `camera` tells cameras apart. The first frame taken differs from episode to episode. Raises
+    BadUse, or a dataset's UserError.
     """
-    videos = [spec.name for spec in dataset.spec.of_kind("video")]
-    if every < 1 or not videos:
-        raise BadUse(f"every {every} frames of {dataset.path}, which has {len(videos)} video streams")
-    stream = stream or videos[0]
+    if every < 1 or not all(STREAM in dataset.spec.streams for dataset in datasets):
+        raise BadUse(f"every {every} frames of {STREAM} of {', '.join(str(d.path) for d in datasets)}")
     rng = np.random.default_rng(seed)
-    picks = _picks(dataset, every, rng)
-    cameras = {index: str(dataset.scene(index).get("camera", "")) for index in picks}
-    numbers = {name: number for number, name in enumerate(sorted(set(cameras.values())))}
-    camera_ids = np.concatenate([np.full(len(picks[i]), numbers[cameras[i]]) for i in picks])
+    picks = [(dataset, *pick) for dataset in datasets for pick in _picks(dataset, every, rng)]
+    cameras = [str(dataset.scene(index).get("camera", "")) for dataset, index, _ in picks]
+    _, numbers = np.unique(cameras, return_inverse=True)
+    camera_ids = np.repeat(numbers, [len(picked) for _, _, picked in picks])
     with written_folder(Path(out)) as folder:
-        shape = (len(camera_ids), *dataset.spec.streams[stream].shape[1:])
+        shape = (len(camera_ids), *datasets[0].spec.streams[STREAM].shape[1:])
         frames = np.lib.format.open_memmap(folder / "frames.npy", "w+", np.uint8, shape)
         start = 0
-        for index, picked in track(picks.items(), "frames of episodes"):
-            episode = dataset.load(index, [stream])[stream].reshape(-1, *shape[1:])
+        for dataset, index, picked in track(picks, "frames of episodes"):
+            episode = dataset.load(index, [STREAM])[STREAM].reshape(-1, *shape[1:])
             frames[start : start + len(picked)] = episode[picked]
             start += len(picked)
         backgrounds = camera_backgrounds(frames, camera_ids, rng)
@@ -145,7 +145,8 @@ def extract_frames(
     return FrameSource.open(out)
 
 
-def _picks(dataset: Dataset, every: int, rng: np.random.Generator) -> dict[int, NDArray[np.int64]]:
-    """Episode number to the numbers of its frames that are taken, at least one each."""
-    num_frames = {i: dataset.num_ticks(i) * dataset.spec.clock.frames_per_tick for i in dataset.readable}
-    return {i: np.arange(rng.integers(min(every, num)), num, every) for i, num in num_frames.items()}
+def _picks(dataset: Dataset, every: int, rng: np.random.Generator) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """Episode number, and the numbers of its frames that are taken, at least one each."""
+    for index in dataset.readable:
+        num = dataset.num_ticks(index) * dataset.spec.clock.frames_per_tick
+        yield index, np.arange(rng.integers(min(every, num)), num, every)

@@ -26,7 +26,7 @@ from orrery.errors import UserError
 __all__ = ["average_gradients", "first_alone", "num_processes", "rank", "together"]
 
 PATIENCE = timedelta(hours=24)
-"""How long the others wait for the first process, which trains the tokenizers meanwhile."""
+"""How long the others wait for the first process, which trains the sound tokenizer meanwhile."""
 FAREWELL_SECONDS = 10.0
 
 T = TypeVar("T")

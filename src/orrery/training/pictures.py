@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -26,16 +26,16 @@ ENCODED_WEIGHT = 1.0
 ENCODED_SHARE = 0.25
 
 
-def picture_weights(pictures: LatentSet, object_weight: float) -> Callable[[Clips], Tensor]:
+def picture_weights(pictures: Sequence[LatentSet], object_weight: float) -> Callable[[Clips], Tensor]:
     """A function from clips to the weight of each video token `[B, T, tokens]`, 1 on average.
 
     A token weighs more the further it is from the empty scene: the median of its camera's latents over many
     episodes, in units of its typical distance. Objects are a few percent of the picture and all of the news.
     """
-    known, which = _cameras(pictures)
+    known, seen_by = _cameras(pictures)
     plates = [
-        np.median(np.asarray(pictures.arrays["video.main"][which == k][:200, ::7], np.float32), axis=(0, 1))
-        for k in range(len(known))
+        np.median(latents.arrays["video.main"][rows[:200], ::7].astype(np.float32), axis=(0, 1))
+        for latents, rows in seen_by
     ]
     empty = torch.from_numpy(np.stack(plates)).float()
 
@@ -48,11 +48,16 @@ def picture_weights(pictures: LatentSet, object_weight: float) -> Callable[[Clip
     return weigh
 
 
-def _cameras(pictures: LatentSet) -> tuple[Tensor, Array]:
-    """The poses `[n, 8]` of the cameras that episodes start with, and which one each of them has."""
-    poses = np.asarray(pictures.arrays["camera.main"][:, 0])
-    kinds, which = np.unique(poses.round(4), axis=0, return_inverse=True)
-    return torch.from_numpy(kinds).float(), which
+def _cameras(pictures: Sequence[LatentSet]) -> tuple[Tensor, list[tuple[LatentSet, Array]]]:
+    """The poses `[n, 8]` of the cameras that episodes start with, and for each the first set that has it,
+    with the numbers of its episodes there."""
+    seen_by: dict[tuple[float, ...], tuple[LatentSet, Array]] = {}
+    for latents in pictures:
+        poses = np.asarray(latents.arrays["camera.main"][:, 0])
+        kinds, which = np.unique(poses.round(4), axis=0, return_inverse=True)
+        for number, kind in enumerate(kinds):
+            seen_by.setdefault(tuple(kind.tolist()), (latents, np.flatnonzero(which == number)))
+    return torch.tensor(list(seen_by)), list(seen_by.values())
 
 
 class DecodedCost:
@@ -71,17 +76,19 @@ class DecodedCost:
     """
 
     def __init__(
-        self, tokenizer: VideoTokenizer, pictures: LatentSet, object_weight: float = 8.0, side: int = 4
+        self,
+        tokenizer: VideoTokenizer,
+        pictures: Sequence[LatentSet],
+        object_weight: float = 8.0,
+        side: int = 4,
     ) -> None:
-        if pictures.pixels is None:
+        if any(latents.pixels is None for latents in pictures):
             raise BadUse("pictures without their pixels cannot be compared as pixels")
         self.tokenizer, self.object_weight = tokenizer, object_weight
         self.grid = tokenizer.config.latent_grid
         self.side, self.whole = min(side, self.grid), False
-        self.known, which = _cameras(pictures)
-        frames = pictures.pixels.reshape(-1, *pictures.pixels.shape[3:])
-        cameras = np.repeat(which, len(frames) // len(pictures))
-        self.empty = camera_backgrounds(frames, cameras, np.random.default_rng(0))
+        self.known, seen_by = _cameras(pictures)
+        self.empty = np.stack([_empty_scene(latents, rows) for latents, rows in seen_by])
 
     def __call__(
         self,
@@ -141,3 +148,10 @@ class DecodedCost:
         picked = every.gather(1, cells[..., None].expand(-1, -1, channels))
         drawn = self.tokenizer.to_pixels(picked.unflatten(1, (side, side)).permute(0, 3, 1, 2))
         return (pixel_weights(mask, self.object_weight) * pixel_cost(drawn.float() - true)).mean()
+
+
+def _empty_scene(latents: LatentSet, rows: Array) -> Array:
+    """What the camera of episodes `rows` sees where nothing stands, uint8 `[H, W, 3]`."""
+    assert latents.pixels is not None
+    frames = latents.pixels[rows[:64], ::7, 0].reshape(-1, *latents.pixels.shape[3:])
+    return camera_backgrounds(frames, np.zeros(len(frames), np.int64), np.random.default_rng(0))[0]

@@ -88,9 +88,9 @@ def train(
 ) -> Path:
     """Run `recipe` and return the checkpoint's folder, `out/checkpoint`.
 
-    data: a data set with pictures, or a folder of data sets of which one has pictures. device: None takes the
-    GPU where there is one. start: a checkpoint to train further; only the world stage is run.
-    say: told what is done; with several processes, a function of a module. processes: how many train the
+    data: a data set with pictures, or a folder of data sets of which at least one has pictures. device: None
+    takes the GPU where there is one. start: a checkpoint to train further; only the world stage is run. say:
+    told what is done; with several processes, a function of a module. processes: how many train the
     transformer together. Raises UserError for data that do not serve, and where `out` exists and `resume` was
     not asked for.
     """
@@ -112,27 +112,29 @@ def _train(
     say = say if say and heard else Console(stderr=True, quiet=not heard).log
     pictures, others = _find_datasets(Path(data))
     _check_size(recipe, pictures)
-    moving = others or [pictures]
-    say(f"{recipe.name}: {len(pictures)} episodes with pictures, {sum(map(len, others))} without")
+    moving = others or pictures[:1]
+    say(f"{recipe.name}: {sum(map(len, pictures))} episodes with pictures, {sum(map(len, others))} without")
     base = _first_stages(recipe, folder, pictures, moving) if start is None else load_model(start)
     say("motion is learned and the tokenizers are ready")
     model = base.transformer.requires_grad_(True)
     losses = folder.world(recipe, model, base.codecs, base.video, base.audio, pictures, moving)
     say("the world is learned; held-out losses: " + ", ".join(f"{n} {v:.3f}" for n, v in losses.items()))
     if parallel.rank() == 0:
-        made = _provenance(recipe, folder, [pictures, *others], losses)
+        made = _provenance(recipe, folder, [*pictures, *others], losses)
         if start is not None:
             made["started_from"] = {"hash": base.hash, **base.provenance}
         save_model(replace(base, transformer=model, provenance=made), folder.path / "checkpoint")
     return folder.path / "checkpoint"
 
 
-def _first_stages(recipe: Recipe, folder: RunFolder, pictures: Dataset, moving: list[Dataset]) -> WorldModel:
+def _first_stages(
+    recipe: Recipe, folder: RunFolder, pictures: list[Dataset], moving: list[Dataset]
+) -> WorldModel:
     """A model that has learned motion and whose tokenizers are done."""
     model, codecs = folder.motion(recipe, moving)
-    video, audio = folder.video_tokenizer(recipe, pictures), folder.audio_tokenizer(recipe, pictures)
+    video, audio = folder.video_tokenizer(recipe, pictures), folder.audio_tokenizer(recipe, pictures[0])
     return WorldModel(
-        pictures.spec, model, codecs, word_tokenizer(), video, audio, recipe.sampling, provenance={}
+        pictures[0].spec, model, codecs, word_tokenizer(), video, audio, recipe.sampling, provenance={}
     )
 
 
@@ -161,21 +163,21 @@ class RunFolder:
         )  # fmt: skip
         torch.manual_seed(self.seed)
         model = WorldTransformer(config)
-        return self._train(model, codecs, moving, None, recipe.motion, "motion"), codecs
+        return self._train(model, codecs, moving, [], recipe.motion, "motion"), codecs
 
-    def video_tokenizer(self, recipe: Recipe, pictures: Dataset) -> VideoTokenizer:
+    def video_tokenizer(self, recipe: Recipe, pictures: list[Dataset]) -> VideoTokenizer:
         """`video_tokenizer/`, trained on `frames/`."""
         done = self.path / "video_tokenizer" / "video_tokenizer.safetensors"
+        if done.exists():
+            return VideoTokenizer.load(done)
         with parallel.first_alone():
-            if not done.exists():
-                train_video_tokenizer(
-                    self._frames(recipe, pictures), recipe.video, done.parent,
-                    training=recipe.video_training, seed=self.seed, resume=True, device=self.device,
-                    **_limits(recipe.video_budget),
-                )  # fmt: skip
-        return VideoTokenizer.load(done)
+            frames = self._frames(recipe, pictures)
+        return train_video_tokenizer(
+            frames, recipe.video, done.parent, training=recipe.video_training, seed=self.seed, resume=True,
+            device=self.device, **_limits(recipe.video_budget),
+        )  # fmt: skip
 
-    def _frames(self, recipe: Recipe, pictures: Dataset) -> FrameSource:
+    def _frames(self, recipe: Recipe, pictures: list[Dataset]) -> FrameSource:
         """`frames/`: some of the pictures as they are."""
         frames = self.path / "frames"
         if frames.exists():
@@ -200,20 +202,25 @@ class RunFolder:
         codecs: Codecs,
         video: VideoTokenizer,
         audio: AudioTokenizer,
-        pictures: Dataset,
+        pictures: list[Dataset],
         moving: list[Dataset],
     ) -> dict[str, float]:
         """`world/`: train `model` on with pictures and sound, and the decoder of `video` with it; the losses
         on episodes that were kept apart."""
         with parallel.first_alone():
-            seen = encode_dataset(pictures, video, audio, self.path / "encoded" / "pictures", self.device)
+            encoded = self.path / "encoded"
+            seen = [
+                encode_dataset(dataset, video, audio, encoded / f"pictures{number}", self.device)
+                for number, dataset in enumerate(pictures)
+            ]
             heard = [
-                encode_dataset(dataset, None, audio, self.path / "encoded" / f"motion{number}", self.device)
+                encode_dataset(dataset, None, audio, encoded / f"motion{number}", self.device)
                 for number, dataset in enumerate(moving)
             ]
         motion, held_out = _join(heard).split(recipe.num_held_out)
-        seen, unseen = seen.split(recipe.num_held_out)
-        self._train(model, codecs, motion, seen, recipe.world, "world", video)
+        halves = [latents.split(recipe.num_held_out) for latents in seen]
+        known, unseen = [first for first, _ in halves], [last for _, last in halves]
+        self._train(model, codecs, motion, known, recipe.world, "world", video)
         return held_out_losses(model, codecs, word_tokenizer(), held_out, unseen)
 
     def _train(
@@ -221,7 +228,7 @@ class RunFolder:
         model: WorldTransformer,
         codecs: Codecs,
         motion: LatentSet,
-        pictures: LatentSet | None,
+        pictures: list[LatentSet],
         training: WorldTraining,
         name: str,
         tokenizer: VideoTokenizer | None = None,
@@ -236,28 +243,30 @@ def _limits(budget: Budget) -> dict[str, Any]:
     return {"num_steps": budget.num_steps} if budget.num_steps else {"budget_minutes": budget.minutes}
 
 
-def _find_datasets(path: Path) -> tuple[Dataset, list[Dataset]]:
-    """The data set with pictures, and the others."""
+def _find_datasets(path: Path) -> tuple[list[Dataset], list[Dataset]]:
+    """The data sets with pictures, those with the longest episodes first, and the others."""
     folders = [path] if (path / "meta").is_dir() else sorted(p.parent for p in path.glob("*/meta"))
     datasets = [Dataset(folder) for folder in folders]
     with_pictures = [d for d in datasets if "video.main" in d.spec.streams]
-    if len(with_pictures) != 1:
+    if not with_pictures:
         raise UserError(
-            f"{path}: training needs exactly one data set with pictures, and found {len(with_pictures)}; "
+            f"{path}: training needs a data set with pictures, and found none; "
             "make one with: orrery collect tabletop --out DATASET --episodes 1000"
         )
-    return with_pictures[0], [d for d in datasets if "video.main" not in d.spec.streams]
+    with_pictures.sort(key=lambda d: d.num_ticks(d.readable[0]) if d.readable else 0, reverse=True)
+    return with_pictures, [d for d in datasets if "video.main" not in d.spec.streams]
 
 
-def _check_size(recipe: Recipe, pictures: Dataset) -> None:
+def _check_size(recipe: Recipe, pictures: list[Dataset]) -> None:
     """Refuse pictures that the recipe's networks are not made for, before hours go into them."""
-    _, height, width, _ = pictures.spec.streams["video.main"].shape
     size = recipe.video.image_size
-    if (height, width) != (size, size):
-        raise UserError(
-            f"{pictures.path}: pictures of {width}x{height} pixels where recipe {recipe.name} takes "
-            f"{size}x{size}; collect with --image-size {size}"
-        )
+    for dataset in pictures:
+        _, height, width, _ = dataset.spec.streams["video.main"].shape
+        if (height, width) != (size, size):
+            raise UserError(
+                f"{dataset.path}: pictures of {width}x{height} pixels where recipe {recipe.name} takes "
+                f"{size}x{size}; collect with --image-size {size}"
+            )
 
 
 def _join(sets: list[LatentSet]) -> LatentSet:

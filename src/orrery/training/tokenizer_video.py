@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,8 +25,10 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from orrery.atomic import write_atomically
 from orrery.errors import BadUse, UserError
 from orrery.tokenizers.video import VideoTokenizer, VideoTokenizerConfig
+from orrery.training import parallel
 from orrery.training.frames import MASK_CELL, FrameSource
 from orrery.training.optimizers import cosine, make_optimizer
+from orrery.training.pace import Pace
 
 __all__ = [
     "VideoTraining", "is_inner", "measure_psnr", "pixel_cost", "pixel_weights", "tokenizer_loss",
@@ -74,24 +77,25 @@ def train_video_tokenizer(
     seed: int = 0,
     resume: bool = False,
     device: str = "cpu",
+    start: VideoTokenizer | None = None,
 ) -> VideoTokenizer:
     """Train until `num_steps` or for `budget_minutes`, and write `out/video_tokenizer.safetensors`.
 
     The file holds averaged weights and fitted normalisation. `out/train_state.pt` is replaced every few
     minutes; with `resume`, a run continues from it (with `num_steps`, to bit-identical weights) and the time
-    it had used counts.
+    it had used counts. With `start`, a run begins from its weights.
     `out/log.jsonl` gets the loss and the PSNR on held-out frames. Returns the tokenizer that was written.
     Raises BadUse unless exactly one of `num_steps` and `budget_minutes` is given.
     """
     if (budget_minutes is None) == (num_steps is None):
         raise BadUse("training needs one of num_steps and budget_minutes, not both")
-    run = _Run(source, config, Path(out), training or VideoTraining(), seed, device)
+    pace = Pace(budget_minutes, num_steps)
+    run = _Run(source, config, Path(out), training or VideoTraining(), seed, device, pace, start)
     if resume:
         run.load()
-    else:
+    elif parallel.rank() == 0:
         (run.out / "log.jsonl").unlink(missing_ok=True)
-    limit = _Limit(num_steps, None if budget_minutes is None else 60.0 * budget_minutes)
-    return run.train(limit)
+    return run.train()
 
 
 def tokenizer_loss(
@@ -148,22 +152,6 @@ def _psnr(mean_square: float) -> float:
     return float(10.0 * np.log10(255.0**2 / max(mean_square, 1e-6)))
 
 
-@dataclass(frozen=True)
-class _Limit:
-    """When the training ends; a budget of time counts in steps at the pace so far."""
-
-    num_steps: int | None
-    seconds: float | None
-
-    def total_steps(self, step: int, elapsed: float) -> float:
-        if self.num_steps is not None:
-            return float(self.num_steps)
-        assert self.seconds is not None
-        if elapsed >= self.seconds:
-            return float(step)
-        return max(step * self.seconds / max(elapsed, 1e-6), step + 1.0)
-
-
 def _prefers_bf16(device: torch.device) -> bool:
     return device.type == "cuda" or (device.type == "cpu" and torch.cpu._is_avx512_bf16_supported())
 
@@ -184,6 +172,8 @@ class _Run:
         training: VideoTraining,
         seed: int,
         device: str,
+        pace: Pace,
+        start: VideoTokenizer | None,
     ) -> None:
         if training.crop_size % config.downsampling or training.crop_size > min(source.frames.shape[1:3]):
             raise BadUse(
@@ -191,11 +181,13 @@ class _Run:
                 f"inside frames of {list(source.frames.shape[1:3])}"
             )
         self.train_set, self.held_out = source.split(training.num_held_out)
-        self.out, self.training, self.seed = out, training, seed
+        self.out, self.training, self.seed, self.pace = out, training, seed, pace
         self.device = torch.device(device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.tokenizer = VideoTokenizer(config).to(self.device)
+        if start is not None:
+            self.tokenizer.load_state_dict(start.state_dict())
         self.average = AveragedModel(
             self.tokenizer, multi_avg_fn=get_ema_multi_avg_fn(training.ema_decay), use_buffers=False
         )
@@ -208,8 +200,6 @@ class _Run:
         )
         precision = training.precision
         self.bf16 = precision == "bf16" or (precision == "auto" and _prefers_bf16(self.device))
-        self.num_steps_done = 0
-        self.elapsed = 0.0
         self.console = Console(stderr=True)
 
     @property
@@ -218,30 +208,29 @@ class _Run:
         assert isinstance(module, VideoTokenizer)
         return module
 
-    def train(self, limit: _Limit) -> VideoTokenizer:
-        """Step until the limit; log and save now and then, and at the end."""
+    def train(self) -> VideoTokenizer:
+        """Step until the budget is used; the first process logs and saves now and then, and at the end."""
         self.out.mkdir(parents=True, exist_ok=True)
-        last_log = last_save = last = time.monotonic()
+        last_log = last_save = time.monotonic()
         losses: list[Tensor] = []
-        while self.num_steps_done < (total := limit.total_steps(self.num_steps_done, self.elapsed)):
-            losses.append(self._step(total))
+        self.pace.start()
+        while self.pace.progress < 1.0:
+            losses.append(self._step())
             now = time.monotonic()
-            self.elapsed += now - last
-            last = now
             if now - last_log > self.training.log_seconds:
-                self._log(losses, total)
+                self._log(losses)
                 losses, last_log = [], now
             if now - last_save > self.training.save_seconds:
                 self.save()
                 last_save = now
-        self._log(losses, float(self.num_steps_done))
+        self._log(losses)
         self.save()
         return self._finish()
 
-    def _step(self, total: float) -> Tensor:
-        step, training = self.num_steps_done, self.training
-        rng = np.random.default_rng((self.seed, step))
-        whole = step >= (1.0 - training.full_frame_fraction) * total
+    def _step(self) -> Tensor:
+        training = self.training
+        rng = np.random.default_rng((self.seed, self.pace.step, parallel.rank()))
+        whole = self.pace.progress >= 1.0 - training.full_frame_fraction
         pixels, mask = self._batch(rng, whole)
         grid = [side // self.tokenizer.config.downsampling for side in pixels.shape[2:]]
         shape = (len(pixels), self.tokenizer.config.latent_channels, *grid)
@@ -250,10 +239,12 @@ class _Run:
             loss = tokenizer_loss(self.tokenizer, pixels, mask, noise, training)
         self.optimizer.zero_grad()
         loss.backward()
-        self.optimizer.set_scale(cosine(step, training.num_warmup_steps, total, training.lr_floor))
+        self.pace.share_gradients(self.tokenizer.parameters())
+        warmup = cosine(self.pace.step, training.num_warmup_steps, math.inf)
+        self.optimizer.set_scale(warmup * cosine(self.pace.progress, 0.0, 1.0, training.lr_floor))
         self.optimizer.step()
         self.average.update_parameters(self.tokenizer)
-        self.num_steps_done += 1
+        self.pace.step += 1
         return loss.detach()
 
     def _batch(self, rng: np.random.Generator, whole: bool) -> tuple[Tensor, Tensor]:
@@ -291,28 +282,31 @@ class _Run:
         row, column = (min(max(c, 0), side) * MASK_CELL for c, side in zip(corner, highest, strict=True))
         return row, column
 
-    def _log(self, losses: list[Tensor], total: float) -> None:
-        if not losses:
+    def _log(self, losses: list[Tensor]) -> None:
+        if not losses or parallel.rank() > 0:
             return
         self.averaged.eval()
         figures: dict[str, Any] = {
-            "step": self.num_steps_done,
-            "elapsed_seconds": round(self.elapsed, 1),
+            "step": self.pace.step,
+            "elapsed_seconds": round(self.pace.seconds, 1),
             "loss": float(torch.stack(losses).mean()),
             **measure_psnr(self.averaged, self.held_out),
         }
         with (self.out / "log.jsonl").open("a") as file:
             file.write(json.dumps(figures) + "\n")
         shown = ", ".join(f"{k} {v:.4g}" for k, v in figures.items() if k != "step")
-        self.console.print(f"step {self.num_steps_done} of about {total:.0f}: {shown}")
+        total = self.pace.step / max(self.pace.progress, 1e-9)
+        self.console.print(f"step {self.pace.step} of about {total:.0f}: {shown}")
 
     def save(self) -> None:
-        """Replace the train state on disk; a crash leaves the one before."""
+        """Replace the train state on disk, in the first process; a crash leaves the one before."""
+        if parallel.rank() > 0:
+            return
         state = {
             "config": asdict(self.tokenizer.config),
             "seed": self.seed,
-            "num_steps_done": self.num_steps_done,
-            "elapsed": self.elapsed,
+            "num_steps_done": self.pace.step,
+            "elapsed": self.pace.seconds,
             "tokenizer": self.tokenizer.state_dict(),
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -332,13 +326,15 @@ class _Run:
         self.tokenizer.load_state_dict(state["tokenizer"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.num_steps_done, self.elapsed = state["num_steps_done"], state["elapsed"]
+        self.pace.step, self.pace.seconds = state["num_steps_done"], state["elapsed"]
 
     def _finish(self) -> VideoTokenizer:
-        """Fit the normalisation of the averaged tokenizer on frames of the training set, and write it."""
+        """Fit the normalisation of the averaged tokenizer on frames of the training set; the first process
+        writes it."""
         tokenizer = self.averaged.eval()
         indices = np.unique(np.linspace(0, len(self.train_set) - 1, 512).round().astype(int))
         frames = (torch.from_numpy(np.array(self.train_set.frames[i])) for i in indices)
         tokenizer.fit_normalisation(frame[None, None].to(self.device) for frame in frames)
-        tokenizer.save(self.out / "video_tokenizer.safetensors")
+        if parallel.rank() == 0:
+            tokenizer.save(self.out / "video_tokenizer.safetensors")
         return tokenizer

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from pickle import UnpicklingError
@@ -81,7 +81,7 @@ def train_world(
     codecs: Codecs,
     words: WordTokenizer,
     motion: LatentSet,
-    pictures: LatentSet | None,
+    pictures: Sequence[LatentSet],
     training: WorldTraining,
     out: str | Path,
     seed: int = 0,
@@ -92,9 +92,10 @@ def train_world(
     """Train `model` in place and return it with its averaged weights.
 
     motion, pictures: encoded episodes without and with `video.main`; without `pictures` only motion is
-    trained. out: folder for `log.jsonl` and `train_state.pt`; with `resume`, a run goes on from the latter.
-    tokenizer: what the pictures were encoded with; with it, they are also compared as pixels, and its decoder
-    learns in place; its encoder stays. Raises UserError for a train state that is damaged or another run's.
+    trained; of several sets, each moment of each is as likely as any other. out: folder for `log.jsonl` and
+    `train_state.pt`; with `resume`, a run goes on from the latter. tokenizer: what the pictures were encoded
+    with; with it, they are also compared as pixels, and its decoder learns in place; its encoder stays.
+    Raises UserError for a train state that is damaged or another run's.
     """
     run = _Run(
         model.to(device), codecs, words, motion, pictures, training, Path(out), seed, device, tokenizer
@@ -115,7 +116,7 @@ class _Run:
         codecs: Codecs,
         words: WordTokenizer,
         motion: LatentSet,
-        pictures: LatentSet | None,
+        pictures: Sequence[LatentSet],
         training: WorldTraining,
         out: Path,
         seed: int,
@@ -134,7 +135,7 @@ class _Run:
         self.pace = Pace(training.minutes, training.num_steps)
         self.looks = None
         parts: dict[str, nn.Module] = {"model": model}
-        if tokenizer is not None and pictures is not None:
+        if tokenizer is not None and pictures:
             self.looks = DecodedCost(tokenizer.to(device).requires_grad_(False), pictures)
             parts["decoder"] = tokenizer.decoder.requires_grad_(True)
         self.learned = nn.ModuleDict(parts)
@@ -146,7 +147,7 @@ class _Run:
             training.weight_decay,
             inner=_is_inner,
         )
-        self.weigh = None if pictures is None else picture_weights(pictures, training.object_weight)
+        self.weigh = picture_weights(pictures, training.object_weight) if pictures else None
         out.mkdir(parents=True, exist_ok=True)
 
     def train(self) -> None:
@@ -200,7 +201,7 @@ class _Run:
 
     def _draw_kind(self, rng: np.random.Generator) -> str:
         seen = {"pictures", "perception"}
-        shares = {k: v for k, v in self.training.shares.items() if self.pictures is not None or k not in seen}
+        shares = {k: v for k, v in self.training.shares.items() if self.pictures or k not in seen}
         total = sum(shares.values())
         return str(rng.choice(list(shares), p=[share / total for share in shares.values()]))
 
@@ -211,8 +212,7 @@ class _Run:
     def _losses(
         self, kind: str, own_errors: bool, rng: np.random.Generator, generator: torch.Generator
     ) -> dict[str, Tensor]:
-        source = self.pictures if kind in ("pictures", "perception") else self.motion
-        assert source is not None
+        source = _draw_set(self.pictures, rng) if kind in ("pictures", "perception") else self.motion
         batch, ticks = self.training.batch[kind], self.training.ticks[kind]
         clips = draw_clips(source, rng, batch, min(ticks, source.num_ticks), self.words).to(self.device)
         if kind == "beginnings":
@@ -278,25 +278,32 @@ def _is_inner(name: str, parameter: Tensor) -> bool:
     return (blocks and parameter.ndim == 2) or (decoder and parameter.ndim == 4)
 
 
+def _draw_set(sets: Sequence[LatentSet], rng: np.random.Generator) -> LatentSet:
+    """One of several sets, by how many ticks each has."""
+    ends = np.cumsum([len(latents) * latents.num_ticks for latents in sets])
+    return sets[int(np.searchsorted(ends, rng.integers(ends[-1]), side="right"))]
+
+
 @torch.no_grad()
 def held_out_losses(
     model: WorldTransformer,
     codecs: Codecs,
     words: WordTokenizer,
     motion: LatentSet,
-    pictures: LatentSet | None = None,
+    pictures: Sequence[LatentSet] = (),
     num_batches: int = 4,
 ) -> dict[str, float]:
     """Mean losses over fixed batches of episodes that were kept apart: of motion and, where they are given,
     of pictures, whose training loss alone does not tell a scene understood from one known by heart."""
     sums: dict[str, list[float]] = {}
-    weigh = None if pictures is None else picture_weights(pictures, WorldTraining.object_weight)
+    weigh = picture_weights(pictures, WorldTraining.object_weight) if pictures else None
     for number in range(num_batches):
         rng = np.random.default_rng([7, number])
         clips = draw_clips(motion, rng, 16, min(12, motion.num_ticks), words)
         losses = motion_loss(model, codecs, clips, torch.Generator().manual_seed(number))
-        if pictures is not None and weigh is not None:
-            clips = draw_clips(pictures, rng, 16, min(4, pictures.num_ticks), words)
+        if weigh is not None:
+            source = _draw_set(pictures, rng)
+            clips = draw_clips(source, rng, 16, min(4, source.num_ticks), words)
             generator = torch.Generator().manual_seed(number)
             losses |= picture_loss(model, codecs, clips, weigh(clips), generator)
         for name, value in losses.items():
