@@ -9,7 +9,7 @@ millimetre off.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -26,18 +26,15 @@ from orrery.evaluation.dynamics import (
     shape_of,
     speeds,
 )
+from orrery.evaluation.films import STREAMS
+from orrery.evaluation.rollouts import FIRST_SEED, MOVING_M_S, Held, go_on, held_out, perturbed
 from orrery.evaluation.statistics import median_interval
 from orrery.scenes.materials import MATERIAL_TABLE
-from orrery.scenes.scene import Body, Scene
 from orrery.streams import STATE, Array
 from orrery.worlds.tabletop import TabletopWorld
 
 HORIZONS_SECONDS = (0.25, 0.5, 1.0, 2.0)
-CONTEXT_SECONDS = 1.0
-MOVING_M_S = 0.03
 RESTING_M = 0.001
-PERTURBATION_M = 0.0005
-FIRST_SEED = 920_000
 BOUNCE_SEED = 930_000
 
 
@@ -51,20 +48,6 @@ class Settings:
     num_drops: int = 8
 
 
-@dataclass(frozen=True)
-class Held:
-    """A held-out episode. state: `[frames, slots, D]` of context and horizon. actions: `[ticks, ...]`.
-
-    given: the streams of the context, `[1, context_ticks, ...]`. scene: as the exact world began it.
-    """
-
-    seed: int
-    state: Array
-    actions: Array
-    given: dict[str, Array]
-    scene: Scene
-
-
 @dataclass
 class Tally:
     """Errors by method, horizon and group, and what else the rollouts show."""
@@ -75,8 +58,7 @@ class Tally:
 
     def add(self, method: str, held: Held, future: Array, step_seconds: float) -> None:
         """One rollout. future: `[frames, slots, D]` after the context."""
-        truth = held.state[-len(future) :]
-        start = held.state[-len(future) - 1]
+        truth, start = held.truth.state, held.last
         errors = position_errors(future, truth)
         moved = np.linalg.norm(STATE.get(truth, "position") - STATE.get(start, "position"), axis=-1).max(0)
         for slot in object_slots(truth):
@@ -90,7 +72,7 @@ class Tally:
 
     def add_rest(self, held: Held, future: Array, step_seconds: float) -> None:
         """How far things creep that in truth stay, and how deep anything sinks."""
-        truth = held.state[-len(future) - 1 :]
+        truth = np.concatenate([held.last[None], held.truth.state])
         travel = np.linalg.norm(STATE.get(truth, "position") - STATE.get(truth[0], "position"), axis=-1).max(
             0
         )
@@ -119,90 +101,22 @@ class Tally:
         }
 
 
-def held_out(num_scenes: int) -> list[Held]:
-    """Episodes in which something still moves, or is about to be pushed, when the context ends."""
-    quick = TabletopWorld(streams=["state", "action"])
-    whole = TabletopWorld()
-    clock = whole.spec.clock
-    num_context = clock.num_ticks(CONTEXT_SECONDS)
-    num_ticks = num_context + clock.num_ticks(max(HORIZONS_SECONDS))
-    episodes: list[Held] = []
-    seed = FIRST_SEED
-    while len(episodes) < num_scenes:
-        ticks = list(ticks_of(quick, seed, num_ticks))
-        state = frames_of(ticks, "state")
-        at_end = state[num_context * clock.frames_per_tick - 1]
-        if any(speeds(at_end)[slot] > MOVING_M_S for slot in object_slots(state)):
-            context = list(ticks_of(whole, seed, num_context))
-            given = {name: np.stack([tick[name][0] for tick in context])[None] for name in whole.spec.streams}
-            actions = np.stack([tick["action"][0] for tick in ticks])
-            episodes.append(Held(seed, state, actions, given, Scene.from_json(quick.scene())))
-        seed += 1
-    return episodes
-
-
-def rollout(subject: Subject, world: Any, held: Held) -> Array:
-    """The states after the context, `[frames, slots, D]`, as the world goes on from it."""
-    num_future = _num_future(held)
-    given = {name: values for name, values in held.given.items() if name in world.spec.streams}
-    ticks = list(ticks_of(world, held.seed, len(held.actions), actions=held.actions, given=given))
-    return frames_of(ticks, "state")[-num_future:]
-
-
-def _num_future(held: Held) -> int:
-    return len(held.state) - held.given["state"].shape[1] * held.given["state"].shape[2]
-
-
-def perturbed(held: Held) -> Array | None:
-    """The floor: the exact world from the context's last frame, each object moved by half a millimetre.
-
-    None where the finger is at work, since its script cannot be begun half-way.
-    """
-    if held.scene.push is not None:
-        return None
-    num_future = _num_future(held)
-    last = held.state[-num_future - 1]
-    rng = np.random.default_rng(held.seed)
-    bodies = tuple(_moved(rng, body, last[slot]) for slot, body in enumerate(held.scene.bodies))
-    world = TabletopWorld(streams=["state"])
-    num_ticks = num_future // world.spec.clock.frames_per_tick
-    return frames_of(list(ticks_of(world, 0, num_ticks, scene=replace(held.scene, bodies=bodies))), "state")
-
-
-def _moved(rng: np.random.Generator, body: Body, state: Array) -> Body:
-    """The body as `state [D]` has it, off by PERTURBATION_M in a random horizontal direction."""
-    angle = rng.uniform(0, 2 * np.pi)
-    offset = PERTURBATION_M * np.array([np.cos(angle), np.sin(angle), 0.0])
-
-    def read(name: str) -> Any:
-        return tuple(float(v) for v in STATE.get(state, name))
-
-    return replace(
-        body,
-        position_m=tuple(float(v) for v in STATE.get(state, "position") + offset),
-        quaternion=read("quaternion"),
-        linear_velocity_m_s=read("linear_velocity"),
-        angular_velocity_rad_s=read("angular_velocity"),
-    )
-
-
 def motion(subject: Subject, episodes: list[Held]) -> dict[str, Any]:
     """Errors, drift and sinking of a world over all episodes, with baselines and floor."""
-    world = None if subject.is_exact else subject.open()
+    world = None if subject.is_exact else subject.open(STREAMS)
     step_seconds = 1.0 / TabletopWorld(streams=["state"]).spec.clock.frames_per_second
     tally = Tally()
     for held in progress(episodes, f"{subject.model}: rollouts"):
-        num_future = _num_future(held)
-        last = held.state[-num_future - 1]
+        num_future = len(held.truth.state)
         seconds = step_seconds * np.arange(1, num_future + 1)
         for baseline in BASELINES:
-            guess = np.repeat(last[None], num_future, axis=0)
-            guess[..., STATE.slice("position")] = baseline_positions(last, seconds, baseline)
+            guess = np.repeat(held.last[None], num_future, axis=0)
+            guess[..., STATE.slice("position")] = baseline_positions(held.last, seconds, baseline)
             tally.add(baseline, held, guess, step_seconds)
         floor = perturbed(held)
         if floor is not None:
-            tally.add("exact, 0.5 mm off", held, floor, step_seconds)
-        future = held.state[-num_future:] if world is None else rollout(subject, world, held)
+            tally.add("exact, 0.5 mm off", held, floor.state, step_seconds)
+        future = held.truth.state if world is None else go_on(world, held).state
         if world is not None:
             tally.add("model", held, future, step_seconds)
         tally.add_rest(held, future, step_seconds)
@@ -228,7 +142,7 @@ def bounces(subject: Subject, num_drops: int) -> dict[str, Any]:
 
 def main(settings: Settings) -> None:
     subject, exact = Subject(settings.model), Subject(EXACT)
-    episodes = held_out(settings.num_scenes)
+    episodes = held_out(settings.num_scenes, max(HORIZONS_SECONDS))
     figures: dict[str, Any] = {
         "exact": {**motion(exact, episodes), "bounce": bounces(exact, settings.num_drops)}
     }

@@ -20,12 +20,12 @@ from harness import EXACT, Subject, progress, save, show, ticks_of
 from orrery.errors import BadUse
 from orrery.evaluation.examine import examine
 from orrery.evaluation.faults import FAULTS, inject
+from orrery.evaluation.films import STREAMS
 from orrery.evaluation.recording import Recording
 from orrery.evaluation.statistics import share
 from orrery.worlds.tabletop import TabletopWorld
 
 FIRST_SEED = 950_000
-STREAMS = ["state", "audio.main", "touch.finger"]
 
 
 @dataclass

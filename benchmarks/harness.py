@@ -43,14 +43,14 @@ class Subject:
         return self.model == EXACT
 
     def open(self, streams: Sequence[str] | None = None) -> World:
-        """A fresh world of one scene. streams: those wanted of the exact world, which then costs less."""
+        """A fresh world of one scene. streams: those wanted; without pictures it costs less."""
         if self.is_exact:
             from orrery.worlds.tabletop import TabletopWorld
 
             return TabletopWorld(streams=streams)
         from orrery.inference.imagined_world import load_world
 
-        return load_world(resolve_model(self.model))
+        return load_world(resolve_model(self.model), streams=streams)
 
     def provenance(self) -> dict[str, Any]:
         if self.is_exact:

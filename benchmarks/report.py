@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import tyro
 
 from harness import EXACT, Subject, save, show
-from orrery.evaluation.films import report_world
+from orrery.evaluation.films import STREAMS, report_world
 from orrery.evaluation.prompts import held_out_prompts
 
 
@@ -25,7 +25,7 @@ class Settings:
 
 def main(settings: Settings) -> None:
     subject = Subject(settings.model)
-    found, _ = report_world(subject.open(), settings.num_films, settings.seconds)
+    found, _ = report_world(subject.open(STREAMS), settings.num_films, settings.seconds)
     columns = [settings.model, "value", "floor", "passes at", "verdict"]
     rows = [[f"{f.id} {f.name}", f.value, f.floor, f.passes_at, f.verdict] for f in found.figures]
     show(f"physics report: {found.verdict}", columns, rows)

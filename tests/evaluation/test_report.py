@@ -11,11 +11,12 @@ import pytest
 
 from orrery.evaluation.examine import examine
 from orrery.evaluation.faults import inject
+from orrery.evaluation.figure import VERDICTS, Figure
 from orrery.evaluation.films import Moment
 from orrery.evaluation.page import page
 from orrery.evaluation.prompts import held_out_prompts
 from orrery.evaluation.recording import Recording
-from orrery.evaluation.report import VERDICTS, Examined, Figure, Report, grade
+from orrery.evaluation.report import Examined, Report, grade
 
 
 def _examined(recording: Recording) -> Examined:

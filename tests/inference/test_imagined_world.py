@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from orrery.data.reader import Dataset
-from orrery.errors import UserError
+from orrery.errors import BadUse, UserError
 from orrery.inference.imagined_world import ImaginedWorld, load_world
 from orrery.streams import STATE, Array, Observation
 from orrery.tokenizers.bodies import apart
@@ -117,6 +117,22 @@ def test_an_action_is_followed_and_cut_to_its_range(world: ImaginedWorld) -> Non
     assert not np.array_equal(pushed["state"], left_alone["state"])
     with pytest.raises(UserError, match="action: expected"):
         world.step(np.zeros((2, *spec.shape), np.float32))
+
+
+def test_what_is_not_looked_at_changes_nothing(tiny_run: Path, world: ImaginedWorld) -> None:
+    """A dream without pictures is the same dream, also where they are given."""
+    folder = tiny_run / "run" / "checkpoint"
+    blind = load_world(folder, streams=["state", "audio.main"])
+    assert list(blind.spec.streams) == ["audio.main", "state"]
+    given = {"video.main": np.zeros((1, 2, *world.spec.streams["video.main"].shape), np.uint8)}
+    for known in ({}, given):
+        seen = [world.reset(3, prompt=SENTENCE, given=known), *(world.step() for _ in range(3))]
+        unseen = [blind.reset(3, prompt=SENTENCE, given=known), *(blind.step() for _ in range(3))]
+        for left, right in zip(seen, unseen, strict=True):
+            assert right.keys() == {"state", "audio.main"}
+            assert all(np.array_equal(left[name], right[name]) for name in right)
+    with pytest.raises(BadUse, match=r"no stream video\.side; it has video\.main"):
+        load_world(folder, streams=["video.side"])
 
 
 def test_imagined_bodies_are_parted(world: ImaginedWorld, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,17 +8,23 @@ from scipy.ndimage import minimum_filter1d
 from orrery.evaluation.measure import Measure, Sample
 from orrery.evaluation.physics import stretches
 from orrery.evaluation.recording import Recording
+from orrery.streams import Array
 
-__all__ = ["ACROSS"]
+__all__ = ["ACROSS", "FELT_N", "felt_n"]
 
 FELT_N = 0.05
 NOISE_FRAMES = 2
 
 
+def felt_n(touch: Array) -> Array:
+    """Force on the pad along its normal, `[frames]` N, of `touch [frames, rows, columns, 3]`."""
+    return touch.reshape(len(touch), -1, 3)[..., 2].sum(-1)
+
+
 def _across(recording: Recording) -> list[Sample]:
     """Per stretch of touch, the widest gap between the finger and the nearest object while it is felt, m; a
     frame or two early or late do not count."""
-    force = recording.touch.reshape(len(recording.touch), -1, 3)[..., 2].sum(-1)
+    force = felt_n(recording.touch)
     gap = recording.gaps[:, -1, recording.slots].min(-1) if recording.slots else np.full(len(force), np.inf)
     near = minimum_filter1d(gap, 2 * NOISE_FRAMES + 1)
     samples = []

@@ -16,8 +16,10 @@ from orrery.streams import Array
 from orrery.world import World
 from orrery.worlds.tabletop import TabletopWorld
 
-__all__ = ["Moment", "report_world"]
+__all__ = ["STREAMS", "Moment", "report_world"]
 
+STREAMS = ("state", "audio.main", "touch.finger")
+"""What is examined. With `video.main` as well, the worst moments are shown."""
 STRIP_FRAMES = 6
 STRIP_STEP = 3
 """Frames between two of a strip: an eighth of a second."""
@@ -46,7 +48,7 @@ def report_world(
 
     on_step: told how many films are done, and of how many.
     """
-    exact = TabletopWorld(streams=["state", "audio.main", "touch.finger"])
+    exact = TabletopWorld(streams=STREAMS)
     mine: list[Examined] = []
     truth: list[Examined] = []
     moments: list[Moment] = []

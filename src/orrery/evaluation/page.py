@@ -10,8 +10,9 @@ from html import escape
 import numpy as np
 from PIL import Image
 
+from orrery.evaluation.figure import Figure
 from orrery.evaluation.films import Moment
-from orrery.evaluation.report import Figure, Report
+from orrery.evaluation.report import Report
 from orrery.streams import Array
 
 __all__ = ["page"]

@@ -15,17 +15,13 @@ import numpy as np
 
 from orrery.evaluation.examine import MEASURES, Examination
 from orrery.evaluation.feeling import ACROSS
+from orrery.evaluation.figure import LEAST_COVERAGE, VERDICTS, Figure, interval
 from orrery.evaluation.hearing import DELAY, PHANTOM, SILENT
 from orrery.evaluation.identity import CHANGES, COLOUR, SIZE, STALL
 from orrery.evaluation.measure import Measure
 from orrery.evaluation.physics import ENERGY, FREE_FALL, OVERLAP
 
-__all__ = ["VERDICTS", "Examined", "Figure", "Report", "grade"]
-
-VERDICTS = ("pass", "between", "abstain", "fail")
-"""From best to worst: what cannot be told is no pass."""
-LEAST_COVERAGE = 0.8
-NUM_DRAWS = 300
+__all__ = ["Examined", "Report", "grade"]
 
 
 @dataclass(frozen=True)
@@ -35,39 +31,6 @@ class Examined:
     examination: Examination
     seconds: float
     num_objects: int
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One row. value: of the world that is measured, with its 95 % bootstrap interval; floor: of the exact
-    one. passes_at, fails_at: limits of the excess, `value - floor`. coverage: how much of what could be asked
-    of the exact world could be asked here, 0 to 1."""
-
-    id: str
-    section: str
-    name: str
-    statistic: str
-    value: float | None
-    low: float | None
-    high: float | None
-    floor: float | None
-    passes_at: float
-    fails_at: float
-    coverage: float
-
-    @property
-    def excess(self) -> float | None:
-        """What is left after the floor."""
-        return None if self.value is None else max(0.0, self.value - (self.floor or 0.0))
-
-    @property
-    def verdict(self) -> str:
-        """One of VERDICTS."""
-        if self.excess is None or self.coverage < LEAST_COVERAGE:
-            return "abstain"
-        if self.excess <= self.passes_at:
-            return "pass"
-        return "fail" if self.excess > self.fails_at else "between"
 
 
 @dataclass(frozen=True)
@@ -160,23 +123,23 @@ as about four times the passing one. A delay is told up to 50 ms, so that the ev
 seen: it fails beyond 40."""
 
 
-def grade(measured: Sequence[Examined], exact: Sequence[Examined]) -> Report:
-    """The report of a world on recordings of the same scenes as the exact world's."""
+def grade(measured: Sequence[Examined], exact: Sequence[Examined], further: Sequence[Figure] = ()) -> Report:
+    """The report of a world on recordings of the same scenes as the exact world's. further: figures that were
+    taken in other ways."""
     moving = sum(e.examination.moves for e in exact)
     motion = sum(e.examination.moves for e in measured) / max(moving, 1)
-    return Report([_figure(g, measured, exact) for g in GRADES], len(measured), min(1.0, motion))
+    figures = [*(_figure(g, measured, exact) for g in GRADES), *further]
+    return Report(figures, len(measured), min(1.0, motion))
 
 
 def _figure(grade: _Grade, measured: Sequence[Examined], exact: Sequence[Examined]) -> Figure:
     number = MEASURES.index(grade.measure)
     mine, truth = ([_values(e, number) for e in of] for of in (measured, exact))
     value, floor = _statistic(grade, mine, measured), _statistic(grade, truth, exact)
-    draws = []
-    rng = np.random.default_rng(0)
-    for chosen in rng.integers(len(measured), size=(NUM_DRAWS, len(measured))):
-        drawn = _statistic(grade, [mine[k] for k in chosen], [measured[k] for k in chosen])
-        draws += [] if drawn is None else [drawn]
-    low, high = np.percentile(draws, [2.5, 97.5]).tolist() if draws else (None, None)
+    low, high = interval(
+        lambda chosen: _statistic(grade, [mine[k] for k in chosen], [measured[k] for k in chosen]),
+        len(measured),
+    )
     asked, could = (sum(bool(len(v)) for v in values) for values in (mine, truth))
     coverage = 1.0 if grade.counts_events else min(1.0, asked / could) if could else 0.0
     m = grade.measure

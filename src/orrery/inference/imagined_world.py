@@ -6,7 +6,7 @@ stream that is given is encoded instead of sampled; nothing else changes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,24 +21,34 @@ from orrery.errors import BadUse
 from orrery.inference.checkpoints import WorldModel, load_model
 from orrery.models.kv_cache import KVCache
 from orrery.scenes.language import parse
-from orrery.streams import Array, Observation
+from orrery.streams import Array, Observation, WorldSpec
 from orrery.tokenizers.audio import AudioDecoderState
 from orrery.tokenizers.codecs import GENERATE, PERCEIVE
 
 __all__ = ["ImaginedWorld", "load_world"]
 
 
-def load_world(folder: str | Path, num_worlds: int = 1) -> ImaginedWorld:
-    """The imagined world of a checkpoint folder. Raises UserError for a damaged one."""
-    return ImaginedWorld(load_model(folder), num_worlds)
+def load_world(
+    folder: str | Path, num_worlds: int = 1, streams: Iterable[str] | None = None
+) -> ImaginedWorld:
+    """The imagined world of a checkpoint folder; see `ImaginedWorld`. Raises UserError for a damaged one."""
+    return ImaginedWorld(load_model(folder), num_worlds, streams)
 
 
 class ImaginedWorld:
-    """`num_worlds` independent dreams of one model; see `orrery.world.World`."""
+    """`num_worlds` independent dreams of one model; see `orrery.world.World`.
 
-    def __init__(self, model: WorldModel, num_worlds: int = 1) -> None:
+    streams: names of those to observe; None for all. Without `video.main` nothing is drawn, which makes a
+    dream several times cheaper; the other streams are the same either way.
+    """
+
+    def __init__(self, model: WorldModel, num_worlds: int = 1, streams: Iterable[str] | None = None) -> None:
+        unknown = set(streams or ()) - set(model.spec.streams)
+        if unknown:
+            known = ", ".join(model.spec.streams)
+            raise BadUse(f"the model has no stream {', '.join(sorted(unknown))}; it has {known}")
         self.model = model
-        self.spec = model.spec
+        self.spec = model.spec if streams is None else model.spec.only(streams)
         self.num_worlds = num_worlds
         self.checkpoint_hash = model.hash
         self._engines = {
@@ -68,7 +78,7 @@ class ImaginedWorld:
         for index in range(self.num_worlds):
             if mask is None or mask[index]:
                 mine = {name: value[index] for name, value in (given or {}).items()}
-                dream = _Dream(self.model, self._engines, prompt or "", mine, [seed, index])
+                dream = _Dream(self.model, self.spec, self._engines, prompt or "", mine, [seed, index])
                 dream.advance(None)
                 self._dreams[index] = dream
         return self._observe()
@@ -79,11 +89,11 @@ class ImaginedWorld:
 
         action: `[B, frames, 3]` m/s of the finger's target, cut to the spec's range; None withholds it.
         """
-        expected = (self.num_worlds, *self.spec.streams["action"].shape)
+        spec = self.model.spec.streams["action"]
+        expected = (self.num_worlds, *spec.shape)
         if action is not None and np.shape(action) != expected:
             raise BadUse(f"action: expected {expected}, got {np.shape(action)}")
         if action is not None:
-            spec = self.spec.streams["action"]
             low = -np.inf if spec.low is None else spec.low
             high = np.inf if spec.high is None else spec.high
             action = np.clip(np.asarray(action, np.float32), low, high)
@@ -127,11 +137,12 @@ class _Memory:
 
 
 class _Dream:
-    """One imagined world. given: stream to `[num_ticks, *shape]`."""
+    """One imagined world. spec: what is observed of it. given: stream to `[num_ticks, *shape]`."""
 
     def __init__(
         self,
         model: WorldModel,
+        spec: WorldSpec,
         engines: Mapping[str, TorchEngine],
         prompt: str,
         given: Mapping[str, Array],
@@ -139,7 +150,7 @@ class _Dream:
     ) -> None:
         self.prompt = prompt
         self.tick: dict[str, Array] = {}
-        self._model, self._engines = model, engines
+        self._model, self._spec, self._engines = model, spec, engines
         self._given = {name: torch.from_numpy(np.ascontiguousarray(v)) for name, v in given.items()}
         self._known = self._encode_given()
         self._random = torch.Generator().manual_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
@@ -253,8 +264,14 @@ class _Dream:
         """The tick's touch and sound, denoised together."""
         return self._settle(("touch.finger", "audio.main"), known, self._model.sampling.sound)
 
-    def _settle_video(self, known: Mapping[str, Tensor], sight: Tensor) -> Tensor:
-        """The tick's pictures `[1, tokens, width]`, from what each of their cells knows of the state."""
+    def _settle_video(self, known: Mapping[str, Tensor], sight: Tensor) -> Tensor | None:
+        """The tick's pictures `[1, tokens, width]`, from what each of their cells knows of the state; None
+        where nobody looks."""
+        if "video.main" not in self._spec.streams:
+            shape = self._model.transformer.config.streams["video.main"]
+            if "video.main" not in known:  # the other streams' noise is that of a dream that is drawn
+                self._noise(1, shape.num_tokens * shape.width)
+            return None
         sampling, features = self._model.sampling, {"video.main": sight}
         settled = self._settle(("video.main",), known, sampling.video, features, sampling.remember_video)
         return settled["video.main"]
@@ -320,17 +337,14 @@ class _Dream:
         known: Mapping[str, Tensor],
         state: Tensor,
         sound: Mapping[str, Tensor],
-        video: Tensor,
+        video: Tensor | None,
     ) -> dict[str, Array]:
         """The tick as observed: given streams as they were given, the others decoded."""
         model = self._model
-        size = model.video.config.latent_grid
-        latents = video.unflatten(1, (size, size)).unflatten(3, (model.spec.clock.frames_per_tick, -1))
         heard, self._memory.sound = model.audio.decode_tick(sound["audio.main"], self._memory.sound)
         vectors = model.codecs.vectors
         assert self._memory.camera is not None
         tick = {
-            "video.main": model.video.decode(latents.permute(0, 3, 1, 2, 4)),
             "audio.main": heard.clamp(-1.0, 1.0),
             "touch.finger": vectors["touch.finger"].decode(sound["touch.finger"]),
             "state": state,
@@ -339,10 +353,12 @@ class _Dream:
             .expand(-1, model.spec.clock.frames_per_tick, -1),
             "action": vectors["action"].decode(self._action(known)),
         }
+        if video is not None:
+            size = model.video.config.latent_grid
+            latents = video.unflatten(1, (size, size)).unflatten(3, (model.spec.clock.frames_per_tick, -1))
+            tick["video.main"] = model.video.decode(latents.permute(0, 3, 1, 2, 4))
         tick |= {name: value[None] for name, value in given.items()}
-        return {
-            name: tick[name][0].numpy().astype(model.spec.streams[name].dtype) for name in model.spec.streams
-        }
+        return {name: tick[name][0].numpy().astype(spec.dtype) for name, spec in self._spec.streams.items()}
 
     def snapshot(self) -> tuple[_Memory, dict[str, Array]]:
         memory = _Memory(

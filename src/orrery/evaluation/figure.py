@@ -1,0 +1,70 @@
+"""A figure of a report: a value with its interval, the floor it is held against, and what follows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from orrery.streams import Array
+
+__all__ = ["LEAST_COVERAGE", "VERDICTS", "Figure", "Stretch", "interval"]
+
+VERDICTS = ("pass", "between", "abstain", "fail")
+"""From best to worst: what cannot be told is no pass."""
+LEAST_COVERAGE = 0.8
+NUM_DRAWS = 300
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A figure over one stretch of the horizon: from and to how many seconds after the context."""
+
+    start_seconds: float
+    end_seconds: float
+    value: float
+    floor: float
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One row. value: of the world that is measured, with its 95 % bootstrap interval; floor: of the exact
+    one. passes_at, fails_at: limits of the excess, `value - floor`. coverage: how much of what could be asked
+    of the exact world could be asked here, 0 to 1. curve: the same over the horizon, where it is followed."""
+
+    id: str
+    section: str
+    name: str
+    statistic: str
+    value: float | None
+    low: float | None
+    high: float | None
+    floor: float | None
+    passes_at: float
+    fails_at: float
+    coverage: float
+    curve: tuple[Stretch, ...] = ()
+
+    @property
+    def excess(self) -> float | None:
+        """What is left after the floor."""
+        return None if self.value is None else max(0.0, self.value - (self.floor or 0.0))
+
+    @property
+    def verdict(self) -> str:
+        """One of VERDICTS."""
+        if self.excess is None or self.coverage < LEAST_COVERAGE:
+            return "abstain"
+        if self.excess <= self.passes_at:
+            return "pass"
+        return "fail" if self.excess > self.fails_at else "between"
+
+
+def interval(statistic: Callable[[Array], float | None], num: int) -> tuple[float | None, float | None]:
+    """95 % bootstrap interval of a statistic of `num` recordings, told which of them to take `[num]`."""
+    rng = np.random.default_rng(0)
+    draws = [statistic(chosen) for chosen in rng.integers(num, size=(NUM_DRAWS, num))]
+    told = [draw for draw in draws if draw is not None]
+    low, high = np.percentile(told, [2.5, 97.5]).tolist() if told else (None, None)
+    return low, high
