@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from typing import Any
 
 import numpy as np
@@ -516,8 +517,41 @@ def test_a_cell_knows_the_outline_of_its_object(shape: str, seed: int) -> None:
     expected = reach_m / depth / np.tan(view.field_of_view_rad / 2) * 8 / 2
     cell = _sight(state, 8)
     cell = cell[int(cell[:, 0].argmax())] / cell[:, 0].max()
-    start = 5 + CODEC.what_width - 1
+    start = 5 + CODEC.what_width - 1 + 9 + 2
     np.testing.assert_allclose(cell[start : start + 8], expected, rtol=0.01)
+
+
+@pytest.mark.parametrize("shape", ["ball", "box", "cylinder"])
+@given(seed=st.integers(0, 1000))
+def test_a_cell_knows_exactly_where_knee_and_outline_lie(shape: str, seed: int) -> None:
+    """The knee, against the corner or end that is nearest to the camera; the lines that touch the outline, so
+    that the farthest of all points of the surface lies on each; and their waves."""
+    size = {"ball": (0.05,) * 3, "box": (0.05,) * 3, "cylinder": (0.05, 0.05, 0.06)}[shape]
+    turned = Rotation.random(rng=np.random.default_rng(seed))
+    state = _one(shape, size, turned.as_quat(scalar_first=True), 0.15)
+    view = CAMERAS["front"]
+    scale = -1 / ((np.array([0.1, -0.05, 0.15]) - np.array(view.position_m)) @ view.axes)[2]
+    scale /= np.tan(view.field_of_view_rad / 2) / 4  # cells a metre
+    cell = _sight(state, 8)
+    cell = cell[int(cell[:, 0].argmax())] / cell[:, 0].max()
+    offset = cell[1:3].numpy()
+    start = 5 + CODEC.what_width - 1 + 9 + 2 + 8
+    exact, waves = cell[start : start + 20].numpy(), cell[start + 20 : start + 140].numpy()
+    np.testing.assert_allclose(exact[:2], offset, atol=1e-5)
+    knees = {"ball": [[0, 0, 0]], "box": list(itertools.product(*([[-0.05, 0.05]] * 3)))}
+    knees["cylinder"] = [[0, 0, -0.06], [0, 0, 0.06]]
+    seen = turned.apply(np.array(knees[shape], float)) @ view.axes
+    if abs(np.sort(seen[:, 2])[-1] - np.sort(seen[:, 2])[-2:][0]) > 1e-3 or shape == "ball":
+        nearest = seen[seen[:, 2].argmax(), :2] * scale
+        np.testing.assert_allclose(exact[2:4], offset + nearest, atol=2e-3)
+    points = offset + turned.apply(_surface(shape, size)) @ view.axes[:, :2] * scale
+    towards = np.stack([np.cos(np.arange(8) * np.pi / 8), np.sin(np.arange(8) * np.pi / 8)])
+    along = points @ towards
+    np.testing.assert_allclose(exact[4:12], along.max(0).clip(-2, 2), atol=0.02)
+    np.testing.assert_allclose(exact[12:], (-along.min(0)).clip(-2, 2), atol=0.02)
+    angles = 2 * np.pi * exact[:2, None] * np.array([0.5, 1.0, 2.0])
+    expected = np.concatenate([np.sin(angles), np.cos(angles)], axis=1).ravel()
+    np.testing.assert_allclose(waves[:12], expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("shape", ["ball", "box", "cylinder"])
