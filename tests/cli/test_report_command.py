@@ -13,12 +13,17 @@ from orrery.cli import main
 @pytest.mark.slow
 def test_the_exact_world_passes_its_own_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "report.html"
-    assert main(["report", "--exact", "--films", "2", "--seconds", "1.5", "--out", str(out)]) == 0
+    assert (
+        main(["report", "--exact", "--films", "2", "--seconds", "1.5", "--rollouts", "1", "--out", str(out)])
+        == 0
+    )
     record = json.loads(out.with_suffix(".json").read_text())
     assert record["world"] == "exact"
     assert record["num_recordings"] == 2
     assert "fail" not in record["sections"].values()
-    assert all(f["value"] == f["floor"] for f in record["figures"])
+    figures = {f["name"]: f for f in record["figures"]}
+    assert figures.pop("velocity")["value"] == 0.0
+    assert all(f["value"] == f["floor"] for f in figures.values())
     assert "Physics report: exact" in out.read_text()
     assert str(out) in capsys.readouterr().out
 
@@ -30,6 +35,7 @@ def test_the_exact_world_passes_its_own_report(tmp_path: Path, capsys: pytest.Ca
         (["--films", "101"], "--films 101: from 1 to 100", 2),
         (["--seconds", "0.5"], "--seconds 0.5: from 1 to 60", 2),
         (["--seconds", "nan"], "--seconds nan: from 1 to 60", 2),
+        (["--rollouts", "-1"], "--rollouts -1: from 0 to 100", 2),
         (["--out", "nowhere/report.html"], "there is no folder nowhere", 1),
         (["--out", "there.html"], "there.html already exists", 1),
         (["--out", "other.html"], "other.json already exists", 1),

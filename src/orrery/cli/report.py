@@ -24,6 +24,7 @@ def report(
     out: Path = Path("report.html"),
     films: int = 30,
     seconds: float = 3.5,
+    rollouts: int = 10,
     exact: bool = False,
     force: bool = False,
 ) -> int:
@@ -37,6 +38,8 @@ def report(
         out: the page, an HTML file.
         films: how many sentences, up to 100.
         seconds: length of each film, from 1 to 60.
+        rollouts: how many scenes that move by themselves, and as many that the finger pushes, are gone on with
+            from one second of the exact world, up to 100; 0 leaves out what is asked of them.
         exact: report on the exact world itself, which must pass.
         force: replace files that are there.
     """
@@ -44,6 +47,8 @@ def report(
         raise BadUse(f"--films {films}: from 1 to {MAX_FILMS}")
     if not 1.0 <= seconds <= 60.0:
         raise BadUse(f"--seconds {seconds:g}: from 1 to 60")
+    if not 0 <= rollouts <= MAX_FILMS:
+        raise BadUse(f"--rollouts {rollouts}: from 0 to {MAX_FILMS}")
     if out.suffix != ".html":
         raise BadUse(f"--out {out}: the page is HTML; name it {out.with_suffix('.html')}")
     data = out.with_suffix(".json")
@@ -51,17 +56,25 @@ def report(
         check_destination(file, force)
     name = "exact" if exact else model
     folder = None if exact else resolve_model(model)
-    with needs("report", "a physics report"), progress_bar(name, "films") as on_step:
-        from orrery.evaluation.films import report_world
+    with needs("report", "a physics report"):
+        from orrery.evaluation.films import STREAMS, report_world
         from orrery.evaluation.page import page
+        from orrery.evaluation.steering import steering_figures
         from orrery.inference.imagined_world import load_world
         from orrery.worlds.tabletop import TabletopWorld
 
+        further = []
+        if rollouts:
+            blind = TabletopWorld(streams=STREAMS) if folder is None else load_world(folder, streams=STREAMS)
+            with progress_bar(name, "rollouts") as on_step:
+                further = steering_figures(blind, rollouts, on_step)
         world = TabletopWorld() if folder is None else load_world(folder)
-        found, moments = report_world(world, films, seconds, on_step)
+        with progress_bar(name, "films") as on_step:
+            found, moments = report_world(world, films, seconds, on_step, further)
     facts = [("world", name), ("films", f"{films} of {seconds:g} s, by held-out sentences"),
+             ("rollouts", f"{rollouts} free and {rollouts} pushed, from one second of the exact world"),
              ("anything moves in", f"{found.motion:.0%} of the films in which it should")]  # fmt: skip
-    record = {"world": name, "films": films, "seconds": seconds, **found.to_json()}
+    record = {"world": name, "films": films, "seconds": seconds, "rollouts": rollouts, **found.to_json()}
     write_atomically(data, (json.dumps(record, indent=2) + "\n").encode())
     write_atomically(out, page(f"Physics report: {name}", found, moments, facts).encode())
     table = Table(title=f"{name}: {found.verdict}", title_justify="left")

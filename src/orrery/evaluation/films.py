@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
 import numpy as np
 
 from orrery.evaluation.examine import Finding, examine
+from orrery.evaluation.figure import Figure
 from orrery.evaluation.prompts import HeldOutPrompt, held_out_prompts
 from orrery.evaluation.recording import Recording
 from orrery.evaluation.report import Examined, Report, grade
@@ -41,12 +42,17 @@ class Moment:
 
 
 def report_world(
-    world: World, num_films: int, seconds: float, on_step: Callable[[int, int], None] | None = None
+    world: World,
+    num_films: int,
+    seconds: float,
+    on_step: Callable[[int, int], None] | None = None,
+    further: Sequence[Figure] = (),
 ) -> tuple[Report, list[Moment]]:
     """The report of `world` (of one scene) on the first `num_films` held-out sentences, and its worst
     moments: the first finding of each kind in each film, and no kind more often than it must.
 
-    on_step: told how many films are done, and of how many.
+    on_step: told how many films are done, and of how many. further: figures taken in other ways, which count
+    as much.
     """
     exact = TabletopWorld(streams=STREAMS)
     mine: list[Examined] = []
@@ -61,7 +67,7 @@ def report_world(
             moments += _moments(prompt, recording, frames, examined.examination.findings)
         if on_step is not None:
             on_step(number + 1, num_films)
-    return grade(mine, truth), _of_all_kinds(moments)
+    return grade(mine, truth, further), _of_all_kinds(moments)
 
 
 def _film(world: World, prompt: HeldOutPrompt, seconds: float) -> tuple[Recording, Array | None]:

@@ -39,6 +39,7 @@ def page(title: str, report: Report, moments: Sequence[Moment], facts: Sequence[
     told = "".join(f"<li>{escape(name)}: {escape(value)}</li>" for name, value in facts)
     sections = " ".join(f"{escape(name)} {_badge(v)}" for name, v in report.sections.items())
     rows = "".join(_row(figure) for figure in report.figures)
+    curves = "".join(_curve(figure) for figure in report.figures if figure.curve)
     worst = "".join(_moment(m) for m in moments) or "<p>No recording holds anything that cannot be.</p>"
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
@@ -51,7 +52,7 @@ def page(title: str, report: Report, moments: Sequence[Moment], facts: Sequence[
 figure abstains where less than 80&nbsp;% of what can be asked of the exact world can be asked here.</p>
 <div class="scroll"><table><tr><th>what</th><th></th><th>value</th><th>95&nbsp;%</th><th>floor</th>
 <th>excess</th><th>passes at</th><th>fails beyond</th><th>coverage</th></tr>{rows}</table></div>
-<h2>Worst moments</h2>{worst}
+{curves}<h2>Worst moments</h2>{worst}
 </body></html>
 """
 
@@ -75,6 +76,35 @@ def _row(figure: Figure) -> str:
         f"{figure.coverage:.0%}",
     ]  # fmt: skip
     return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+
+
+def _curve(figure: Figure, width: int = 600, height: int = 160) -> str:
+    """A figure over the horizon (blue) above its floor (grey), both on logarithmic axes, and as numbers."""
+    values, floors = ([max(getattr(s, name), 1e-6) for s in figure.curve] for name in ("value", "floor"))
+    logs = np.log10([*values, *floors])
+    low, span = float(logs.min()), max(float(np.ptp(logs)), 1e-6)
+
+    def line(numbers: Sequence[float], colour: str) -> str:
+        places = [
+            f"{(k + 0.5) / len(numbers) * width:.0f},{height - 10 - (np.log10(n) - low) / span * (height - 20):.1f}"
+            for k, n in enumerate(numbers)
+        ]
+        return f'<polyline points="{" ".join(places)}" fill="none" stroke="{colour}" stroke-width="3"/>'
+
+    told = "".join(
+        f"<tr><td>{s.start_seconds:g} to {s.end_seconds:g} s</td><td>{_number(s.value)}</td>"
+        f"<td>{_number(s.floor)}</td></tr>"
+        for s in figure.curve
+    )
+    plot = (
+        f'<svg viewBox="0 0 {width} {height}" style="height:160px" role="img" aria-label="over the horizon">'
+    )
+    return (
+        f"<h2>{figure.id} {escape(figure.name)} by how long ago the context ended</h2>"
+        f"<figure>{plot}{line(floors, '#999')}{line(values, '#1f6feb')}</svg></figure>"
+        f'<div class="scroll"><table class="curve"><tr><th>after the context</th><th>value (blue)</th>'
+        f"<th>floor (grey)</th></tr>{told}</table></div>"
+    )
 
 
 def _moment(moment: Moment) -> str:

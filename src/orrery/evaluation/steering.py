@@ -15,7 +15,7 @@ from orrery.evaluation.dynamics import object_slots
 from orrery.evaluation.feeling import FELT_N, felt_n
 from orrery.evaluation.figure import Figure, Stretch, interval
 from orrery.evaluation.recording import Recording
-from orrery.evaluation.rollouts import Held, feel, go_on, held_out, moves_on, perturbed
+from orrery.evaluation.rollouts import Held, feel, go_on, held_out, perturbed
 from orrery.streams import STATE, Array
 from orrery.world import World
 from orrery.worlds.tabletop import TabletopWorld
@@ -35,7 +35,7 @@ def steering_figures(
 ) -> list[Figure]:
     """P1, C1 and T1 of `world` (of one scene), on `num_scenes` scenes that move by themselves and as many in
     which the finger pushes. on_step: told how many scenes are done, and of how many."""
-    free = held_out(num_scenes, HORIZONS_SECONDS[-1], lambda held: held.scene.push is None and moves_on(held))
+    free = held_out(num_scenes, HORIZONS_SECONDS[-1], _moves_freely)
     pushed = held_out(num_scenes, HORIZONS_SECONDS[-1], _is_pushed)
     mine, floors, answers, touches = [], [], [], []
     for number, held in enumerate([*free, *pushed]):
@@ -57,6 +57,18 @@ def steering_figures(
         ),
         _figure("T1", "touch", "force", "mean error over mean force", [t[1:] for t in touches], 0.1, 0.4),
     ]
+
+
+def _moves_freely(held: Held) -> bool:
+    """Whether something moves on, and not by the finger."""
+    return held.scene.push is None and bool(_moving(held))
+
+
+def _moving(held: Held) -> list[int]:
+    """Slots of the objects that get elsewhere after the context, by MOVED_M."""
+    way = STATE.get(held.truth.state, "position") - STATE.get(held.last, "position")
+    moved = np.linalg.norm(way, axis=-1).max(0)
+    return [slot for slot in object_slots(held.truth.state) if moved[slot] > MOVED_M]
 
 
 def _is_pushed(held: Held) -> bool:
@@ -103,18 +115,15 @@ def _touch_errors(held: Held, found: Recording) -> Array:
     felt, touched = np.abs(told) > FELT_N, np.abs(true) > FELT_N
     if not touched.any():
         return np.zeros(0)
-    right = (felt & maximum_filter1d(touched, 3)).sum() + (touched & maximum_filter1d(felt, 3)).sum()
+    nearly_felt, nearly_touched = (maximum_filter1d(m.astype(int), 3) > 0 for m in (felt, touched))
+    right = (felt & nearly_touched).sum() + (touched & nearly_felt).sum()
     f1 = right / (felt.sum() + touched.sum())
     return np.array([1.0 - f1, np.abs(told - true).mean() / np.abs(true).mean()])
 
 
 def _velocity_errors(held: Held, found: Recording) -> Array:
     """Error of each moving object's velocity in each frame, `[objects, frames]` m/s, by its places."""
-    step = held.truth.frame_seconds
-    moved = np.linalg.norm(
-        STATE.get(held.truth.state, "position") - STATE.get(held.last, "position"), axis=-1
-    ).max(0)
-    slots = [slot for slot in object_slots(held.truth.state) if moved[slot] > MOVED_M]
+    step, slots = held.truth.frame_seconds, _moving(held)
     velocities = [
         np.diff(STATE.get(np.concatenate([held.last[None], r.state])[:, slots], "position"), axis=0) / step
         for r in (found, held.truth)
