@@ -85,20 +85,18 @@ def _curve(figure: Figure, width: int = 600, height: int = 160) -> str:
     low, span = float(logs.min()), max(float(np.ptp(logs)), 1e-6)
 
     def line(numbers: Sequence[float], colour: str) -> str:
-        places = [
-            f"{(k + 0.5) / len(numbers) * width:.0f},{height - 10 - (np.log10(n) - low) / span * (height - 20):.1f}"
-            for k, n in enumerate(numbers)
-        ]
-        return f'<polyline points="{" ".join(places)}" fill="none" stroke="{colour}" stroke-width="3"/>'
+        across = (np.arange(len(numbers)) + 0.5) / len(numbers) * width
+        down = height - 10 - (np.log10(numbers) - low) / span * (height - 20)
+        places = " ".join(f"{x:.0f},{y:.1f}" for x, y in zip(across, down, strict=True))
+        return f'<polyline points="{places}" fill="none" stroke="{colour}" stroke-width="3"/>'
 
     told = "".join(
         f"<tr><td>{s.start_seconds:g} to {s.end_seconds:g} s</td><td>{_number(s.value)}</td>"
         f"<td>{_number(s.floor)}</td></tr>"
         for s in figure.curve
     )
-    plot = (
-        f'<svg viewBox="0 0 {width} {height}" style="height:160px" role="img" aria-label="over the horizon">'
-    )
+    box = f'viewBox="0 0 {width} {height}" style="height:{height}px"'
+    plot = f'<svg {box} role="img" aria-label="over the horizon">'
     return (
         f"<h2>{figure.id} {escape(figure.name)} by how long ago the context ended</h2>"
         f"<figure>{plot}{line(floors, '#999')}{line(values, '#1f6feb')}</svg></figure>"
