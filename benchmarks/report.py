@@ -12,20 +12,25 @@ import tyro
 from harness import EXACT, Subject, save, show
 from orrery.evaluation.films import STREAMS, report_world
 from orrery.evaluation.prompts import held_out_prompts
+from orrery.evaluation.steering import steering_figures
 
 
 @dataclass
 class Settings:
-    """model: folder of a checkpoint, or `exact`. num_films: held-out sentences. seconds: of each film."""
+    """model: folder of a checkpoint, or `exact`. num_films: held-out sentences. seconds: of each film.
+    num_rollouts: scenes that move by themselves, and as many that are pushed."""
 
     model: str = EXACT
     num_films: int = 60
     seconds: float = 3.5
+    num_rollouts: int = 30
 
 
 def main(settings: Settings) -> None:
     subject = Subject(settings.model)
-    found, _ = report_world(subject.open(STREAMS), settings.num_films, settings.seconds)
+    world = subject.open(STREAMS)
+    further = steering_figures(world, settings.num_rollouts)
+    found, _ = report_world(world, settings.num_films, settings.seconds, further=further)
     columns = [settings.model, "value", "floor", "passes at", "verdict"]
     rows = [[f"{f.id} {f.name}", f.value, f.floor, f.passes_at, f.verdict] for f in found.figures]
     show(f"physics report: {found.verdict}", columns, rows)

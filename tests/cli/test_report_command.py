@@ -16,10 +16,11 @@ def test_the_exact_world_passes_its_own_report(tmp_path: Path, capsys: pytest.Ca
     short = ["--films", "2", "--seconds", "1.5", "--rollouts", "1"]
     assert main(["report", "--exact", *short, "--out", str(out)]) == 0
     record = json.loads(out.with_suffix(".json").read_text())
-    assert record["world"] == "exact"
-    assert record["num_recordings"] == 2
-    assert "fail" not in record["sections"].values()
-    figures = {f["name"]: f for f in record["figures"]}
+    (world,) = record["worlds"]
+    assert world["world"] == "exact"
+    assert world["num_recordings"] == 2
+    assert "fail" not in world["sections"].values()
+    figures = {f["name"]: f for f in world["figures"]}
     assert figures.pop("velocity")["value"] == 0.0
     assert all(f["value"] == f["floor"] for f in figures.values())
     assert "Physics report: exact" in out.read_text()
@@ -39,6 +40,8 @@ def test_the_exact_world_passes_its_own_report(tmp_path: Path, capsys: pytest.Ca
         (["--out", "other.html"], "other.json already exists", 1),
         (["--out", "report.json"], "name it report.html", 2),
         (["tabeltop"], "did you mean tabletop", 1),
+        (["tabletop", "tabeltop"], "did you mean tabletop", 1),
+        (["a", "b", "c"], "one model, or two to compare, got 3", 2),
     ],
 )
 def test_mistakes_are_told_before_anything_is_made(

@@ -11,9 +11,9 @@ import pytest
 
 from orrery.evaluation.examine import examine
 from orrery.evaluation.faults import inject
-from orrery.evaluation.figure import VERDICTS, Figure
+from orrery.evaluation.figure import VERDICTS, Figure, Stretch, better
 from orrery.evaluation.films import Moment
-from orrery.evaluation.page import page
+from orrery.evaluation.page import Chapter, page
 from orrery.evaluation.prompts import held_out_prompts
 from orrery.evaluation.recording import Recording
 from orrery.evaluation.report import Examined, Report, grade
@@ -113,11 +113,45 @@ def test_the_page_holds_everything_and_fetches_nothing(recording: Recording, exa
         for f in examine(film).findings
     ]
     report = grade(_broken(recording, "vanishing"), exact)
-    html = page("Report <of> a world", report, moments, [("world", "a & b")])
-    assert "Report &lt;of&gt; a world" in html
+    html = page([Chapter("<a> world", report, moments)], [("films", "a & b")])
+    assert "Physics report: &lt;a&gt; world" in html
     assert "a &amp; b" in html
     assert html.count("<figure>") == len(moments) > 0
     assert html.count("<tr>") == 1 + len(report.figures)
     assert all(moment.finding.text in html for moment in moments)
     assert not re.search(r"(src|href)=.(?!data:)", html)
     json.dumps(report.to_json(), allow_nan=False)
+
+
+def test_two_worlds_stand_beside_each_other(recording: Recording, exact: list[Examined]) -> None:
+    """The one that grows things is worse in that, and cannot be told apart where nothing was done to it."""
+    good, bad = grade(exact, exact), grade(_broken(recording, "growth"), exact)
+    html = page([Chapter("good", good, []), Chapter("bad", bad, [])], [])
+    rows = re.findall(r"<tr>(.*?)</tr>", html[html.index("beside") : html.index("<h2>good")], re.DOTALL)
+    told = {row.split("<small>")[0].split(" ", 1)[1]: row.rsplit("<td>", 1)[1][:-5] for row in rows[1:]}
+    assert told.keys() == {figure.name for figure in good.figures}
+    assert told["spread of size"] == "good"
+    assert told["silent contacts"] == "–"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "best"),
+    [
+        ((0.1, 0.2), (0.3, 0.4), 0), ((0.3, 0.4), (0.1, 0.2), 1), ((0.1, 0.3), (0.2, 0.4), None),
+        ((0.0, 0.0), (0.0, 0.0), None), ((None, None), (0.1, 0.2), None),
+    ],
+)  # fmt: skip
+def test_the_better_is_the_lower_where_intervals_do_not_meet(
+    one: tuple[float, float], other: tuple[float, float], best: int | None
+) -> None:
+    figures = [replace(_figure(0.2), low=low, high=high) for low, high in (one, other)]
+    assert better(*figures) == best
+
+
+def test_a_curve_is_drawn_and_told(exact: list[Examined]) -> None:
+    curve = (Stretch(0.0, 0.25, 0.061, 0.002), Stretch(0.25, 0.5, 0.042, 0.0))
+    report = grade(exact, exact, [replace(_figure(0.05), curve=curve)])
+    html = page([Chapter("a world", report, [])], [])
+    told = html[html.index("by how long ago") :]
+    assert told.count("<polyline") == 2
+    assert "<td>0.25 to 0.5 s</td><td>0.042</td><td>0</td>" in told

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import tyro
 from rich.console import Console
@@ -14,13 +15,17 @@ from orrery.cli.console import needs, progress_bar
 from orrery.errors import BadUse
 from orrery.registry import DEFAULT_MODEL, resolve_model
 
+if TYPE_CHECKING:
+    from orrery.evaluation.page import Chapter
+
 __all__ = ["report"]
 
 MAX_FILMS = 100
+EXACT = "exact"
 
 
 def report(
-    model: tyro.conf.Positional[str] = DEFAULT_MODEL,
+    models: tyro.conf.Positional[tuple[str, ...]] = (DEFAULT_MODEL,),
     out: Path = Path("report.html"),
     films: int = 30,
     seconds: float = 3.5,
@@ -31,15 +36,16 @@ def report(
     """Measure a model's films against the exact world's: identity, physics, sound, touch.
 
     The model and the exact world run the same held-out sentences; every figure stands beside the same figure
-    of the exact world. Writes a page that holds everything, and a JSON file beside it.
+    of the exact world. Two models are told beside each other. Writes a page that holds everything, and a JSON
+    file beside it.
 
     Args:
-        model: a shipped model's name, or a checkpoint's folder.
+        models: one or two, each a shipped model's name or a checkpoint's folder.
         out: the page, an HTML file.
         films: how many sentences, up to 100.
         seconds: length of each film, from 1 to 60.
-        rollouts: how many scenes that move by themselves, and as many that the finger pushes, are gone on with
-            from one second of the exact world, up to 100; 0 leaves out what is asked of them.
+        rollouts: how many scenes that move by themselves, and as many that the finger pushes, are gone on
+            with from one second of the exact world, up to 100; 0 leaves out what is asked of them.
         exact: report on the exact world itself, which must pass.
         force: replace files that are there.
     """
@@ -51,38 +57,58 @@ def report(
         raise BadUse(f"--rollouts {rollouts}: from 0 to {MAX_FILMS}")
     if out.suffix != ".html":
         raise BadUse(f"--out {out}: the page is HTML; name it {out.with_suffix('.html')}")
+    names = (EXACT,) if exact else models
+    if not 1 <= len(names) <= 2:
+        raise BadUse(f"report: one model, or two to compare, got {len(names)}")
     data = out.with_suffix(".json")
     for file in (out, data):
         check_destination(file, force)
-    name = "exact" if exact else model
-    folder = None if exact else resolve_model(model)
+    folders = [None if exact else resolve_model(name) for name in names]
     with needs("report", "a physics report"):
-        from orrery.evaluation.films import STREAMS, report_world
         from orrery.evaluation.page import page
-        from orrery.evaluation.steering import steering_figures
-        from orrery.inference.imagined_world import load_world
-        from orrery.worlds.tabletop import TabletopWorld
 
-        further = []
-        if rollouts:
-            blind = TabletopWorld(streams=STREAMS) if folder is None else load_world(folder, streams=STREAMS)
-            with progress_bar(name, "rollouts") as on_step:
-                further = steering_figures(blind, rollouts, on_step)
-        world = TabletopWorld() if folder is None else load_world(folder)
-        with progress_bar(name, "films") as on_step:
-            found, moments = report_world(world, films, seconds, on_step, further)
-    facts = [("world", name), ("films", f"{films} of {seconds:g} s, by held-out sentences"),
-             ("rollouts", f"{rollouts} free and {rollouts} pushed, from one second of the exact world"),
-             ("anything moves in", f"{found.motion:.0%} of the films in which it should")]  # fmt: skip
-    record = {"world": name, "films": films, "seconds": seconds, "rollouts": rollouts, **found.to_json()}
+        chapters = [
+            _measure(name, folder, films, seconds, rollouts)
+            for name, folder in zip(names, folders, strict=True)
+        ]
+    facts = [
+        ("films", f"{films} of {seconds:g} s, by held-out sentences"),
+        ("rollouts", f"{rollouts} free and {rollouts} pushed, from one second of the exact world"),
+    ]
+    worlds = [{"world": chapter.name, **chapter.report.to_json()} for chapter in chapters]
+    record = {"films": films, "seconds": seconds, "rollouts": rollouts, "worlds": worlds}
     write_atomically(data, (json.dumps(record, indent=2) + "\n").encode())
-    write_atomically(out, page(f"Physics report: {name}", found, moments, facts).encode())
-    table = Table(title=f"{name}: {found.verdict}", title_justify="left")
+    write_atomically(out, page(chapters, facts).encode())
+    for chapter in chapters:
+        _show(chapter)
+    print(f"{out}: the page; {data}: its figures")
+    return 0
+
+
+def _measure(name: str, folder: Path | None, films: int, seconds: float, rollouts: int) -> Chapter:
+    """All that is told of one world. folder: of its checkpoint; None for the exact world."""
+    from orrery.evaluation.films import STREAMS, report_world
+    from orrery.evaluation.page import Chapter
+    from orrery.evaluation.steering import steering_figures
+    from orrery.inference.imagined_world import load_world
+    from orrery.worlds.tabletop import TabletopWorld
+
+    further = []
+    if rollouts:
+        blind = TabletopWorld(streams=STREAMS) if folder is None else load_world(folder, streams=STREAMS)
+        with progress_bar(name, "rollouts") as on_step:
+            further = steering_figures(blind, rollouts, on_step)
+    world = TabletopWorld() if folder is None else load_world(folder)
+    with progress_bar(name, "films") as on_step:
+        found, moments = report_world(world, films, seconds, on_step, further)
+    return Chapter(name, found, moments)
+
+
+def _show(chapter: Chapter) -> None:
+    table = Table(title=f"{chapter.name}: {chapter.report.verdict}", title_justify="left")
     for column in ("", "value", "floor", "verdict"):
         table.add_column(column)
-    for figure in found.figures:
+    for figure in chapter.report.figures:
         cells = ("-" if v is None else f"{v:.3g}" for v in (figure.value, figure.floor))
         table.add_row(f"{figure.id} {figure.name}", *cells, figure.verdict)
     Console().print(table)
-    print(f"{out}: the page; {data}: its figures")
-    return 0

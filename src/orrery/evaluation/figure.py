@@ -9,7 +9,7 @@ import numpy as np
 
 from orrery.streams import Array
 
-__all__ = ["LEAST_COVERAGE", "VERDICTS", "Figure", "Stretch", "interval"]
+__all__ = ["LEAST_COVERAGE", "VERDICTS", "Figure", "Stretch", "better", "interval"]
 
 VERDICTS = ("pass", "between", "abstain", "fail")
 """From best to worst: what cannot be told is no pass."""
@@ -68,3 +68,15 @@ def interval(statistic: Callable[[Array], float | None], num: int) -> tuple[floa
     told = [draw for draw in draws if draw is not None]
     low, high = np.percentile(told, [2.5, 97.5]).tolist() if told else (None, None)
     return low, high
+
+
+def better(one: Figure, other: Figure) -> int | None:
+    """Which of two worlds' same figure is the better one, 0 or 1: the lower, where their intervals do not
+    meet; None where they cannot be told apart."""
+    intervals = one.low, one.high, other.low, other.high
+    if None in intervals:
+        return None
+    low, high, other_low, other_high = (float(value or 0.0) for value in intervals)
+    if high < other_low:
+        return 0
+    return 1 if other_high < low else None

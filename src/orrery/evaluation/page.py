@@ -5,22 +5,24 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 
 import numpy as np
 from PIL import Image
 
-from orrery.evaluation.figure import Figure
+from orrery.evaluation.figure import Figure, better
 from orrery.evaluation.films import Moment
 from orrery.evaluation.report import Report
 from orrery.streams import Array
 
-__all__ = ["page"]
+__all__ = ["Chapter", "page"]
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 62rem; padding: 1rem; color: #1c1c1e;
        background: #fff; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
+h1 { font-size: 1.5rem; } h2 { font-size: 1.25rem; margin-top: 2.5rem; }
+h3 { font-size: 1.05rem; margin-top: 2rem; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: .35rem .5rem; border-bottom: 1px solid #ddd; }
 th:first-child, td:first-child { text-align: left; } td small { color: #666; display: block; }
@@ -34,27 +36,63 @@ svg { width: 100%; height: 72px; background: #f5f5f7; border-radius: 4px; margin
 """
 
 
-def page(title: str, report: Report, moments: Sequence[Moment], facts: Sequence[tuple[str, str]]) -> str:
-    """The HTML. facts: what was measured and how, as names and values."""
+@dataclass(frozen=True)
+class Chapter:
+    """What is told of one world, `name`."""
+
+    name: str
+    report: Report
+    moments: Sequence[Moment]
+
+
+def page(chapters: Sequence[Chapter], facts: Sequence[tuple[str, str]]) -> str:
+    """The HTML of one world, or of two beside each other. facts: what was measured and how, as names and
+    values."""
+    title = "Physics report: " + " and ".join(chapter.name for chapter in chapters)
     told = "".join(f"<li>{escape(name)}: {escape(value)}</li>" for name, value in facts)
-    sections = " ".join(f"{escape(name)} {_badge(v)}" for name, v in report.sections.items())
-    rows = "".join(_row(figure) for figure in report.figures)
-    curves = "".join(_curve(figure) for figure in report.figures if figure.curve)
-    worst = "".join(_moment(m) for m in moments) or "<p>No recording holds anything that cannot be.</p>"
+    beside = _comparison(*chapters) if len(chapters) == 2 else ""
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width,initial-scale=1">
 <title>{escape(title)}</title><style>{_STYLE}</style></head><body>
-<h1>{escape(title)} {_badge(report.verdict)}</h1>
-<p>The verdict is the worst section's: {sections}</p><ul>{told}</ul>
-<h2>Figures</h2>
+<h1>{escape(title)}</h1><ul>{told}</ul>
 <p>The floor is the same figure of the exact world on the same scenes; what counts is the excess over it. A
-figure abstains where less than 80&nbsp;% of what can be asked of the exact world can be asked here.</p>
-<div class="scroll"><table><tr><th>what</th><th></th><th>value</th><th>95&nbsp;%</th><th>floor</th>
-<th>excess</th><th>passes at</th><th>fails beyond</th><th>coverage</th></tr>{rows}</table></div>
-{curves}<h2>Worst moments</h2>{worst}
+figure abstains where less than 80&nbsp;% of what can be asked of the exact world can be asked here. The
+verdict is the worst section's.</p>
+{beside}{"".join(_chapter(chapter) for chapter in chapters)}
 </body></html>
 """
+
+
+def _chapter(chapter: Chapter) -> str:
+    report = chapter.report
+    sections = " ".join(f"{escape(name)} {_badge(v)}" for name, v in report.sections.items())
+    rows = "".join(_row(figure) for figure in report.figures)
+    curves = "".join(_curve(figure) for figure in report.figures if figure.curve)
+    worst = "".join(map(_moment, chapter.moments)) or "<p>No recording holds anything that cannot be.</p>"
+    return f"""<h2>{escape(chapter.name)} {_badge(report.verdict)}</h2>
+<p>{sections}; anything moves in {report.motion:.0%} of the films in which it should</p>
+<div class="scroll"><table><tr><th>what</th><th></th><th>value</th><th>95&nbsp;%</th><th>floor</th>
+<th>excess</th><th>passes at</th><th>fails beyond</th><th>coverage</th></tr>{rows}</table></div>
+{curves}<h3>Worst moments</h3>{worst}"""
+
+
+def _comparison(one: Chapter, other: Chapter) -> str:
+    """Every figure of two worlds, and which is better, where that can be told."""
+    names = [escape(chapter.name) for chapter in (one, other)]
+    rows = []
+    for mine, theirs in zip(one.report.figures, other.report.figures, strict=True):
+        best = better(mine, theirs)
+        cells = [
+            f"{mine.id} {escape(mine.name)}<small>{escape(mine.statistic)}</small>",
+            f"{_number(mine.value)} {_badge(mine.verdict)}",
+            f"{_number(theirs.value)} {_badge(theirs.verdict)}",
+            _number(mine.floor), "–" if best is None else names[best],
+        ]  # fmt: skip
+        rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
+    return f"""<h2>Beside each other</h2><p>One is better where the 95&nbsp;% intervals do not meet.</p>
+<div class="scroll"><table class="beside"><tr><th>what</th><th>{names[0]}</th><th>{names[1]}</th>
+<th>floor</th><th>better</th></tr>{"".join(rows)}</table></div>"""
 
 
 def _badge(verdict: str) -> str:
@@ -98,7 +136,7 @@ def _curve(figure: Figure, width: int = 600, height: int = 160) -> str:
     box = f'viewBox="0 0 {width} {height}" style="height:{height}px"'
     plot = f'<svg {box} role="img" aria-label="over the horizon">'
     return (
-        f"<h2>{figure.id} {escape(figure.name)} by how long ago the context ended</h2>"
+        f"<h3>{figure.id} {escape(figure.name)} by how long ago the context ended</h3>"
         f"<figure>{plot}{line(floors, '#999')}{line(values, '#1f6feb')}</svg></figure>"
         f'<div class="scroll"><table class="curve"><tr><th>after the context</th><th>value (blue)</th>'
         f"<th>floor (grey)</th></tr>{told}</table></div>"
