@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from orrery.cli import main
+from orrery.inference.checkpoints import load_model, save_model
 
 
 @pytest.mark.slow
@@ -41,6 +43,7 @@ def test_the_exact_world_passes_its_own_report(tmp_path: Path, capsys: pytest.Ca
         (["--out", "report.json"], "name it report.html", 2),
         (["tabeltop"], "did you mean tabletop", 1),
         (["tabletop", "tabeltop"], "did you mean tabletop", 1),
+        (["tabletop", "--guard"], "--guard compares two models", 2),
         (["a", "b", "c"], "one model, or two to compare, got 3", 2),
     ],
 )
@@ -56,3 +59,23 @@ def test_mistakes_are_told_before_anything_is_made(
     assert said in capsys.readouterr().err
     assert sorted(tmp_path.iterdir()) == before
     assert (tmp_path / "there.html").read_text() == "mine"
+
+
+@pytest.mark.slow
+def test_a_model_that_became_worse_is_not_let_through(
+    tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The tiny model against itself, and against one that was never trained (its answer is always zero)."""
+    stands = tiny_run / "run" / "checkpoint"
+    model = load_model(stands)
+    for head in model.transformer.leave.values():
+        for parameter in head.parameters():
+            torch.nn.init.zeros_(parameter)
+    save_model(model, tmp_path / "ruined")
+    short = ["--films", "6", "--seconds", "1", "--rollouts", "2", "--guard", "--force"]
+    page = ["--out", str(tmp_path / "report.html")]
+    assert main(["report", str(stands), str(stands), *short, *page]) == 0
+    assert "is worse" not in capsys.readouterr().err
+    assert main(["report", str(stands), str(tmp_path / "ruined"), *short, *page]) == 1
+    assert f"ruined is worse than {stands} in " in capsys.readouterr().err
+    assert "Beside each other" in (tmp_path / "report.html").read_text()

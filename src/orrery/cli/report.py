@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,7 @@ def report(
     seconds: float = 3.5,
     rollouts: int = 10,
     exact: bool = False,
+    guard: bool = False,
     force: bool = False,
 ) -> int:
     """Measure a model's films against the exact world's: identity, physics, sound, touch.
@@ -47,6 +49,7 @@ def report(
         rollouts: how many scenes that move by themselves, and as many that the finger pushes, are gone on
             with from one second of the exact world, up to 100; 0 leaves out what is asked of them.
         exact: report on the exact world itself, which must pass.
+        guard: of two models, fail (status 1) where the second is worse than the first in any figure.
         force: replace files that are there.
     """
     if not 1 <= films <= MAX_FILMS:
@@ -60,6 +63,8 @@ def report(
     names = (EXACT,) if exact else models
     if not 1 <= len(names) <= 2:
         raise BadUse(f"report: one model, or two to compare, got {len(names)}")
+    if guard and len(names) != 2:
+        raise BadUse("--guard compares two models: the one that stands, and the one that is to replace it")
     data = out.with_suffix(".json")
     for file in (out, data):
         check_destination(file, force)
@@ -82,7 +87,22 @@ def report(
     for chapter in chapters:
         _show(chapter)
     print(f"{out}: the page; {data}: its figures")
-    return 0
+    return _guard(*chapters) if guard else 0
+
+
+def _guard(one: Chapter, other: Chapter) -> int:
+    """Exit status: 1, with the figures named, where the other is worse than the one."""
+    from orrery.evaluation.figure import better
+
+    pairs = zip(one.report.figures, other.report.figures, strict=True)
+    worse = [
+        f"{mine.id} {mine.name}: {theirs.value:.3g} after {mine.value:.3g}"
+        for mine, theirs in pairs
+        if better(mine, theirs) == 0
+    ]
+    for line in worse:
+        print(f"{other.name} is worse than {one.name} in {line}", file=sys.stderr)
+    return int(bool(worse))
 
 
 def _measure(name: str, folder: Path | None, films: int, seconds: float, rollouts: int) -> Chapter:
