@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -11,12 +12,13 @@ import pytest
 
 from orrery.evaluation.examine import examine
 from orrery.evaluation.faults import inject
-from orrery.evaluation.figure import VERDICTS, Figure, Stretch, better
+from orrery.evaluation.figure import VERDICTS, Figure, Stretch, better, interval
 from orrery.evaluation.films import Moment
 from orrery.evaluation.page import Chapter, page
 from orrery.evaluation.prompts import held_out_prompts
 from orrery.evaluation.recording import Recording
 from orrery.evaluation.report import Examined, Report, grade
+from orrery.streams import Array
 
 
 def _examined(recording: Recording) -> Examined:
@@ -146,6 +148,25 @@ def test_the_better_is_the_lower_where_intervals_do_not_meet(
 ) -> None:
     figures = [replace(_figure(0.2), low=low, high=high) for low, high in (one, other)]
     assert better(*figures) == best
+
+
+def test_an_interval_takes_five_recordings_that_say_something() -> None:
+    """Of 4, or of 9 of which 4 say nothing, there is none; of 5 that agree, there is one without width."""
+
+    def mean(told: list[float | None]) -> Callable[[Array], float | None]:
+        def statistic(chosen: Array) -> float | None:
+            values = [value for k in chosen if (value := told[k]) is not None]
+            return float(np.mean(values)) if values else None
+
+        return statistic
+
+    assert interval(mean([1.0] * 4), 4) == (None, None)
+    assert interval(mean([1.0] * 4 + [None] * 5), 9) == (None, None)
+    assert interval(mean([1.0] * 5 + [None] * 4), 9) == (1.0, 1.0)
+    low, high = interval(mean([1.0, 2.0, 3.0, 4.0, 5.0]), 5)
+    assert low is not None
+    assert high is not None
+    assert 1.0 < low < 2.5 < 3.5 < high < 5.0
 
 
 def test_a_curve_is_drawn_and_told(exact: list[Examined]) -> None:

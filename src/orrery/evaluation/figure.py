@@ -15,6 +15,7 @@ VERDICTS = ("pass", "between", "abstain", "fail")
 """From best to worst: what cannot be told is no pass."""
 LEAST_COVERAGE = 0.8
 NUM_DRAWS = 300
+LEAST_RECORDINGS = 5
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,10 @@ class Figure:
 
 
 def interval(statistic: Callable[[Array], float | None], num: int) -> tuple[float | None, float | None]:
-    """95 % bootstrap interval of a statistic of `num` recordings, told which of them to take `[num]`."""
+    """95 % bootstrap interval of a statistic of `num` recordings, told which of them to take `[num]`; None
+    where fewer than LEAST_RECORDINGS say anything, of which no interval can be told."""
+    if sum(statistic(np.array([one])) is not None for one in range(num)) < LEAST_RECORDINGS:
+        return None, None
     rng = np.random.default_rng(0)
     draws = [statistic(chosen) for chosen in rng.integers(num, size=(NUM_DRAWS, num))]
     told = [draw for draw in draws if draw is not None]

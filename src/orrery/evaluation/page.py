@@ -102,7 +102,7 @@ def _badge(verdict: str) -> str:
 def _number(value: float | None) -> str:
     if value is None:
         return "–"
-    return f"{value:.3g}" if abs(value) >= 0.001 else "0"
+    return f"{value:.3g}" if abs(value) >= 0.0001 else "0"
 
 
 def _row(figure: Figure) -> str:
