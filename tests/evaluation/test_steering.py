@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from orrery.evaluation.feeling import felt_n
 from orrery.evaluation.figure import Figure
 from orrery.evaluation.films import STREAMS
 from orrery.evaluation.rollouts import Held, feel, go_on, held_out, moves_on, perturbed
@@ -94,3 +95,10 @@ def test_exact_answers_pass_and_no_answers_fail() -> None:
     assert velocity.floor == exact["P1 velocity"].floor
     assert [stretch.end_seconds for stretch in velocity.curve] == [0.25, 0.5, 1.0, 2.0]
     assert velocity.curve[0].value > 0.03
+
+
+def test_a_push_is_felt_from_every_side() -> None:
+    """3 N across and 4 N along the normal, spread over the pad, are 5 N; nothing is none."""
+    touch = np.zeros((2, 4, 4, 3), np.float32)
+    touch[0, ..., 1], touch[0, ..., 0] = 3.0 / 16, -4.0 / 16
+    np.testing.assert_allclose(felt_n(touch), [5.0, 0.0], rtol=1e-5)

@@ -17,6 +17,7 @@ from orrery.errors import BadUse
 from orrery.registry import DEFAULT_MODEL, resolve_model
 
 if TYPE_CHECKING:
+    from orrery.evaluation.figure import Figure
     from orrery.evaluation.page import Chapter
 
 __all__ = ["report"]
@@ -49,7 +50,8 @@ def report(
         rollouts: how many scenes that move by themselves, and as many that the finger pushes, are gone on
             with from one second of the exact world, up to 100; 0 leaves out what is asked of them.
         exact: report on the exact world itself, which must pass.
-        guard: of two models, fail (status 1) where the second is worse than the first in any figure.
+        guard: of two models, fail (status 1) where the second is worse than the first in any figure, or where
+            less can be told of it.
         force: replace files that are there.
     """
     if not 1 <= films <= MAX_FILMS:
@@ -91,14 +93,15 @@ def report(
 
 
 def _guard(one: Chapter, other: Chapter) -> int:
-    """Exit status: 1, with the figures named, where the other is worse than the one."""
+    """Exit status: 1, with the figures named, where the other is worse than the one, or where less can be
+    told of it: a world in which nothing is wrong since nothing happens is no better."""
     from orrery.evaluation.figure import better
 
     pairs = zip(one.report.figures, other.report.figures, strict=True)
     worse = [
-        f"{mine.id} {mine.name}: {theirs.value:.3g} after {mine.value:.3g}"
+        f"{mine.id} {mine.name}: {_told(theirs)} after {_told(mine)}"
         for mine, theirs in pairs
-        if better(mine, theirs) == 0
+        if better(mine, theirs) == 0 or (theirs.verdict == "abstain" != mine.verdict)
     ]
     for line in worse:
         print(f"{other.name} is worse than {one.name} in {line}", file=sys.stderr)
@@ -122,6 +125,11 @@ def _measure(name: str, folder: Path | None, films: int, seconds: float, rollout
     with progress_bar(name, "films") as on_step:
         found, moments = report_world(world, films, seconds, on_step, further)
     return Chapter(name, found, moments)
+
+
+def _told(figure: Figure) -> str:
+    value = "nothing" if figure.value is None else f"{figure.value:.3g}"
+    return f"{value} ({figure.verdict})"
 
 
 def _show(chapter: Chapter) -> None:

@@ -17,8 +17,9 @@ NOISE_FRAMES = 2
 
 
 def felt_n(touch: Array) -> Array:
-    """Force on the pad along its normal, `[frames]` N, of `touch [frames, rows, columns, 3]`."""
-    return touch.reshape(len(touch), -1, 3)[..., 2].sum(-1)
+    """How strong the force on the finger is, from whatever side, `[frames]` N, of `touch [frames, rows,
+    columns, 3]`: a push is felt across the pad's normal."""
+    return np.linalg.norm(touch.reshape(len(touch), -1, 3).sum(1), axis=-1)
 
 
 def _across(recording: Recording) -> list[Sample]:
@@ -28,7 +29,7 @@ def _across(recording: Recording) -> list[Sample]:
     gap = recording.gaps[:, -1, recording.slots].min(-1) if recording.slots else np.full(len(force), np.inf)
     near = minimum_filter1d(gap, 2 * NOISE_FRAMES + 1)
     samples = []
-    for run in stretches(np.abs(force) > FELT_N):
+    for run in stretches(force > FELT_N):
         worst = run.start + int(near[run].argmax())
         when = (worst + 1) * recording.frame_seconds
         samples.append(Sample(when, "the finger", float(near[worst])))

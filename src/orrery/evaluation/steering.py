@@ -112,13 +112,13 @@ def _touch_errors(held: Held, found: Recording) -> Array:
     """1 - F1 of the frames in which anything is felt, and the mean error of the force over its mean; nothing
     where in truth nothing is felt."""
     told, true = felt_n(found.touch), felt_n(held.truth.touch)
-    felt, touched = np.abs(told) > FELT_N, np.abs(true) > FELT_N
+    felt, touched = told > FELT_N, true > FELT_N
     if not touched.any():
         return np.zeros(0)
     nearly_felt, nearly_touched = (maximum_filter1d(m.astype(int), 3) > 0 for m in (felt, touched))
     right = (felt & nearly_touched).sum() + (touched & nearly_felt).sum()
     f1 = right / (felt.sum() + touched.sum())
-    return np.array([1.0 - f1, np.abs(told - true).mean() / np.abs(true).mean()])
+    return np.array([1.0 - f1, np.abs(told - true).mean() / true.mean()])
 
 
 def _velocity_errors(held: Held, found: Recording) -> Array:
