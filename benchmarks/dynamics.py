@@ -1,9 +1,9 @@
 """It moves like physics: rollouts from one second of exact context, resting drift, sinking, bounces.
 
 Scenes are drawn until enough of them still move when the context ends. The world gets every stream of the
-first second and then only the finger's actions. Errors are those of its own state stream. Beside it: constant
-velocity and doing nothing from the same last frame, and the floor, the exact world begun again half a
-millimetre off.
+first second but the pictures, and then only the finger's actions. Errors are those of its own state stream.
+Beside it: constant velocity and doing nothing from the same last frame, and the floor, the exact world begun
+again half a millimetre off.
 """
 
 from __future__ import annotations

@@ -54,22 +54,9 @@ def report(
             less can be told of it.
         force: replace files that are there.
     """
-    if not 1 <= films <= MAX_FILMS:
-        raise BadUse(f"--films {films}: from 1 to {MAX_FILMS}")
-    if not 1.0 <= seconds <= 60.0:
-        raise BadUse(f"--seconds {seconds:g}: from 1 to 60")
-    if not 0 <= rollouts <= MAX_FILMS:
-        raise BadUse(f"--rollouts {rollouts}: from 0 to {MAX_FILMS}")
-    if out.suffix != ".html":
-        raise BadUse(f"--out {out}: the page is HTML; name it {out.with_suffix('.html')}")
     names = (EXACT,) if exact else models
-    if not 1 <= len(names) <= 2:
-        raise BadUse(f"report: one model, or two to compare, got {len(names)}")
-    if guard and len(names) != 2:
-        raise BadUse("--guard compares two models: the one that stands, and the one that is to replace it")
-    data = out.with_suffix(".json")
-    for file in (out, data):
-        check_destination(file, force)
+    _check(names, films, seconds, rollouts, guard)
+    data = _data_beside(out, force)
     folders = [None if exact else resolve_model(name) for name in names]
     with needs("report", "a physics report"):
         from orrery.evaluation.page import page
@@ -90,6 +77,30 @@ def report(
         _show(chapter)
     print(f"{out}: the page; {data}: its figures")
     return _guard(*chapters) if guard else 0
+
+
+def _check(names: tuple[str, ...], films: int, seconds: float, rollouts: int, guard: bool) -> None:
+    """Raises BadUse for what cannot be asked for."""
+    if not 1 <= films <= MAX_FILMS:
+        raise BadUse(f"--films {films}: from 1 to {MAX_FILMS}")
+    if not 1.0 <= seconds <= 60.0:
+        raise BadUse(f"--seconds {seconds:g}: from 1 to 60")
+    if not 0 <= rollouts <= MAX_FILMS:
+        raise BadUse(f"--rollouts {rollouts}: from 0 to {MAX_FILMS}")
+    if not 1 <= len(names) <= 2:
+        raise BadUse(f"report: one model, or two to compare, got {len(names)}")
+    if guard and len(names) != 2:
+        raise BadUse("--guard compares two models: the one that stands, and the one that is to replace it")
+
+
+def _data_beside(out: Path, force: bool) -> Path:
+    """The JSON file beside the page. Raises BadUse or UserError where one of the two cannot be written."""
+    if out.suffix != ".html":
+        raise BadUse(f"--out {out}: the page is HTML; name it {out.with_suffix('.html')}")
+    data = out.with_suffix(".json")
+    for file in (out, data):
+        check_destination(file, force)
+    return data
 
 
 def _guard(one: Chapter, other: Chapter) -> int:

@@ -69,18 +69,15 @@ def interval(statistic: Callable[[Array], float | None], num: int) -> tuple[floa
         return None, None
     rng = np.random.default_rng(0)
     draws = [statistic(chosen) for chosen in rng.integers(num, size=(NUM_DRAWS, num))]
-    told = [draw for draw in draws if draw is not None]
-    low, high = np.percentile(told, [2.5, 97.5]).tolist() if told else (None, None)
+    low, high = np.percentile([draw for draw in draws if draw is not None], [2.5, 97.5]).tolist()
     return low, high
 
 
 def better(one: Figure, other: Figure) -> int | None:
     """Which of two worlds' same figure is the better one, 0 or 1: the lower, where their intervals do not
     meet; None where they cannot be told apart."""
-    intervals = one.low, one.high, other.low, other.high
-    if None in intervals:
+    if one.low is None or one.high is None or other.low is None or other.high is None:
         return None
-    low, high, other_low, other_high = (float(value or 0.0) for value in intervals)
-    if high < other_low:
+    if one.high < other.low:
         return 0
-    return 1 if other_high < low else None
+    return 1 if other.high < one.low else None

@@ -89,7 +89,7 @@ def _comparison(one: Chapter, other: Chapter) -> str:
             f"{_number(theirs.value)} {_badge(theirs.verdict)}",
             _number(mine.floor), "–" if best is None else names[best],
         ]  # fmt: skip
-        rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
+        rows.append(_cells(cells))
     return f"""<h2>Beside each other</h2><p>One is better where the 95&nbsp;% intervals do not meet.</p>
 <div class="scroll"><table class="beside"><tr><th>what</th><th>{names[0]}</th><th>{names[1]}</th>
 <th>floor</th><th>better</th></tr>{"".join(rows)}</table></div>"""
@@ -105,6 +105,10 @@ def _number(value: float | None) -> str:
     return f"{value:.3g}" if abs(value) >= 0.0001 else "0"
 
 
+def _cells(cells: Sequence[str]) -> str:
+    return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+
+
 def _row(figure: Figure) -> str:
     cells = [
         f"{figure.id} {escape(figure.name)}<small>{escape(figure.statistic)}</small>",
@@ -113,7 +117,7 @@ def _row(figure: Figure) -> str:
         _number(figure.passes_at), _number(figure.fails_at),
         f"{figure.coverage:.0%}",
     ]  # fmt: skip
-    return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+    return _cells(cells)
 
 
 def _curve(figure: Figure, width: int = 600, height: int = 160) -> str:

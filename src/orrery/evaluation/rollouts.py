@@ -53,7 +53,7 @@ class Held:
 
 
 def moves_on(held: Held) -> bool:
-    """Whether anything moves, or the finger is at work, when the context ends."""
+    """Whether any object moves when the context ends."""
     return any(speeds(held.last)[slot] > MOVING_M_S for slot in object_slots(held.context.state))
 
 

@@ -14,6 +14,7 @@ from scipy.ndimage import maximum_filter1d
 from orrery.evaluation.dynamics import object_slots
 from orrery.evaluation.feeling import FELT_N, felt_n
 from orrery.evaluation.figure import Figure, Stretch, interval
+from orrery.evaluation.films import STREAMS
 from orrery.evaluation.recording import Recording
 from orrery.evaluation.rollouts import Held, feel, go_on, held_out, perturbed
 from orrery.streams import STATE, Array
@@ -37,18 +38,18 @@ def steering_figures(
     which the finger pushes. on_step: told how many scenes are done, and of how many."""
     free = held_out(num_scenes, HORIZONS_SECONDS[-1], _moves_freely)
     pushed = held_out(num_scenes, HORIZONS_SECONDS[-1], _is_pushed)
+    on_step = on_step or (lambda done, total: None)
     mine, floors, answers, touches = [], [], [], []
-    for number, held in enumerate([*free, *pushed]):
-        if number < num_scenes:
-            floor = perturbed(held)
-            assert floor is not None
-            floors.append(_velocity_errors(held, floor))
-            mine.append(_velocity_errors(held, go_on(world, held)))
-        else:
-            answers.append(_answers(world, held))
-            touches.append(_touch_errors(held, feel(world, held)))
-        if on_step is not None:
-            on_step(number + 1, 2 * num_scenes)
+    for done, held in enumerate(free, start=1):
+        floor = perturbed(held)
+        assert floor is not None
+        floors.append(_velocity_errors(held, floor))
+        mine.append(_velocity_errors(held, go_on(world, held)))
+        on_step(done, 2 * num_scenes)
+    for done, held in enumerate(pushed, start=1 + num_scenes):
+        answers.append(_answers(world, held))
+        touches.append(_touch_errors(held, feel(world, held)))
+        on_step(done, 2 * num_scenes)
     return [
         _velocity_figure(mine, floors),
         _figure("C1", "control", "wrong answers to a push left out", "share of objects", answers, 0.05, 0.2),
@@ -77,7 +78,8 @@ def _is_pushed(held: Held) -> bool:
 
 
 def _left_out(held: Held) -> Recording:
-    return go_on(TabletopWorld(streams=["state", "audio.main", "touch.finger"]), held, _without_push(held))
+    """How the exact world goes on without the push."""
+    return go_on(TabletopWorld(streams=STREAMS), held, _without_push(held))
 
 
 def _without_push(held: Held) -> Array:

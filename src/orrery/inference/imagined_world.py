@@ -38,8 +38,8 @@ def load_world(
 class ImaginedWorld:
     """`num_worlds` independent dreams of one model; see `orrery.world.World`.
 
-    streams: names of those to observe; None for all. Without `video.main` nothing is drawn, which makes a
-    dream several times cheaper; the other streams are the same either way.
+    streams: names of those to observe; None for all. Without `video.main` nothing is drawn, which costs less;
+    the other streams are the same either way.
     """
 
     def __init__(self, model: WorldModel, num_worlds: int = 1, streams: Iterable[str] | None = None) -> None:

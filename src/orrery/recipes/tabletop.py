@@ -1,7 +1,6 @@
 """The recipe of the shipped checkpoint: three hours of training on two CPU cores.
 
-Minutes are wall clock. More compute needs no other recipe, only more minutes: undertraining, not size, is
-what limits these networks.
+Minutes are wall clock. More compute needs no other recipe, only more minutes.
 """
 
 from __future__ import annotations

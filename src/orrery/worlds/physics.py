@@ -18,7 +18,7 @@ from orrery.streams import Array, Clock
 __all__ = [
     "FINGER_COLOUR", "FINGER_HALF_LENGTH_M", "FINGER_MATERIAL", "FINGER_PARKED_M", "FINGER_RADIUS_M",
     "GEOM_TYPES", "SUBSTEPS_PER_FRAME", "TABLE_MATERIAL", "Contacts", "Motion", "build_model",
-    "contact_solref", "rim_boxes", "rotate", "simulate_frame", "touch_grid_n",
+    "contact_solref", "rim_boxes", "rotate", "simulate_frame",
 ]  # fmt: skip
 
 SUBSTEPS_PER_FRAME = 40
@@ -160,30 +160,34 @@ class Contacts:
 
 def simulate_frame(
     model: mujoco.MjModel, data: mujoco.MjData, finger_velocity_m_s: Array
-) -> tuple[Motion, Contacts]:
+) -> tuple[Motion, Contacts, Array]:
     """Advance one video frame while the finger's target moves at `finger_velocity_m_s [3]`, world frame.
 
     Changes `data`. The motion has `SUBSTEPS_PER_FRAME` rows; contacts that are near but carry no force have
-    force 0.
+    force 0. Last comes what the finger's pad feels, `[4, 4, 3]` float32 newton, the mean over the frame: a
+    push chatters, so that an instant of it says little of how hard it is.
     """
     qpos = np.zeros((SUBSTEPS_PER_FRAME, model.nq))
     qvel = np.zeros((SUBSTEPS_PER_FRAME, model.nv))
+    felt = np.zeros((4, 4, 3), np.float32)
     rows: list[tuple[int, Array, Array, Array, Array]] = []
     for substep in range(SUBSTEPS_PER_FRAME):
         data.ctrl[:] = _limit_target(data.ctrl + finger_velocity_m_s * model.opt.timestep)
         mujoco.mj_step(model, data)
         qpos[substep], qvel[substep] = data.qpos, data.qvel
+        felt += _touch_grid_n(data)
         if data.ncon:
             contact = data.contact
             force = np.append(data.efc_force, 0.0)[contact.efc_address]  # address -1: near, not touching
             rows.append(
                 (substep, contact.geom.copy(), force, contact.pos.copy(), contact.frame[:, :3].copy())
             )
-    return _split_motion(model.nbody - 2, qpos, qvel), _stack_contacts(model, rows)
+    motion = _split_motion(model.nbody - 2, qpos, qvel)
+    return motion, _stack_contacts(model, rows), felt / SUBSTEPS_PER_FRAME
 
 
-def touch_grid_n(data: mujoco.MjData) -> Array:
-    """The finger's pad at the last substep, `[4, 4, 3]` float32 newton; its sum is the force on the finger.
+def _touch_grid_n(data: mujoco.MjData) -> Array:
+    """The finger's pad in a substep, `[4, 4, 3]` float32 newton; its sum is the force on the finger.
 
     Components in the pad's frame: along its normal, which is the finger's axis (world z), then the two across
     it (world x, y). A sideways push so appears in the last two. Rows and columns are directions seen from

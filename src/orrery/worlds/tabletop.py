@@ -34,7 +34,6 @@ from orrery.worlds.physics import (
     build_model,
     rotate,
     simulate_frame,
-    touch_grid_n,
 )
 from orrery.worlds.render import shared_renderer
 from orrery.worlds.sound import ContactSamples, ContactSound, SoundingBody
@@ -215,10 +214,10 @@ class _Table:
         contacts: list[Contacts] = []
         touch, states, pictures = [], [], []
         for frame in range(frames):
-            motion, rows = simulate_frame(self._model, self._data, action[frame])
+            motion, rows, felt = simulate_frame(self._model, self._data, action[frame])
             motions.append(motion)
             contacts.append(rows)
-            touch.append(touch_grid_n(self._data))
+            touch.append(felt)
             states.append(self._state(motion))
             if self._image_size:
                 pictures.append(self._picture(motion))
