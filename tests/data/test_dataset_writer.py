@@ -66,7 +66,7 @@ def test_finalize_again_changes_nothing(
 @pytest.mark.parametrize(
     ("function", "call"),
     [("_move_group", 0), ("_move_group", 2), ("_episode_rows", 1), ("_replaced", 0), ("_replaced", 11)]
-    + [("_write_table", n) for n in range(10)]
+    + [("write_table", n) for n in range(10)]
     + [("write_json", n) for n in range(2)],
 )
 def test_finalize_can_stop_anywhere(

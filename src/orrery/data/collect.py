@@ -177,13 +177,20 @@ def _open_folder(job: _Job) -> dict[str, Any]:
             raise UserError(
                 f"{job.out} holds another collection: {'; '.join(differing)}; choose another folder"
             )
-    elif job.out.exists() and any(job.out.iterdir()):
+    elif job.out.exists() and _holds_something(job.out):
         raise UserError(f"{job.out} is not empty and holds no collection; choose another folder")
     settings = found or {"collect": asked, "spec": _checked_spec(job).to_json()}
-    for leftover in (job.out / layout.PARTS).glob(".*.partial"):
-        shutil.rmtree(leftover)
+    for leftover in list(job.out.rglob(".*.partial")):  # of a run that was killed
+        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink(missing_ok=True)
     write_json(job.out / layout.PART_SETTINGS, settings)
     return settings
+
+
+def _holds_something(out: Path) -> bool:
+    """Whether there is more in `out` than what a run leaves that is killed before its settings are there."""
+    return any(
+        not (p.name.startswith(".") and p.name.endswith(".partial")) for p in out.rglob("*") if p.is_file()
+    )
 
 
 def _checked_spec(job: _Job) -> WorldSpec:

@@ -12,6 +12,7 @@ the first tick's action), which loses nothing.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,8 @@ from orrery.streams import Array, StreamSpec, WorldSpec, kind_of
 
 __all__ = [
     "CODEBASE_VERSION", "DATA_PATH", "EPISODES_PATH", "EVENTS_PATH", "FILES_PER_CHUNK", "INFO_PATH", "PARTS",
-    "PART_SETTINGS", "STATS_PATH", "TASKS_PATH", "VIDEO_PATH", "column_of", "column_width", "features",
-    "from_rows", "shard", "to_rows",
+    "PART_SETTINGS", "PLAN_PATH", "STATS_PATH", "TASKS_PATH", "VIDEO_PATH", "column_of", "column_width",
+    "episodes_file", "features", "from_rows", "shard", "shards_of", "to_rows",
 ]  # fmt: skip
 
 CODEBASE_VERSION = "v3.0"
@@ -34,6 +35,8 @@ EVENTS_PATH = "meta/events/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet
 INFO_PATH = "meta/info.json"
 STATS_PATH = "meta/stats.json"
 TASKS_PATH = "meta/tasks.parquet"
+PLAN_PATH = "meta/plan.json"
+"""Which stretch of which file each episode is, where they were settled before the first was recorded."""
 PARTS = ".part"
 """Folder of finished episodes that are not in the layout's files yet."""
 PART_SETTINGS = ".part/collect.json"
@@ -51,6 +54,26 @@ def shard(root: Path, template: str, number: int, **names: str) -> Path:
     """Path of file `number`, counted over all chunks."""
     chunk, file = divmod(number, FILES_PER_CHUNK)
     return root / template.format(chunk_index=chunk, file_index=file, **names)
+
+
+def shards_of(row: Mapping[str, Any]) -> list[str]:
+    """The files that hold the rows and the pictures of an episode, relative to the dataset's folder.
+
+    row: the episode's row of meta/episodes.
+    """
+    names = [DATA_PATH.format(chunk_index=row["data/chunk_index"], file_index=row["data/file_index"])]
+    for key in row:
+        if key.startswith("videos/") and key.endswith("/file_index"):
+            feature = key.removeprefix("videos/").removesuffix("/file_index")
+            chunk = row[f"videos/{feature}/chunk_index"]
+            names.append(VIDEO_PATH.format(video_key=feature, chunk_index=chunk, file_index=row[key]))
+    return names
+
+
+def episodes_file(row: Mapping[str, Any]) -> str:
+    """The file that an episode's row of meta/episodes itself is in."""
+    chunk, file = row["meta/episodes/chunk_index"], row["meta/episodes/file_index"]
+    return EPISODES_PATH.format(chunk_index=chunk, file_index=file)
 
 
 def column_of(stream: str) -> str:
