@@ -5,9 +5,9 @@ each video frame, one integer frame rate, files in chunks of 1,000. A stream who
 axes or more, the first a multiple of the frames in a tick, is split evenly over the tick's rows; any other
 stream (an action `[A]`, one touch reading a tick) is repeated on each of them. Arrays are flattened.
 
-LeRobot's `action` in a row is what is done *after* that row is seen; a world's action stream is what was
-done *during* the tick. The column is therefore the stream rolled back by one tick (the last tick's rows hold
-the first tick's action), which loses nothing.
+LeRobot's `action` in a row is what is done *after* that row is seen, and its `next.reward` what comes of it;
+a world's action stream is what was done *during* the tick. Both columns are therefore the stream rolled back
+by one tick (the last tick's rows hold the first tick's action), which loses nothing.
 """
 
 from __future__ import annotations
@@ -41,6 +41,9 @@ PARTS = ".part"
 """Folder of finished episodes that are not in the layout's files yet."""
 PART_SETTINGS = ".part/collect.json"
 
+_COLUMNS = {"action": "action", "reward": "next.reward", "proprioception": "observation.state"}
+"""Streams that LeRobot has names of its own for; its state is a robot's joints, not objects' poses."""
+_FOLLOWING = ("action", "reward")
 _ROW_FEATURES = {
     "timestamp": "float32",
     "frame_index": "int64",
@@ -78,8 +81,8 @@ def episodes_file(row: Mapping[str, Any]) -> str:
 
 def column_of(stream: str) -> str:
     """Stream name to the dataset's feature name: `video.main` is `observation.images.main`."""
-    if stream == "action":
-        return "action"
+    if stream in _COLUMNS:
+        return _COLUMNS[stream]
     kind, _, instance = stream.partition(".")
     return f"observation.images.{instance}" if kind == "video" else f"observation.{stream}"
 
@@ -96,7 +99,7 @@ def column_width(spec: StreamSpec, num_frames: int) -> int:
 
 def to_rows(spec: StreamSpec, ticks: Array, num_frames: int) -> Array:
     """`[num_ticks, *shape]` to `[num_ticks * num_frames, width]`. num_frames: frames in a tick."""
-    if spec.name == "action":
+    if spec.name in _FOLLOWING:
         ticks = np.roll(ticks, -1, axis=0)
     if _is_split(spec, num_frames):
         return ticks.reshape(len(ticks) * num_frames, -1)
@@ -108,7 +111,7 @@ def from_rows(spec: StreamSpec, rows: Array, num_frames: int) -> Array:
     if not _is_split(spec, num_frames):
         rows = rows[::num_frames]
     ticks = rows.reshape(-1, *spec.shape)
-    return np.roll(ticks, 1, axis=0) if spec.name == "action" else ticks
+    return np.roll(ticks, 1, axis=0) if spec.name in _FOLLOWING else ticks
 
 
 def features(spec: WorldSpec) -> dict[str, dict[str, Any]]:

@@ -29,8 +29,8 @@ from orrery.film_reader import film_header
 from orrery.streams import Array, Episode, WorldSpec, kind_of
 
 __all__ = [
-    "EVENTS_SCHEMA", "finalize", "finished_parts", "part_fault", "read_episode_rows", "tasks_of",
-    "write_json", "write_meta", "write_part", "write_table",
+    "EVENTS_SCHEMA", "adopt_part", "finalize", "finished_parts", "part_fault", "read_episode_rows",
+    "read_part", "tasks_of", "write_json", "write_meta", "write_part", "write_table",
 ]  # fmt: skip
 
 _MAX_DATA_BYTES = 100 * 10**6
@@ -44,12 +44,30 @@ def write_part(root: Path, number: int, episode: Episode) -> int:
 
     The frames of the films are rounded by H.264; everything else is exact. An existing part is kept.
     """
-    final = root / layout.PARTS / f"episode-{number:06d}"
+    final = _part_folder(root, number)
     if final.exists():
         return _size(final)
     with written_folder(final) as temporary:
         _write_part_files(temporary, number, episode)
     return _size(final)
+
+
+def read_part(root: Path, number: int) -> dict[str, bytes]:
+    """The files of a finished part, name to content, to be sent to another machine."""
+    return {file.name: file.read_bytes() for file in sorted(_part_folder(root, number).iterdir())}
+
+
+def adopt_part(root: Path, number: int, files: Mapping[str, bytes]) -> None:
+    """Put a part that `read_part` gave elsewhere into the collection; an existing one is kept."""
+    final = _part_folder(root, number)
+    if not final.exists():
+        with written_folder(final) as temporary:
+            for name, content in files.items():
+                (temporary / name).write_bytes(content)
+
+
+def _part_folder(root: Path, number: int) -> Path:
+    return root / layout.PARTS / f"episode-{number:06d}"
 
 
 def _size(folder: Path) -> int:
