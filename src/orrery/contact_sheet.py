@@ -111,13 +111,17 @@ class ContactSheet:
 
     def save(self, path: str | Path) -> Path:
         """Draw what was added as the PNG `path`, in one step. Raises UserError where the disk refuses."""
+        write_atomically(Path(path), self.png())
+        return Path(path)
+
+    def png(self) -> bytes:
+        """What was added, drawn, as the content of a PNG file."""
         if not self._pictures:
             raise ValueError("a contact sheet of no frames")
         sheet = self._drawn()
         content = io.BytesIO()
         sheet.resize((sheet.width // SCALE, sheet.height // SCALE), Image.Resampling.BOX).save(content, "PNG")
-        write_atomically(Path(path), content.getvalue())
-        return Path(path)
+        return content.getvalue()
 
     def _drawn(self) -> Image.Image:
         audio = np.concatenate(self._sound) if self._sound and self.samples_per_second else None

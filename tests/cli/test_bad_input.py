@@ -80,7 +80,7 @@ def test_bad_seeds(tmp_path: Path, seed: str, refused: Refused) -> None:
         ["generate", SENTENCE, "--out", "a.mp4", "--seconds", "long"],
         ["generate", SENTENCE, "--out", "a.mp4", "--seed", "0.5"],
         ["generate", SENTENCE, "--out", "a.mp4", "--no-such-option"],
-        ["collect", "tabletop", "--out", "a"],
+        ["collect", "tabletop"],
     ],
 )
 def test_a_call_that_makes_no_sense_exits_with_2(
@@ -185,6 +185,7 @@ def test_collect_refuses_bad_numbers(tmp_path: Path, refused: Refused) -> None:
         (["--episodes", "1", "--streams", "video.mian"], "video.mian"),
     ):
         assert said in refused(2, *base, *more)
+    assert "--episodes" in refused(2, "collect", "dummy", "--out", tmp_path / "set")
     assert "dummy" in refused(2, "collect", "dumy", "--out", tmp_path / "set", "--episodes", "1")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("precious")

@@ -17,8 +17,9 @@ import pytest
 
 from orrery.data import collect as collect_module
 from orrery.data import writer
-from orrery.data.collect import Scripted, collect, episode_seed, record
+from orrery.data.collect import collect
 from orrery.data.reader import Dataset
+from orrery.data.world_source import Scripted, episode_seed, record
 from orrery.errors import BadUse, UserError
 from orrery.streams import Array, Observation
 from orrery.worlds.dummy import DummyWorld

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from orrery.data import writer
-from orrery.data.collect import record
 from orrery.data.reader import Dataset
+from orrery.data.world_source import record
 from orrery.data.writer import finalize, finished_parts, write_part
 from orrery.streams import Episode
 from orrery.worlds.dummy import DummyWorld
@@ -66,7 +66,7 @@ def test_finalize_again_changes_nothing(
 @pytest.mark.parametrize(
     ("function", "call"),
     [("_move_group", 0), ("_move_group", 2), ("_episode_rows", 1), ("_replaced", 0), ("_replaced", 11)]
-    + [("_write_table", n) for n in range(10)]
+    + [("write_table", n) for n in range(10)]
     + [("write_json", n) for n in range(2)],
 )
 def test_finalize_can_stop_anywhere(

@@ -19,38 +19,57 @@ MAX_IMAGE_SIZE = 1024
 
 
 def collect(
-    world: tyro.conf.Positional[str],
+    source: tyro.conf.Positional[str],
     out: Path,
-    episodes: int,
+    episodes: int | None = None,
     seed: int = 0,
     workers: int | None = None,
     seconds: float = 5.0,
     streams: tuple[str, ...] = (),
     image_size: int = 128,
+    policy: str | None = None,
+    cluster: str | None = None,
 ) -> int:
-    """Record episodes of a world into a dataset (LeRobotDataset v3.0 layout).
+    """Record episodes of a world, or of what you have, into a dataset (LeRobotDataset v3.0 layout).
 
-    The dataset depends on the seed alone, not on the number of workers. Run the same command again to go on
-    after a stop, or with more episodes to add some.
+    The dataset depends on the source and the seed alone, not on who makes it. Run the same command again to
+    go on after a stop, or with more episodes to add some.
 
     Args:
-        world: which world; see `orrery worlds`.
+        source: a world's name (see `orrery worlds`), or gym:ENV_ID for a Gymnasium environment, such as
+            gym:ALE/Pong-v5.
         out: the dataset's folder.
         episodes: how many there are to be in all.
         seed: episode i depends on the seed and i.
         workers: processes; one for each core if left out.
-        seconds: length of an episode.
+        seconds: length of an episode; of one that ends by itself, the most.
         streams: which to record, such as video.main state; all if left out.
         image_size: pixels on each side of the picture, an even number.
+        policy: who acts: `random`, or MODULE:FUNCTION, called with what is observed and a random generator.
+            Left out, a world follows its own script and an environment gets random actions.
+        cluster: address of a Ray cluster to run on instead, such as auto or 10.0.0.1:6379.
     """
     _check_numbers(seed, seconds, image_size)
-    with needs("sim", "collecting"):
+    with needs("cluster" if cluster else "sim", "collecting"):
         from orrery.data.collect import collect as run
 
-        num_workers = (os.cpu_count() or 1) if workers is None else workers
-        report = run(world, out, episodes, seed, num_workers, seconds, streams or None, image_size)
+        report = run(
+            source,
+            out,
+            episodes,
+            seed,
+            (os.cpu_count() or 1) if workers is None else workers,
+            seconds,
+            streams or None,
+            image_size,
+            policy=policy,
+            cluster=cluster,
+        )
+    for name, reason in report.skipped.items():
+        print(f"left out {name}: {reason}")
     if report.stopped:
-        print(f"{out}: stopped with {report.num_episodes} of {episodes}; run the same command again to go on")
+        wanted = f" of {report.num_wanted}" if report.num_wanted else ""
+        print(f"{out}: stopped with {report.num_episodes}{wanted}; run the same command again to go on")
         raise KeyboardInterrupt
     print(
         f"{out}: {report.num_episodes} episodes, {report.num_new} of them new "

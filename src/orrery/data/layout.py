@@ -5,13 +5,14 @@ each video frame, one integer frame rate, files in chunks of 1,000. A stream who
 axes or more, the first a multiple of the frames in a tick, is split evenly over the tick's rows; any other
 stream (an action `[A]`, one touch reading a tick) is repeated on each of them. Arrays are flattened.
 
-LeRobot's `action` in a row is what is done *after* that row is seen; a world's action stream is what was
-done *during* the tick. The column is therefore the stream rolled back by one tick (the last tick's rows hold
-the first tick's action), which loses nothing.
+LeRobot's `action` in a row is what is done *after* that row is seen, and its `next.reward` what comes of it;
+a world's action stream is what was done *during* the tick. Both columns are therefore the stream rolled back
+by one tick (the last tick's rows hold the first tick's action), which loses nothing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,8 @@ from orrery.streams import Array, StreamSpec, WorldSpec, kind_of
 
 __all__ = [
     "CODEBASE_VERSION", "DATA_PATH", "EPISODES_PATH", "EVENTS_PATH", "FILES_PER_CHUNK", "INFO_PATH", "PARTS",
-    "PART_SETTINGS", "STATS_PATH", "TASKS_PATH", "VIDEO_PATH", "column_of", "column_width", "features",
-    "from_rows", "shard", "to_rows",
+    "PART_SETTINGS", "PLAN_PATH", "STATS_PATH", "TASKS_PATH", "VIDEO_PATH", "column_of", "column_width",
+    "episodes_file", "features", "from_rows", "shard", "shards_of", "to_rows",
 ]  # fmt: skip
 
 CODEBASE_VERSION = "v3.0"
@@ -34,10 +35,15 @@ EVENTS_PATH = "meta/events/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet
 INFO_PATH = "meta/info.json"
 STATS_PATH = "meta/stats.json"
 TASKS_PATH = "meta/tasks.parquet"
+PLAN_PATH = "meta/plan.json"
+"""Which stretch of which file each episode is, where they were settled before the first was recorded."""
 PARTS = ".part"
 """Folder of finished episodes that are not in the layout's files yet."""
 PART_SETTINGS = ".part/collect.json"
 
+_COLUMNS = {"action": "action", "reward": "next.reward", "proprioception": "observation.state"}
+"""Streams that LeRobot has names of its own for; its state is a robot's joints, not objects' poses."""
+_FOLLOWING = ("action", "reward")
 _ROW_FEATURES = {
     "timestamp": "float32",
     "frame_index": "int64",
@@ -53,10 +59,30 @@ def shard(root: Path, template: str, number: int, **names: str) -> Path:
     return root / template.format(chunk_index=chunk, file_index=file, **names)
 
 
+def shards_of(row: Mapping[str, Any]) -> list[str]:
+    """The files that hold the rows and the pictures of an episode, relative to the dataset's folder.
+
+    row: the episode's row of meta/episodes.
+    """
+    names = [DATA_PATH.format(chunk_index=row["data/chunk_index"], file_index=row["data/file_index"])]
+    for key in row:
+        if key.startswith("videos/") and key.endswith("/file_index"):
+            feature = key.removeprefix("videos/").removesuffix("/file_index")
+            chunk = row[f"videos/{feature}/chunk_index"]
+            names.append(VIDEO_PATH.format(video_key=feature, chunk_index=chunk, file_index=row[key]))
+    return names
+
+
+def episodes_file(row: Mapping[str, Any]) -> str:
+    """The file that an episode's row of meta/episodes itself is in."""
+    chunk, file = row["meta/episodes/chunk_index"], row["meta/episodes/file_index"]
+    return EPISODES_PATH.format(chunk_index=chunk, file_index=file)
+
+
 def column_of(stream: str) -> str:
     """Stream name to the dataset's feature name: `video.main` is `observation.images.main`."""
-    if stream == "action":
-        return "action"
+    if stream in _COLUMNS:
+        return _COLUMNS[stream]
     kind, _, instance = stream.partition(".")
     return f"observation.images.{instance}" if kind == "video" else f"observation.{stream}"
 
@@ -73,7 +99,7 @@ def column_width(spec: StreamSpec, num_frames: int) -> int:
 
 def to_rows(spec: StreamSpec, ticks: Array, num_frames: int) -> Array:
     """`[num_ticks, *shape]` to `[num_ticks * num_frames, width]`. num_frames: frames in a tick."""
-    if spec.name == "action":
+    if spec.name in _FOLLOWING:
         ticks = np.roll(ticks, -1, axis=0)
     if _is_split(spec, num_frames):
         return ticks.reshape(len(ticks) * num_frames, -1)
@@ -85,7 +111,7 @@ def from_rows(spec: StreamSpec, rows: Array, num_frames: int) -> Array:
     if not _is_split(spec, num_frames):
         rows = rows[::num_frames]
     ticks = rows.reshape(-1, *spec.shape)
-    return np.roll(ticks, 1, axis=0) if spec.name == "action" else ticks
+    return np.roll(ticks, 1, axis=0) if spec.name in _FOLLOWING else ticks
 
 
 def features(spec: WorldSpec) -> dict[str, dict[str, Any]]:

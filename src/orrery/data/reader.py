@@ -207,7 +207,8 @@ def _read_info(path: Path) -> dict[str, Any]:
     if not file.is_file():
         if (path / layout.PARTS).is_dir():
             raise UserError(
-                f"{path} is a collection that has not finished; run the same collect command again"
+                f"{path} is a collection that has not finished; run the same collect command again, "
+                "or keep what it has with orrery inspect --repair"
             )
         raise UserError(f"{path} is no dataset: it has no {layout.INFO_PATH}")
     try:

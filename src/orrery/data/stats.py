@@ -1,8 +1,8 @@
 """Minimum, maximum, mean and standard deviation of every feature, by episode and over all of them.
 
 Vectors (state, camera, action) are counted element by element; sound, touch and pictures would fill the
-metadata, so sound and touch have one number each and pictures one a colour channel (in [0, 1], `[3, 1, 1]`),
-as in LeRobot.
+metadata, so sound, touch, depth and labels have one number each and pictures one a colour channel (in [0, 1],
+`[3, 1, 1]`), as in LeRobot.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ __all__ = ["Stats", "merge_stats", "stats_of"]
 Stats = dict[str, Any]
 """`min`, `max`, `mean`, `std` as nested lists and `count` as `[n]`."""
 
+_ONE_NUMBER = ("audio", "touch", "depth", "segmentation")
 _PICTURE_STRIDE = 12
 
 
@@ -30,7 +31,7 @@ def stats_of(spec: StreamSpec, rows: Array) -> Stats:
         return {k: np.reshape(v, (-1, 1, 1)).tolist() for k, v in _moments(values).items()} | {
             "count": [len(rows[::_PICTURE_STRIDE])]
         }
-    values = rows.reshape(-1, 1) if kind in ("audio", "touch") else rows
+    values = rows.reshape(-1, 1) if kind in _ONE_NUMBER else rows
     return {k: v.tolist() for k, v in _moments(values).items()} | {"count": [len(rows)]}
 
 

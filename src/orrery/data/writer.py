@@ -22,10 +22,16 @@ import pyarrow.parquet as pq
 
 from orrery.atomic import disk_failure, temporary_name, write_atomically, written_folder
 from orrery.data import layout, video
+from orrery.data.checksums import write_sums
 from orrery.data.stats import merge_stats, stats_of
+from orrery.errors import UserError
+from orrery.film_reader import film_header
 from orrery.streams import Array, Episode, WorldSpec, kind_of
 
-__all__ = ["finalize", "finished_parts", "write_json", "write_part"]
+__all__ = [
+    "EVENTS_SCHEMA", "adopt_part", "finalize", "finished_parts", "part_fault", "read_episode_rows",
+    "read_part", "tasks_of", "write_json", "write_meta", "write_part", "write_table",
+]  # fmt: skip
 
 _MAX_DATA_BYTES = 100 * 10**6
 _MAX_VIDEO_BYTES = 200 * 10**6
@@ -38,12 +44,30 @@ def write_part(root: Path, number: int, episode: Episode) -> int:
 
     The frames of the films are rounded by H.264; everything else is exact. An existing part is kept.
     """
-    final = root / layout.PARTS / f"episode-{number:06d}"
+    final = _part_folder(root, number)
     if final.exists():
         return _size(final)
     with written_folder(final) as temporary:
         _write_part_files(temporary, number, episode)
     return _size(final)
+
+
+def read_part(root: Path, number: int) -> dict[str, bytes]:
+    """The files of a finished part, name to content, to be sent to another machine."""
+    return {file.name: file.read_bytes() for file in sorted(_part_folder(root, number).iterdir())}
+
+
+def adopt_part(root: Path, number: int, files: Mapping[str, bytes]) -> None:
+    """Put a part that `read_part` gave elsewhere into the collection; an existing one is kept."""
+    final = _part_folder(root, number)
+    if not final.exists():
+        with written_folder(final) as temporary:
+            for name, content in files.items():
+                (temporary / name).write_bytes(content)
+
+
+def _part_folder(root: Path, number: int) -> Path:
+    return root / layout.PARTS / f"episode-{number:06d}"
 
 
 def _size(folder: Path) -> int:
@@ -65,7 +89,7 @@ def _write_part_files(folder: Path, number: int, episode: Episode) -> None:
     frame_index = np.arange(num_frames, dtype=np.int64)
     columns["timestamp"] = pa.array((frame_index / clock.frames_per_second).astype(np.float32))
     columns["frame_index"] = pa.array(frame_index)
-    _write_table(folder / _ROWS, pa.table(columns))
+    write_table(folder / _ROWS, pa.table(columns))
     meta = {
         "number": number,
         "num_frames": num_frames,
@@ -95,8 +119,11 @@ def _is_vector(kind: pa.DataType) -> bool:
     return pa.types.is_fixed_size_list(kind) and pa.types.is_floating(kind.value_type)
 
 
-def _write_table(path: Path, *tables: pa.Table) -> None:
-    """One row group a table, so that one episode can be read alone; appears complete or not at all."""
+def write_table(path: Path, *tables: pa.Table) -> None:
+    """Write tables of one schema as one parquet file, which appears complete or not at all.
+
+    One row group a table, so that one episode can be read alone.
+    """
     schema = tables[0].schema
     # Sound and poses halve when their bytes are stored by significance before zstd.
     encoding = {f"{f.name}.list.element": "BYTE_STREAM_SPLIT" for f in schema if _is_vector(f.type)}
@@ -131,6 +158,22 @@ def finished_parts(root: Path) -> dict[int, Path]:
     return {int(p.name.removeprefix("episode-")): p for p in sorted((root / layout.PARTS).glob("episode-*"))}
 
 
+def part_fault(folder: Path) -> str | None:
+    """Why a finished part cannot be used after all, as after a power cut; None if it can."""
+    try:
+        meta = json.loads((folder / _META).read_text("utf-8"))
+        num_rows = pq.read_metadata(folder / _ROWS).num_rows
+        films = [folder / f"{layout.column_of(s.name)}.mp4" for s in _spec(meta).of_kind("video")]
+        lengths = {num_rows, *(film_header(film).num_frames for film in films)}
+        return None if lengths == {meta["num_frames"]} else f"has {sorted(lengths)} frames"
+    except (OSError, ValueError, KeyError, UserError, pa.ArrowException) as problem:
+        return f"is incomplete ({problem})"
+
+
+def _spec(meta: Mapping[str, Any]) -> WorldSpec:
+    return WorldSpec.from_json(meta["spec"])
+
+
 @dataclass(frozen=True)
 class _Part:
     folder: Path
@@ -151,7 +194,7 @@ def finalize(root: Path, settings: Mapping[str, Any]) -> int:
     settings: what the collection was asked for, kept in meta/info.json. The result depends on the parts
     alone, not on who wrote them or when. Running it again changes nothing.
     """
-    done = _read_episode_rows(root)
+    done = read_episode_rows(root)
     moved = {row["orrery/number"] for row in done}
     for number, folder in finished_parts(root).items():
         if number in moved:
@@ -162,7 +205,8 @@ def finalize(root: Path, settings: Mapping[str, Any]) -> int:
         for part in group:
             shutil.rmtree(part.folder)
     if done:
-        _write_meta(root, done, settings)
+        write_meta(root, done, settings)
+        write_sums(root)
         shutil.rmtree(root / layout.PARTS, ignore_errors=True)
     return len(done)
 
@@ -181,12 +225,13 @@ def _groups(parts: Iterator[_Part]) -> Iterator[list[_Part]]:
         yield group
 
 
-def _read_episode_rows(root: Path) -> list[dict[str, Any]]:
+def read_episode_rows(root: Path) -> list[dict[str, Any]]:
+    """The rows of meta/episodes, in order."""
     files = sorted((root / "meta/episodes").glob("chunk-*/file-*.parquet"))
     return [row for file in files for row in pq.ParquetFile(file).read().to_pylist()]
 
 
-def _tasks(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+def tasks_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     """Sentence to task index, in order of first appearance."""
     return {text: i for i, text in enumerate(dict.fromkeys(row["tasks"][0] for row in rows))}
 
@@ -194,7 +239,7 @@ def _tasks(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
 def _move_group(
     root: Path, group: Sequence[_Part], done: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
-    spec = WorldSpec.from_json(group[0].meta["spec"])
+    spec = _spec(group[0].meta)
     file_number = 1 + max(
         (r["data/chunk_index"] * layout.FILES_PER_CHUNK + r["data/file_index"] for r in done), default=-1
     )
@@ -203,11 +248,11 @@ def _move_group(
         films = [part.folder / f"{feature}.mp4" for part in group]
         with _replaced(layout.shard(root, layout.VIDEO_PATH, file_number, video_key=feature)) as temporary:
             video.join(temporary, films, spec.clock.frames_per_second)
-    tasks = _tasks([*done, *rows])
+    tasks = tasks_of([*done, *rows])
     tables = [_data_table(part, row, tasks) for part, row in zip(group, rows, strict=True)]
-    _write_table(layout.shard(root, layout.DATA_PATH, file_number), *tables)
-    _write_table(layout.shard(root, layout.EVENTS_PATH, file_number), _events_table(group, rows))
-    _write_table(layout.shard(root, layout.EPISODES_PATH, file_number), pa.Table.from_pylist(rows))
+    write_table(layout.shard(root, layout.DATA_PATH, file_number), *tables)
+    write_table(layout.shard(root, layout.EVENTS_PATH, file_number), _events_table(group, rows))
+    write_table(layout.shard(root, layout.EPISODES_PATH, file_number), pa.Table.from_pylist(rows))
     return rows
 
 
@@ -254,7 +299,7 @@ def _data_table(part: _Part, row: Mapping[str, Any], tasks: Mapping[str, int]) -
     return table.append_column("task_index", pa.array(np.full(length, tasks[row["tasks"][0]], np.int64)))
 
 
-_EVENTS_SCHEMA = pa.schema(
+EVENTS_SCHEMA = pa.schema(
     [("episode_index", pa.int64()), ("seconds", pa.float64()), ("kind", pa.string()), ("a", pa.string()),
      ("b", pa.string()), ("impulse_ns", pa.float64()), ("position_m", pa.list_(pa.float64(), 3)),
      ("materials", pa.list_(pa.string(), 2))]
@@ -264,13 +309,14 @@ _EVENTS_SCHEMA = pa.schema(
 def _events_table(group: Sequence[_Part], rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     pairs = zip(group, rows, strict=True)
     events = [{"episode_index": r["episode_index"], **e} for p, r in pairs for e in p.meta["events"]]
-    return pa.Table.from_pylist(events, schema=_EVENTS_SCHEMA)
+    return pa.Table.from_pylist(events, schema=EVENTS_SCHEMA)
 
 
-def _write_meta(root: Path, rows: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> None:
+def write_meta(root: Path, rows: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> None:
+    """Write what follows from the episodes' rows and the settings: tasks, statistics and, last, info.json."""
     spec = WorldSpec.from_json(settings["spec"])
-    tasks = _tasks(rows)
-    _write_table(root / layout.TASKS_PATH, _tasks_table(tasks))
+    tasks = tasks_of(rows)
+    write_table(root / layout.TASKS_PATH, _tasks_table(tasks))
     columns = [layout.column_of(name) for name in spec.streams]
     keys = ("min", "max", "mean", "std", "count")
     stats = {c: merge_stats({k: r[f"stats/{c}/{k}"] for k in keys} for r in rows) for c in columns}

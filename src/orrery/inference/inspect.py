@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from orrery.atomic import check_destination
+from orrery.atomic import check_destination, write_atomically
 from orrery.checkpoint import checkpoint_hash, load_checkpoint
 from orrery.contact_sheet import ContactSheet
 from orrery.errors import BadUse, UserError
@@ -53,17 +53,21 @@ def inspect(
     episode: int = 0,
     verify: bool = True,
     on_step: OnStep | None = None,
+    page: str | Path | None = None,
 ) -> Summary:
     """What `path` is; a contact sheet of a film, or of a dataset's `episode`, is drawn as a PNG.
 
     out: where the sheet goes; None for beside `path`, where an existing file is kept unless `force`.
-    verify: read every episode of a dataset, all streams. on_step: called with (steps done, steps in all).
+    verify: check every file of a dataset against its checksum, and read every episode, all streams. page: an
+    HTML page of a dataset to write, which `force` replaces. on_step: called with (steps done, steps in all).
     Raises UserError for what is none of the three, or damaged as a whole; BadUse for an episode that is not
     there.
     """
     path = Path(path)
     if not path.exists():
         raise UserError(f"{path}: there is no such film, dataset or checkpoint")
+    if page is not None and not (path / "meta").is_dir() and not (path / ".part").is_dir():
+        raise BadUse(f"{path} is no dataset; only of these a page is made, so leave out --page")
     if path.is_dir():
         if (path / "config.json").is_file():
             return inspect_checkpoint(path)
@@ -73,8 +77,17 @@ def inspect(
             )
     sheet = _Destination(path, None if out is None else Path(out), force)
     if path.is_dir():
-        return inspect_dataset(path, sheet, episode, verify, on_step)
+        return inspect_dataset(path, sheet, episode, verify, on_step, _page_path(page, force))
     return inspect_film(path, sheet, on_step)
+
+
+def _page_path(page: str | Path | None, force: bool) -> Path | None:
+    if page is None:
+        return None
+    if Path(page).suffix.lower() not in (".html", ".htm"):
+        raise BadUse(f"{page}: a page is HTML; end its name in .html")
+    check_destination(Path(page), force)
+    return Path(page)
 
 
 class _Destination:
@@ -168,10 +181,17 @@ def _sidecar(film: Path) -> dict[str, Any]:
 
 
 def inspect_dataset(
-    path: Path, sheet: _Destination, episode: int, verify: bool, on_step: OnStep | None = None
+    path: Path,
+    sheet: _Destination,
+    episode: int,
+    verify: bool,
+    on_step: OnStep | None = None,
+    page: Path | None = None,
 ) -> Summary:
-    """A dataset's length, streams and sentences; every episode is read, and one is drawn."""
+    """A dataset's length, streams and sentences; every file and episode is read, and one is drawn."""
+    from orrery.data.checksums import read_sums
     from orrery.data.reader import Dataset
+    from orrery.data.verify import verify as verify_files
 
     try:
         dataset = Dataset(path)
@@ -181,6 +201,10 @@ def inspect_dataset(
             f"{path}: its meta/info.json lacks what a dataset has ({error!r}); collect or download it again"
         ) from error
     if verify:
+        faults = verify_files(path, on_step)
+        summary.problems += [str(fault) for fault in faults]
+        good = "as they were written" if read_sums(path) else "footers and lengths are right; no SHA256SUMS"
+        summary.facts.append(("files", f"{len(faults)} damaged" if faults else good))
         num_read = 0
         for number in _steps(dataset.num_episodes, on_step):
             try:
@@ -192,6 +216,12 @@ def inspect_dataset(
     if dataset.spec.of_kind("video"):
         _draw_episode(dataset, episode, sheet, summary)
     summary.problems += dataset.problems
+    if page is not None:
+        from orrery.inference.dataset_page import dataset_page
+
+        content = dataset_page(dataset, summary.facts, summary.problems, on_step=on_step)
+        write_atomically(page, content.encode())
+        summary.facts.append(("page", str(page)))
     return summary
 
 

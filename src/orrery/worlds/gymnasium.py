@@ -6,7 +6,7 @@ an environment, one tick of a world is one step.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import gymnasium
@@ -17,24 +17,35 @@ from PIL import Image
 from orrery.errors import BadUse, UserError
 from orrery.streams import Array, Clock, Observation, StreamSpec, WorldSpec
 from orrery.world import Describable, World
-from orrery.worlds import world_factory
+from orrery.worlds import WORLDS, world_factory
+from orrery.worlds.gymnasium_actions import (
+    action_bounds,
+    action_to_vector,
+    action_width,
+    null_action,
+    vector_to_action,
+)
+from orrery.worlds.gymnasium_make import make_environment
+from orrery.worlds.gymnasium_senses import Senses, frame_rate
 
-__all__ = ["GymnasiumWorld", "WorldEnv"]
+__all__ = ["GymnasiumWorld", "WorldEnv", "register_worlds"]
 
 _SAMPLES_PER_SECOND = 24_000
 _OPTIONS = ("prompt", "scene")
 
 
 class GymnasiumWorld:
-    """`num_worlds` copies of a Gymnasium environment, with the streams `video.main` and `action`.
+    """`num_worlds` copies of a Gymnasium environment: `video.main`, `action`, `reward`, and what else it has.
 
-    environment: a registered id, a function that makes one (with `render_mode="rgb_array"`), or, for a single
-    world, an environment. Its `render_fps` is the frame rate (24 without one). image_size: pixels of a square
-    picture, made by averaging areas whatever the aspect ratio; None keeps the environment's own picture.
+    environment: a registered id (see `make_environment`), a function that makes one (with
+    `render_mode="rgb_array"`), or, for a single world, an environment. Its `render_fps` is the frame rate (24
+    without one), and its sound keeps the number of samples that go with a frame: nothing is resampled, so
+    that every picture belongs to one action. image_size: pixels of a square picture, made by averaging areas
+    whatever the aspect ratio; None keeps the environment's own picture. `Senses` has the other streams.
 
-    `action` is `[frames_per_tick, A]`: the flattened `Box`, or one score per choice of a `Discrete`, of which
-    the largest wins. Without an action, a `Box` gets zeros (clipped into its bounds), a `Discrete` its first
-    choice. The first tick shows the picture after reset in every frame: no step was taken yet.
+    `action` is `[frames_per_tick, A]` (see `gymnasium_actions`). Without an action, a `Box` gets zeros
+    (clipped into its bounds), a `Discrete` its first choice. `reward` is `[frames_per_tick, 1]`. The first
+    tick shows the picture after reset in every frame: no step was taken yet.
 
     Nothing starts again by itself. From the step that terminates or truncates an episode on, the world holds
     its last picture, its actions have no effect and its rewards are zero, so that the others of a batch go
@@ -55,14 +66,18 @@ class GymnasiumWorld:
             )
         self._envs = _make_environments(environment, num_worlds)
         self._image_size = image_size
-        self._null = _null_action(self._envs[0].action_space)
-        self._envs[0].reset(seed=0)  # the only way to learn the size of its pictures
-        picture = self._picture(0)
-        clock = _clock(self._envs[0], frames_per_tick)
-        low, high = _action_bounds(self._envs[0].action_space)
+        space = self._envs[0].action_space
+        width = action_width(space)
+        self._null = null_action(space)
+        self._senses = Senses(self._envs[0].observation_space, image_size)
+        first, _ = self._envs[0].reset(seed=0)  # the only way to learn the size of its pictures
+        picture = self._picture(0, first)
+        clock = _clock(self._envs[0], frames_per_tick, self._senses.num_samples(first))
         streams = [
             StreamSpec("video.main", (frames_per_tick, *picture.shape), "uint8", "sRGB", 0, 255),
-            StreamSpec("action", (frames_per_tick, len(self._null)), "float32", "", low, high),
+            *self._senses.specs(first, frames_per_tick),
+            StreamSpec("action", (frames_per_tick, width), "float32", "", *action_bounds(space)),
+            StreamSpec("reward", (frames_per_tick, 1), "float32"),
         ]
         self.spec = WorldSpec(clock, {stream.name: stream for stream in streams})
         self.num_worlds = num_worlds
@@ -70,7 +85,12 @@ class GymnasiumWorld:
         """`[B]`: sum of each environment's rewards over the last tick."""
         self.ended = np.ones(num_worlds, bool)
         """`[B]`: which environments have terminated or were truncated."""
+        self.endings = [""] * num_worlds
+        """How each ended: `terminated`, `truncated`, or empty."""
+        self.observations: list[Any] = [None] * num_worlds
+        """What each environment itself last gave as its observation."""
         self._ticks: list[Observation | None] = [None] * num_worlds
+        self._shown: list[tuple[Array, dict[str, Array]]] = [(picture, {})] * num_worlds
 
     def reset(
         self,
@@ -92,11 +112,15 @@ class GymnasiumWorld:
         self.rewards, self.ended = np.where(chosen, 0.0, self.rewards), self.ended & ~chosen
         frames = self.spec.clock.frames_per_tick
         for b in np.flatnonzero(chosen):
-            self._envs[b].reset(seed=int(np.random.SeedSequence([seed, int(b)]).generate_state(1)[0]))
-            self._ticks[b] = {
-                "video.main": np.stack([self._picture(int(b))] * frames),
-                "action": np.stack([self._null] * frames),
-            }
+            env_seed = int(np.random.SeedSequence([seed, int(b)]).generate_state(1)[0])
+            self.observations[b], _ = self._envs[b].reset(seed=env_seed)
+            self.endings[b] = ""
+            picture = self._picture(int(b), self.observations[b])
+            senses = self._senses.read(self.observations[b])
+            still = (picture, senses, self._null, 0.0)
+            silent = (picture, self._senses.silenced(senses), self._null, 0.0)
+            self._ticks[b] = self._tick([silent] * (frames - 1) + [still])
+            self._shown[b] = picture, senses
         return self._observe()
 
     def step(self, action: Array | None = None) -> Observation:
@@ -115,6 +139,22 @@ class GymnasiumWorld:
         self._ticks = [self._advance(b, action[b]) for b in range(self.num_worlds)]
         return self._observe()
 
+    @property
+    def environment(self) -> str:
+        """The registered id; empty where there is none."""
+        spec = self._envs[0].spec
+        return spec.id if spec is not None else ""
+
+    @property
+    def action_space(self) -> spaces.Space[Any]:
+        """Of each environment."""
+        return self._envs[0].action_space
+
+    def play(self, choices: Sequence[Any]) -> Observation:
+        """Advance one tick under actions in the environments' own form, one a world, in every frame."""
+        space, frames = self.action_space, self.spec.clock.frames_per_tick
+        return self.step(np.stack([np.stack([action_to_vector(space, c)] * frames) for c in choices]))
+
     def close(self) -> None:
         """Close the environments."""
         for env in self._envs:
@@ -122,28 +162,51 @@ class GymnasiumWorld:
 
     def _advance(self, b: int, action: Array) -> Observation:
         """One tick of world b under `action [frames, A]`."""
-        tick = self._ticks[b]
-        assert tick is not None
-        picture = tick["video.main"][-1]
-        pictures, played = [], []
+        frames = []
+        picture, senses = self._shown[b]
         for frame_action in action:
-            played.append(self._null)
-            if not self.ended[b]:
-                choice, played[-1] = _to_environment(self._envs[b].action_space, frame_action)
-                _, reward, terminated, truncated, _ = self._envs[b].step(choice)
-                self.rewards[b] += float(reward)
-                self.ended[b] = terminated or truncated
-                picture = self._picture(b)
-            pictures.append(picture)
-        return {"video.main": np.stack(pictures), "action": np.stack(played)}
+            played, reward = self._null, 0.0
+            if self.ended[b]:
+                senses = self._senses.silenced(senses)
+            else:
+                space = self._envs[b].action_space
+                choice = vector_to_action(space, frame_action)
+                played = action_to_vector(space, choice)
+                reward = self._step_environment(b, choice)
+                if self.ended[b] and self._senses.has_screen:  # ViZDoom gives a black screen at the end
+                    senses = self._senses.silenced(senses)
+                else:
+                    observation = self.observations[b]
+                    picture, senses = self._picture(b, observation), self._senses.read(observation)
+            frames.append((picture, senses, played, reward))
+        self._shown[b] = picture, senses
+        return self._tick(frames)
+
+    def _step_environment(self, b: int, choice: Any) -> float:
+        """One step of an environment; its reward."""
+        self.observations[b], reward, terminated, truncated, _ = self._envs[b].step(choice)
+        self.rewards[b] += float(reward)
+        self.ended[b] = terminated or truncated
+        self.endings[b] = "terminated" if terminated else "truncated" if truncated else ""
+        return float(reward)
+
+    def _tick(self, frames: list[tuple[Array, dict[str, Array], Array, float]]) -> Observation:
+        """A tick from its frames: picture, other senses, action, reward."""
+        pictures, senses, actions, rewards = zip(*frames, strict=True)
+        return {
+            "video.main": np.stack(pictures),
+            **self._senses.joined(list(senses)),
+            "action": np.stack(actions),
+            "reward": np.array(rewards, np.float32)[:, None],
+        }
 
     def _observe(self) -> Observation:
         ticks = [tick for tick in self._ticks if tick is not None]
         return {name: np.stack([tick[name] for tick in ticks]) for name in self.spec.streams}
 
-    def _picture(self, b: int) -> Array:
+    def _picture(self, b: int, observation: Any) -> Array:
         """What world b's environment shows now, `[H, W, 3]` uint8."""
-        picture = np.asarray(self._envs[b].render())
+        picture = np.asarray(observation["screen"] if self._senses.has_screen else self._rendered(b))
         if picture.ndim != 3 or picture.shape[-1] != 3 or picture.dtype != np.uint8:
             got = f"{list(picture.shape)} {picture.dtype}"
             raise UserError(f"the environment's render() must give [H, W, 3] uint8 pictures, got {got}")
@@ -151,6 +214,12 @@ class GymnasiumWorld:
             return picture.copy()
         size = (self._image_size, self._image_size)
         return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BOX))
+
+    def _rendered(self, b: int) -> Any:
+        try:
+            return self._envs[b].render()
+        except gymnasium.error.DependencyNotInstalled as error:
+            raise UserError(f"its pictures need a package that is not installed: {error}") from error
 
 
 class WorldEnv(gymnasium.Env[dict[str, Array], Array]):
@@ -248,11 +317,7 @@ def _make_environments(
             raise BadUse(f"one environment cannot be {count} worlds; give a function that makes one")
         envs = [environment]
     elif isinstance(environment, str):
-        name = environment
-        try:
-            envs = [gymnasium.make(name, render_mode="rgb_array") for _ in range(count)]
-        except gymnasium.error.Error as error:
-            raise UserError(f"Gymnasium cannot make {name!r}: {error}") from error
+        envs = [make_environment(environment) for _ in range(count)]
     else:
         envs = [environment() for _ in range(count)]
     if envs[0].render_mode != "rgb_array":
@@ -260,37 +325,11 @@ def _make_environments(
     return envs
 
 
-def _clock(env: gymnasium.Env[Any, Any], frames_per_tick: int) -> Clock:
-    """A clock at the environment's frame rate; no sound, so any whole number of samples a frame will do."""
-    rate = max(1, round(env.metadata.get("render_fps") or 24))
-    return Clock(rate, frames_per_tick, rate * max(1, round(_SAMPLES_PER_SECOND / rate)))
-
-
-def _null_action(space: spaces.Space[Any]) -> Array:
-    """What is played where no action is given, `[A]` float32; BadUse for other spaces than Box, Discrete."""
-    if isinstance(space, spaces.Box):
-        return np.clip(0.0, space.low, space.high).astype(np.float32).ravel()
-    if isinstance(space, spaces.Discrete):
-        return np.eye(int(space.n), dtype=np.float32)[0]
-    raise BadUse(f"an action space is a Box or a Discrete, got {space}; wrap the environment")
-
-
-def _action_bounds(space: spaces.Space[Any]) -> tuple[float | None, float | None]:
-    """Lowest and highest value that an action takes in any channel; None where there is no bound."""
-    if not isinstance(space, spaces.Box):
-        return 0.0, 1.0
-    low, high = float(np.min(space.low)), float(np.max(space.high))
-    return low if np.isfinite(low) else None, high if np.isfinite(high) else None
-
-
-def _to_environment(space: spaces.Space[Any], action: Array) -> tuple[Any, Array]:
-    """`action [A]` as the environment takes it, and as it goes into the action stream."""
-    if isinstance(space, spaces.Discrete):
-        choice = int(np.argmax(action))
-        return int(space.start) + choice, np.eye(int(space.n), dtype=np.float32)[choice]
-    assert isinstance(space, spaces.Box)
-    clipped = np.clip(action.reshape(space.shape), space.low, space.high).astype(space.dtype)
-    return clipped, clipped.astype(np.float32).ravel()
+def _clock(env: gymnasium.Env[Any, Any], frames_per_tick: int, num_samples: int | None) -> Clock:
+    """A clock at the environment's frame rate, with the samples of its sound that go with a frame; without
+    sound any whole number of samples a frame will do."""
+    rate = frame_rate(env)
+    return Clock(rate, frames_per_tick, rate * (num_samples or max(1, round(_SAMPLES_PER_SECOND / rate))))
 
 
 def _box(stream: StreamSpec) -> spaces.Box:
@@ -300,3 +339,32 @@ def _box(stream: StreamSpec) -> spaces.Box:
     low = -np.inf if stream.low is None else stream.low
     high = np.inf if stream.high is None else stream.high
     return spaces.Box(low, high, stream.shape, np.dtype(stream.dtype).type)
+
+
+def register_worlds() -> None:
+    """Register every world as `orrery/NAME-v0`, so that `gymnasium.make` finds it.
+
+    Importing this module does it. Keywords: `image_size`, `streams`, `reward` and `max_ticks`.
+    """
+    for name in WORLDS:
+        identity = f"orrery/{name}-v0"
+        if identity not in gymnasium.registry:
+            gymnasium.register(
+                identity, entry_point="orrery.worlds.gymnasium:make_world_env", kwargs={"world": name}
+            )
+
+
+def make_world_env(
+    world: str,
+    image_size: int = 128,
+    streams: Sequence[str] | None = None,
+    reward: Callable[[Observation], float] | None = None,
+    max_ticks: int | None = None,
+    render_mode: str | None = None,
+) -> WorldEnv:
+    """What `gymnasium.make("orrery/NAME-v0")` calls; see `WorldEnv` and `WorldFactory`."""
+    made = world_factory(world)(num_worlds=1, streams=streams, image_size=image_size)
+    return WorldEnv(made, reward, max_ticks, render_mode)
+
+
+register_worlds()

@@ -1,0 +1,101 @@
+"""Episodes of any Gymnasium environment that draws: `gym:ENV_ID`, with sound, depth and labels if it has any.
+
+One step is one frame and one tick, at the environment's own rate. Nothing is resampled onto another clock: an
+action belongs to one step, so that leaving out or repeating frames would record what no policy did. An
+episode is as long as the environment's own, up to the longest that was asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from orrery.data.policies import RANDOM, checked_choice, load_policy
+from orrery.data.sources import Request
+from orrery.data.world_source import episode_seed
+from orrery.errors import BadUse, nearest
+from orrery.streams import Episode, Event, Observation, WorldSpec
+from orrery.worlds.gymnasium import GymnasiumWorld
+
+__all__ = ["GymSource"]
+
+
+@dataclass(frozen=True)
+class GymSource:
+    """name: the environment's id, `ID?option=value`, or `module:ID` for one that a module registers."""
+
+    name: str
+    request: Request
+
+    @property
+    def num_episodes(self) -> None:
+        return None
+
+    def settings(self) -> dict[str, Any]:
+        request = self.request
+        return {
+            "world": f"gym:{self.name}",
+            "seed": request.seed,
+            "seconds": request.seconds,
+            "streams": list(request.streams) if request.streams is not None else None,
+            "image_size": request.image_size,
+            "policy": request.policy or RANDOM,
+        }
+
+    def spec(self) -> WorldSpec:
+        if self.request.policy not in (None, RANDOM):
+            load_policy(self.request.policy)
+        world = self.make_world()
+        try:
+            return self.kept(world.spec)
+        finally:
+            world.close()
+
+    def kept(self, spec: WorldSpec) -> WorldSpec:
+        """The streams that were asked for."""
+        for name in self.request.streams or ():
+            if name not in spec.streams:
+                hint = ", ".join(nearest(name, spec.streams) or spec.streams)
+                raise BadUse(f"{self.name} has no stream {name!r}; perhaps {hint}")
+        return spec if self.request.streams is None else spec.only(self.request.streams)
+
+    def make_world(self) -> GymnasiumWorld:
+        return GymnasiumWorld(self.name, image_size=self.request.image_size, frames_per_tick=1)
+
+    def open(self) -> _GymRecorder:
+        return _GymRecorder(self)
+
+
+class _GymRecorder:
+    def __init__(self, source: GymSource) -> None:
+        self._source, self._request = source, source.request
+        self._world = source.make_world()
+        self._spec = source.kept(self._world.spec)
+
+    def episode(self, number: int) -> Episode:
+        world, seed = self._world, episode_seed(self._request.seed, number)
+        num_ticks = world.spec.clock.num_ticks(self._request.seconds)
+        act = self._actor(seed)
+        ticks = [self._kept(world.reset(seed=seed))]
+        while len(ticks) < num_ticks and not world.ended[0]:
+            ticks.append(self._kept(world.play([act()])))
+        streams = {name: np.stack([tick[name][0] for tick in ticks]) for name in self._spec.streams}
+        end = len(ticks) * world.spec.clock.tick_seconds
+        events = [Event(end, world.endings[0], world.environment, "")] if world.endings[0] else []
+        return Episode(
+            self._spec, streams, events=events, seed=seed, scene={"environment": world.environment}
+        )
+
+    def _kept(self, tick: Observation) -> Observation:
+        return {name: tick[name] for name in self._spec.streams}
+
+    def _actor(self, seed: int) -> Any:
+        """What gives the environment's next action."""
+        space, policy = self._world.action_space, self._request.policy
+        if policy in (None, RANDOM):
+            space.seed(seed % 2**32)
+            return space.sample
+        play, rng = load_policy(policy), np.random.default_rng([seed, 1])
+        return lambda: checked_choice(play(self._world.observations[0], rng), space)

@@ -1,0 +1,167 @@
+"""What an environment gives besides its picture: sound, depth, labels and numbers that it observes.
+
+They are found by their names in a `Dict` observation: `sound` (ALE, 512 samples a frame) or `audio`
+(ViZDoom), `depth`, `labels` and `screen` (ViZDoom), and vectors of numbers, which an observation may also be
+as a whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from PIL import Image
+
+from orrery.streams import Array, StreamSpec
+
+__all__ = ["Senses", "frame_rate"]
+
+_ALE_HERTZ = 60
+"""Frames a second of the console. `render_fps` of ALE says 30, whatever the frame skip is."""
+_MAX_NUMBERS = 1024
+
+
+@dataclass(frozen=True)
+class _Sense:
+    """One stream. read: from an observation to the payload of one frame. joined: frames are put end to end,
+    as samples are, instead of stacked."""
+
+    name: str
+    read: Callable[[Any], Array]
+    unit: str
+    low: float | None
+    high: float | None
+    joined: bool = False
+
+
+class Senses:
+    """The streams that an environment's observations hold besides `video.main`.
+
+    image_size: of depth and labels, squeezed as the picture is, each pixel one of the environment's own; None
+    keeps them as they are. has_screen: the observation holds the picture itself, and `render()` may show
+    more.
+    """
+
+    def __init__(self, space: spaces.Space[Any], image_size: int | None) -> None:
+        parts = space.spaces if isinstance(space, spaces.Dict) else {}
+        self._size = image_size
+        self.has_screen = _is_picture(parts.get("screen"))
+        self._senses: list[_Sense] = []
+        for key, part in parts.items():
+            self._senses += [s for s in (self._sound(key, part), self._map(key, part)) if s is not None]
+        self._senses += _numbers(space)
+
+    def read(self, observation: Any) -> dict[str, Array]:
+        """Stream name to the payload of one frame."""
+        return {sense.name: sense.read(observation) for sense in self._senses}
+
+    def joined(self, frames: list[dict[str, Array]]) -> dict[str, Array]:
+        """The payload of a tick, from those of its frames."""
+        return {
+            s.name: np.concatenate([f[s.name] for f in frames])
+            if s.joined
+            else np.stack([f[s.name] for f in frames])
+            for s in self._senses
+        }
+
+    def silenced(self, frame: dict[str, Array]) -> dict[str, Array]:
+        """The same frame when nothing moves any more: what is seen stays, what is heard ends."""
+        return {s.name: np.zeros_like(frame[s.name]) if s.joined else frame[s.name] for s in self._senses}
+
+    def specs(self, observation: Any, frames_per_tick: int) -> list[StreamSpec]:
+        """Specs of the streams, one tick each."""
+        tick = self.joined([self.read(observation)] * frames_per_tick)
+        return [
+            StreamSpec(s.name, tick[s.name].shape, tick[s.name].dtype.name, s.unit, s.low, s.high)
+            for s in self._senses
+        ]
+
+    def num_samples(self, observation: Any) -> int | None:
+        """Samples of sound that go with one frame; None without sound."""
+        sounds = [len(s.read(observation)) for s in self._senses if s.joined]
+        return sounds[0] if sounds else None
+
+    def _sound(self, key: str, part: spaces.Space[Any]) -> _Sense | None:
+        if key not in ("sound", "audio") or not isinstance(part, spaces.Box) or len(part.shape) not in (1, 2):
+            return None
+        middle, scale = _sample_scale(part.dtype)
+
+        def read(observation: Any) -> Array:
+            raw = np.asarray(observation[key], np.float32)
+            if middle and not raw.any():  # ALE's buffer before anything was played, far below silence
+                raw = np.full_like(raw, middle)
+            samples = (raw - middle) / scale
+            return np.ascontiguousarray(samples.reshape(len(samples), -1))
+
+        return _Sense("audio.main", read, "full scale", -1.0, 1.0, joined=True)
+
+    def _map(self, key: str, part: spaces.Space[Any]) -> _Sense | None:
+        if (
+            key not in ("depth", "labels")
+            or not isinstance(part, spaces.Box)
+            or len(part.shape) not in (2, 3)
+        ):
+            return None
+
+        def read(observation: Any) -> Array:
+            values = np.asarray(observation[key]).reshape(part.shape[:2])
+            return values.copy() if self._size is None else _nearest(values, self._size)
+
+        if key == "labels":
+            return _Sense("segmentation.main", read, "number of the object", 0, None)
+        return _Sense("depth.main", read, "as the environment gives it", None, None)
+
+
+def frame_rate(env: gymnasium.Env[Any, Any]) -> int:
+    """Frames a second when each step is a frame: of ALE by its frame skip, else `render_fps`, else 24."""
+    kwargs = env.spec.kwargs if env.spec is not None else {}
+    if env.spec is not None and env.spec.id.startswith("ALE/"):
+        skip = kwargs.get("frameskip", 4)
+        return max(1, round(_ALE_HERTZ / (skip if isinstance(skip, int) else float(np.mean(skip)))))
+    skip = kwargs.get("frame_skip", 1) if "izdoom" in str(env.spec) else 1
+    return max(1, round((env.metadata.get("render_fps") or 24) / skip))
+
+
+def _sample_scale(dtype: Any) -> tuple[float, float]:
+    """Silence and full scale of samples of a type."""
+    kind = np.dtype(dtype)
+    if kind.kind == "f":
+        return 0.0, 1.0
+    half = 2.0 ** (8 * kind.itemsize - 1)
+    return (half, half) if kind.kind == "u" else (0.0, half)
+
+
+def _nearest(values: Array, size: int) -> Array:
+    """`[H, W]` as `[size, size]`, each one of the values that were there."""
+    picture = Image.fromarray(values.astype(np.float32))
+    return np.asarray(picture.resize((size, size), Image.Resampling.NEAREST)).astype(values.dtype)
+
+
+def _is_picture(part: spaces.Space[Any] | None) -> bool:
+    return isinstance(part, spaces.Box) and len(part.shape) == 3 and part.shape[-1] == 3
+
+
+def _is_vector(part: spaces.Space[Any]) -> bool:
+    shape = part.shape if isinstance(part, spaces.Box) else ()
+    return len(shape) == 1 and shape[0] <= _MAX_NUMBERS
+
+
+def _numbers(space: spaces.Space[Any]) -> list[_Sense]:
+    """Vectors of numbers that are observed: joints, velocities, health."""
+    if _is_vector(space):
+        return [_Sense("proprioception", lambda seen: np.asarray(seen, np.float32), "", None, None)]
+    if not isinstance(space, spaces.Dict):
+        return []
+
+    def reader(key: str) -> Callable[[Any], Array]:
+        return lambda seen: np.asarray(seen[key], np.float32)
+
+    return [
+        _Sense(f"proprioception.{key}", reader(key), "", None, None)
+        for key, part in space.spaces.items()
+        if key not in ("sound", "audio") and _is_vector(part)
+    ]

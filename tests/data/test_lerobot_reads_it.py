@@ -1,0 +1,77 @@
+"""The stock `lerobot` reader loads what we write: every column, every frame, the statistics and the tasks."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from orrery.data import layout, writer
+from orrery.data.collect import collect
+from orrery.data.reader import Dataset
+from orrery.data.repair import repair
+from orrery.streams import Array
+
+HERE = Path(__file__).parent
+PYTHON = HERE.parents[1] / ".venv-lerobot/bin/python"
+NUM_EPISODES, NUM_TICKS = 4, 6
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not PYTHON.exists(), reason=f"{PYTHON} is not there; .ci/lerobot makes it"),
+]
+
+
+@pytest.fixture
+def dataset_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Episodes in files of their own."""
+    monkeypatch.setattr(writer, "_MAX_DATA_BYTES", 1)
+    collect("dummy", tmp_path / "d", NUM_EPISODES, seed=3, seconds=0.5, image_size=32, progress=False)
+    return tmp_path / "d"
+
+
+def _read(path: Path) -> dict[str, Array]:
+    out = path.with_suffix(".npz")
+    run = subprocess.run([PYTHON, HERE / "read_with_lerobot.py", path, out], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    return dict(np.load(out))
+
+
+def _check(path: Path, read: dict[str, Array]) -> None:
+    """What lerobot gave is what our own reader gives."""
+    ours = Dataset(path)
+    clock = ours.spec.clock
+    num_frames = len(ours) * NUM_TICKS * clock.frames_per_tick
+    assert (read["fps"], read["num_episodes"], read["num_frames"]) == (24, len(ours), num_frames)
+    np.testing.assert_array_equal(read["index"], np.arange(num_frames))
+    episodes = [ours.load(i) for i in range(len(ours))]
+    for name, spec in ours.spec.streams.items():
+        if name.startswith("video"):
+            frames = np.concatenate([e[name].reshape(-1, *spec.shape[1:]) for e in episodes])
+            theirs = read[layout.column_of(name)].transpose(0, 2, 3, 1) * 255
+            np.testing.assert_allclose(theirs, frames, atol=0.01)
+        else:
+            rows = np.concatenate([layout.to_rows(spec, e[name], clock.frames_per_tick) for e in episodes])
+            np.testing.assert_array_equal(read[layout.column_of(name)].reshape(rows.shape), rows)
+            assert {
+                f"stats {layout.column_of(name)} {k}" for k in ("min", "max", "mean", "std")
+            } <= read.keys()
+    texts = [ours.text(i) for i in range(len(ours)) for _ in range(NUM_TICKS * clock.frames_per_tick)]
+    assert read["texts"].tolist() == texts
+
+
+def test_lerobot_loads_every_column(dataset_path: Path) -> None:
+    read = _read(dataset_path)
+    _check(dataset_path, read)
+    names = {"observation.audio.main", "observation.touch.finger", "observation.state", "action"}
+    assert all(np.ptp(read[name]) > 0 for name in names)
+
+
+def test_lerobot_loads_what_a_repair_kept(dataset_path: Path) -> None:
+    next((dataset_path / "data").rglob("file-001.*")).unlink()
+    repair(dataset_path)
+    read = _read(dataset_path)
+    assert read["num_episodes"] == NUM_EPISODES - 1
+    _check(dataset_path, read)
