@@ -1,9 +1,9 @@
 """The tabletop that the shipped checkpoint was trained on: what it makes of a seed never changes.
 
-Its scenes, sentences, words and spec are plain numbers and text, the same everywhere. Its streams are compared
-byte for byte on a machine like that where they were taken (see `golden.json`), and elsewhere within rounding, for
-other processors add up in another order. `python tests/worlds/test_golden.py` takes them anew: only for a new
-tabletop, with a new checkpoint.
+Its scenes, sentences, words and spec are plain numbers and text, the same everywhere. Its streams are
+compared byte for byte on a machine like that where they were taken (see `golden.json`), and elsewhere within
+rounding, for other processors add up in another order. `python tests/worlds/test_golden.py` takes them anew:
+only for a new tabletop, with a new checkpoint.
 """
 
 from __future__ import annotations
