@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from orrery.errors import UserError
-from orrery.scenes.laboratory import LAB_TRAY, UPRIGHT, FingerTask, Fixture, Quaternion, Thing, Vector
+from orrery.scenes.laboratory import LAB_TRAY, STILL, UPRIGHT, FingerTask, Fixture, Quaternion, Thing, Vector
 from orrery.scenes.materials import ALL_MATERIALS, COLOURS
 from orrery.scenes.scene import DIRECTIONS, lying, yawed
 
@@ -102,12 +102,18 @@ class Kind:
             return x + z
         return math.hypot(x, z) if self.shape == "cylinder" else math.hypot(x, y, z)
 
-    def at(self, position_m: Sequence[float], quaternion: Quaternion = UPRIGHT, **motion: Vector) -> Thing:
-        """The thing in a place. motion: `linear_velocity_m_s`, `angular_velocity_rad_s`."""
+    def at(
+        self,
+        position_m: Sequence[float],
+        quaternion: Quaternion = UPRIGHT,
+        linear_velocity_m_s: Vector = STILL,
+        angular_velocity_rad_s: Vector = STILL,
+    ) -> Thing:
+        """The thing in a place."""
         x, y, z = (float(v) for v in position_m)
         return Thing(
             self.role, self.shape, self.colour, self.material, self.half_extents_m, (x, y, z), quaternion,
-            heading=self.heading, **motion,
+            linear_velocity_m_s, angular_velocity_rad_s, heading=self.heading,
         )  # fmt: skip
 
     def rest(self, x: float, y: float, yaw: float = 0.0) -> Thing:

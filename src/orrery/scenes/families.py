@@ -71,5 +71,5 @@ def _orbit(rng: np.random.Generator, request: LabRequest) -> Orbit:
     speed = float(rng.uniform(0.5, 1.0) * rng.choice((-1, 1))) * top
     return Orbit(
         side, math.radians(SIDES[side] + float(rng.uniform(-6, 6))), math.radians(float(rng.uniform(22, 32))),
-        float(rng.uniform(1.12, 1.28)), move, speed, int(rng.integers(2**31)),
+        float(rng.uniform(1.02, 1.16)), move, speed, int(rng.integers(2**31)),
     )  # fmt: skip

@@ -147,7 +147,7 @@ class Orbit:
     speed: float = 0.0
     seed: int = 0
     target_m: Vector = (0.0, 0.0, 0.07)
-    field_of_view_rad: float = math.radians(44.0)
+    field_of_view_rad: float = math.radians(36.0)
 
 
 @dataclass(frozen=True)

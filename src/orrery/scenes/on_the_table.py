@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -16,12 +17,12 @@ __all__ = ["container", "occluder", "plain", "stack", "wall"]
 
 def plain(draw: Draw) -> Layout:
     """A bare table: things fall, fly, roll and rest, up to eight of them."""
-    roles = ("faller", "flyer", "roller", "rester")
+    roles = tuple(_PLAIN)
     if any(draw.asks_for(role) for role in roles):
         counts = {role: draw.number(role, 0, MAX_THINGS) if draw.asks_for(role) else 0 for role in roles}
     else:
         total = int(draw.rng.choice(np.arange(1, 9), p=(0.2, 0.2, 0.2, 0.12, 0.1, 0.08, 0.05, 0.05)))
-        counts = dict.fromkeys(roles, 0)
+        counts = {role: 0 for role in roles}
         for _ in range(total):
             counts[draw.pick(roles)] += 1
     if sum(counts.values()) > MAX_THINGS:
@@ -64,7 +65,12 @@ def _rester(draw: Draw, others: list[Thing]) -> Thing:
     return kind.rest(*draw.spot(kind, others), draw.uniform(-3, 3))
 
 
-_PLAIN = {"faller": _faller, "flyer": _flyer, "roller": _roller, "rester": _rester}
+_PLAIN: dict[str, Callable[[Draw, list[Thing]], Thing]] = {
+    "faller": _faller,
+    "flyer": _flyer,
+    "roller": _roller,
+    "rester": _rester,
+}
 
 
 def _headed(draw: Draw, kind: Kind) -> tuple[Kind, tuple[float, float]]:
@@ -124,7 +130,7 @@ def stack(draw: Draw) -> Layout:
 
 def container(draw: Draw) -> Layout:
     """An open crate into which things fall."""
-    inner, half_thick, half_height = draw.uniform(0.085, 0.105), 0.007, draw.uniform(0.030, 0.045)
+    inner, half_thick, half_height = draw.uniform(0.085, 0.105), 0.007, draw.uniform(0.040, 0.050)
     x, y = draw.uniform(-0.15, 0.15), draw.uniform(-0.08, 0.12)
     material, out = draw.pick(STRUCTURES), inner + half_thick
     sides = tuple(
@@ -140,8 +146,8 @@ def container(draw: Draw) -> Layout:
     height = 2 * half_height + 0.04
     for _ in range(draw.number("faller", 1, 5)):
         kind = draw.kind("faller", ANY, sizes=("small", "big") if not things else ("small",))
-        free = max(inner - kind.reach_m - 0.01, 0.0)
-        height += kind.reach_m + draw.uniform(0.01, 0.05)
+        free = 0.5 * max(inner - kind.reach_m - 0.01, 0.0)
+        height += kind.reach_m + draw.uniform(0.004, 0.03)
         place = (x + draw.uniform(-free, free), y + draw.uniform(-free, free), height)
         things.append(kind.at(place, yawed(draw.uniform(-3, 3))))
         height += kind.reach_m

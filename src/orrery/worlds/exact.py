@@ -147,7 +147,8 @@ class Bench:
 
     model: MuJoCo bodies are the table 0, objects 1 .. K, the finger K + 1, then fixtures. bodies: what
     sounds, in the same order. slots: state slot of each MuJoCo body from 1 on. resting_state: `[slots, D]`,
-    what never changes (see `describe`). script: what the finger does by itself.
+    what never changes (see `describe`). script: what the finger does by itself. hertz: see
+    `ContactSound`.
     """
 
     def __init__(
@@ -163,6 +164,7 @@ class Bench:
         clock: Clock,
         text: str,
         seed: int,
+        hertz: bool = False,
     ) -> None:
         self.scene, self.text = scene, text
         self.events: list[Event] = []
@@ -173,7 +175,7 @@ class Bench:
         self._num_movers = model.body("finger").id
         self._bodies = list(bodies)
         substeps = SUBSTEPS_PER_FRAME * clock.frames_per_tick
-        self._sound = ContactSound(self._bodies, clock, substeps, self._ears(), seed)
+        self._sound = ContactSound(self._bodies, clock, substeps, self._ears(), seed, hertz)
         self._num_ticks = 0
 
     def _ears(self) -> tuple[Array, Array]:

@@ -18,8 +18,8 @@ from orrery.streams import Array, Clock
 __all__ = [
     "FINGER_COLOUR", "FINGER_HALF_LENGTH_M", "FINGER_MATERIAL", "FINGER_PARKED_M", "FINGER_RADIUS_M",
     "GEOM_TYPES", "SOLIMP", "SUBSTEPS_PER_FRAME", "TABLE_MATERIAL", "Contacts", "Motion", "add_finger",
-    "add_geom", "bare_table", "build_model", "contact_friction", "contact_solref", "rim_boxes", "rotate",
-    "simulate_frame", "touch_grid_n",
+    "add_geom", "bare_table", "build_model", "contact_friction", "contact_solref", "geom_size", "rim_boxes",
+    "rotate", "simulate_frame", "touch_grid_n",
 ]  # fmt: skip
 
 SUBSTEPS_PER_FRAME = 40
@@ -96,24 +96,32 @@ def bare_table(clock: Clock, tray: Tray) -> mujoco.MjSpec:
 
 
 def add_geom(
-    part: mujoco.MjsBody, name: str, shape: str, half_extents_m: tuple[float, float, float], material: str
+    part: mujoco.MjsBody,
+    name: str,
+    shape: str,
+    half_extents_m: tuple[float, float, float],
+    material: str,
+    priority: int = 1,
 ) -> None:
-    """A body's geom, with what its material weighs and how it rubs and bounces."""
+    """A body's geom, with what its material weighs and how it rubs and bounces.
+
+    priority: 1 where its own bounce and friction rule against table, rims and fixtures, which have 0.
+    """
     stuff = ALL_MATERIALS[material]
     part.add_geom(
         name=name,
         type=GEOM_TYPES[shape],
-        size=_geom_size(shape, half_extents_m),
+        size=geom_size(shape, half_extents_m),
         density=stuff.density_kg_m3,
         condim=6,
-        priority=1,  # the object's own bounce and friction rule against the table and the rims
+        priority=priority,
         friction=contact_friction(material),
         solref=contact_solref(stuff.restitution),
         solimp=SOLIMP,
     )
 
 
-def _geom_size(shape: str, half_extents_m: tuple[float, float, float]) -> tuple[float, float, float]:
+def geom_size(shape: str, half_extents_m: tuple[float, float, float]) -> tuple[float, float, float]:
     """MuJoCo's three numbers: those of cylinders and capsules are radius and half length."""
     radius, _, half_length = half_extents_m
     return (radius, half_length, 0.0) if shape in ("cylinder", "capsule") else half_extents_m
