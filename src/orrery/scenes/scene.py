@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,7 @@ class Camera:
     target_m: tuple[float, float, float]
     field_of_view_rad: float
 
-    @property
+    @cached_property
     def axes(self) -> np.ndarray:
         """`[3, 3]`, columns right, up, backward (MuJoCo's camera frame) in world coordinates."""
         backward = np.subtract(self.position_m, self.target_m)

@@ -36,7 +36,7 @@ NUM_SLOTS = FINGER_SLOT + 1
 LABELS = ("depth.main", "segmentation.main", "tracks.main")
 """Streams that are made only where they are named: they would fill a disk unasked."""
 _SEEN = ("video.main", "depth.main", "segmentation.main")
-TRIES = 12
+TRIES = 8
 """Scenes that are run in search of one in which what a sentence tells does happen."""
 TOLD_SECONDS = 3.0
 """How long a sentence's happenings have to happen."""
