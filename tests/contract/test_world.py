@@ -22,7 +22,7 @@ MakeWorld = Callable[[int], World]
 
 def _named(name: str, image_size: int, without_video: bool = False) -> MakeWorld:
     def make(num_worlds: int) -> World:
-        if name == "tabletop":
+        if name in ("tabletop", "laboratory"):
             pytest.importorskip("mujoco")
         streams = ["audio.main", "touch.finger", "state", "camera.main", "action"] if without_video else None
         return world_factory(name)(num_worlds=num_worlds, streams=streams, image_size=image_size)
@@ -39,6 +39,8 @@ WORLDS_UNDER_TEST = [
     pytest.param(_gymnasium, id="gymnasium"),
     pytest.param(_named("tabletop", 32, without_video=True), id="tabletop-without-video"),
     pytest.param(_named("tabletop", 128), id="tabletop", marks=pytest.mark.slow),
+    pytest.param(_named("laboratory", 32, without_video=True), id="laboratory-without-video"),
+    pytest.param(_named("laboratory", 64), id="laboratory", marks=pytest.mark.slow),
     pytest.param(None, id="imagined", marks=pytest.mark.slow),
 ]
 every_world = pytest.mark.parametrize("make", WORLDS_UNDER_TEST, indirect=True)

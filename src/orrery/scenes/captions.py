@@ -17,13 +17,13 @@ from orrery.scenes.lexicon import MATERIAL_WORDS, SHAPE_WORDS
 from orrery.scenes.scene import Body, Scene
 from orrery.streams import Event
 
-__all__ = ["MAX_CAPTION_WORDS", "caption"]
+__all__ = ["HEADINGS", "MAX_CAPTION_WORDS", "caption"]
 
 MAX_CAPTION_WORDS = 40
 _NUMBERS = {2: "two", 3: "three"}
 _SIZES = {"small": ("small", "little", "tiny"), "big": ("big", "large")}
 _SIDES = {"left": "the left", "right": "the right", "front": "the front"}
-_HEADINGS: dict[str, tuple[str, ...]] = {
+HEADINGS: dict[str, tuple[str, ...]] = {
     "left": (
         "to the left",
         "left",
@@ -347,7 +347,7 @@ def _headed(choices: _Choices, pattern: str, body: Body, thing: str = "") -> str
     to = ""
     if body.direction and "{to}" in pattern:
         vague = not any(pattern in forms for forms in _VAGUE) and choices.chance(0.06)
-        to = "" if vague else choices.pick(_HEADINGS[body.direction])
+        to = "" if vague else choices.pick(HEADINGS[body.direction])
     return " ".join(pattern.format(to=to, thing=thing).split())
 
 

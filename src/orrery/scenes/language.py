@@ -20,7 +20,7 @@ from orrery.scenes.lexicon import LEXICON, split_words, vocabulary
 from orrery.scenes.meaning import EXAMPLE, read_tree
 from orrery.scenes.scene import MAX_BODIES, SceneRequest
 
-__all__ = ["MAX_PROMPT_CHARACTERS", "caption", "parse", "vocabulary"]
+__all__ = ["MAX_PROMPT_CHARACTERS", "caption", "check_text", "parse", "vocabulary"]
 
 MAX_PROMPT_CHARACTERS = 500
 _KIND = {word: kind for kind, words in LEXICON.items() for word in words}
@@ -38,7 +38,7 @@ def parse(prompt: str) -> SceneRequest:
     is not in `vocabulary()` (naming the nearest ones); for a sentence that the grammar does not fit; for no
     object or more than `MAX_BODIES`; and for what cannot be, such as a box that rolls.
     """
-    _check_text(prompt)
+    check_text(prompt)
     words = split_words(prompt)
     _check_words(words)
     if not any(_KIND[word] in ("NOUN", "PRONOUN") for word in words):
@@ -50,7 +50,8 @@ def parse(prompt: str) -> SceneRequest:
     return read_tree(tree)
 
 
-def _check_text(prompt: str) -> None:
+def check_text(prompt: str) -> None:
+    """UserError for a prompt that is too long, or holds signs that are no text."""
     if len(prompt) > MAX_PROMPT_CHARACTERS:
         raise UserError(f"the sentence has {len(prompt)} characters; {MAX_PROMPT_CHARACTERS} is the limit")
     for place, sign in enumerate(prompt, start=1):

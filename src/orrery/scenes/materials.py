@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["COLOURS", "MATERIAL_TABLE", "Material"]
+__all__ = ["ALL_MATERIALS", "COLOURS", "MATERIAL_TABLE", "SURFACES", "Material", "Surface"]
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,48 @@ MATERIAL_TABLE: dict[str, Material] = {
         hardness=0.45, loudness=0.7, specular=0.6, shininess=0.5, texture="plain",
     ),
 }  # fmt: skip
+"""The materials of the tabletop. They are fixed: its checkpoint has learned them."""
+
+ALL_MATERIALS: dict[str, Material] = {
+    **MATERIAL_TABLE,
+    "glass": Material(
+        density_kg_m3=750.0, friction=0.30, rolling_m=0.0006, restitution=0.48,
+        base_hertz=1000.0, mode_ratios=(1.0, 1.72, 2.57, 3.3, 4.3, 5.6, 6.9), rt60_seconds=0.20,
+        rt60_slope=0.25, hardness=0.95, loudness=0.9, specular=1.0, shininess=1.0, texture="plain",
+    ),
+    "ceramic": Material(
+        density_kg_m3=800.0, friction=0.40, rolling_m=0.0008, restitution=0.44,
+        base_hertz=820.0, mode_ratios=(1.0, 1.85, 2.7, 3.6, 4.8, 6.0), rt60_seconds=0.14, rt60_slope=0.35,
+        hardness=0.85, loudness=0.9, specular=0.5, shininess=0.7, texture="plain",
+    ),
+}  # fmt: skip
+"""Every material there is, those of the tabletop first."""
+
+
+@dataclass(frozen=True)
+class Surface:
+    """What a table's top is covered with.
+
+    material: key of ALL_MATERIALS, whose sound it has. friction, bounce: factors on what a body's own
+    material has against the table. colour: sRGB in [0, 1]. specular, shininess: as Material's. texture: its
+    pattern.
+    """
+
+    material: str
+    friction: float
+    bounce: float
+    colour: tuple[float, float, float]
+    specular: float
+    shininess: float
+    texture: str
+
+
+SURFACES: dict[str, Surface] = {
+    "wood": Surface("wood", 1.0, 1.0, (0.62, 0.47, 0.32), 0.1, 0.2, "grain"),
+    "metal": Surface("steel", 0.8, 1.05, (0.55, 0.57, 0.60), 0.6, 0.6, "brushed"),
+    "cloth": Surface("rubber", 1.3, 0.6, (0.28, 0.42, 0.36), 0.0, 0.0, "weave"),
+    "glass": Surface("glass", 0.75, 1.0, (0.60, 0.72, 0.74), 0.9, 0.9, "plain"),
+}
 
 COLOURS: dict[str, tuple[float, float, float]] = {
     "red": (0.85, 0.10, 0.10),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,8 @@ from orrery.scenes.materials import COLOURS, MATERIAL_TABLE
 
 __all__ = [
     "BODY_SHAPES", "CAMERAS", "DIRECTIONS", "MAX_BODIES", "MOTIONS", "SIZES", "TRAY",
-    "Body", "BodyRequest", "Camera", "Push", "Scene", "SceneRequest", "sample_scene",
+    "Body", "BodyRequest", "Camera", "Push", "Scene", "SceneRequest", "Tray", "lying", "quaternion_product",
+    "sample_scene", "yawed",
 ]  # fmt: skip
 
 BODY_SHAPES = ("ball", "box", "cylinder")
@@ -56,7 +58,7 @@ class Camera:
     target_m: tuple[float, float, float]
     field_of_view_rad: float
 
-    @property
+    @cached_property
     def axes(self) -> np.ndarray:
         """`[3, 3]`, columns right, up, backward (MuJoCo's camera frame) in world coordinates."""
         backward = np.subtract(self.position_m, self.target_m)
@@ -257,9 +259,9 @@ def _sample_body(rng: np.random.Generator, wish: BodyRequest) -> Body:
     position, velocity, spin = _MOTION_STARTS[wish.motion](rng, half, towards)
     lies = wish.shape == "cylinder" and wish.motion == "rolls"
     heading = math.atan2(towards[1], towards[0]) if lies else float(rng.uniform(-math.pi, math.pi))
-    quaternion = _lying(heading) if lies else _yawed(heading)
+    quaternion = lying(heading) if lies else yawed(heading)
     if wish.motion in ("drops", "flies") and wish.shape != "ball" and rng.random() < 0.5:
-        quaternion = _multiply(quaternion, _tilted(float(rng.uniform(-0.5, 0.5))))
+        quaternion = quaternion_product(quaternion, _tilted(float(rng.uniform(-0.5, 0.5))))
     return Body(
         wish.shape, wish.colour, wish.material, half,
         _floats(position), _floats(quaternion), _floats(velocity), _floats(spin), wish.motion, wish.direction,
@@ -320,7 +322,8 @@ def _sample_push(rng: np.random.Generator, target: int, body: Body) -> Push:
     return Push(target, direction, float(rng.uniform(0.18, 0.35)), float(rng.uniform(0.10, 0.18)))
 
 
-def _yawed(angle: float) -> tuple[float, float, float, float]:
+def yawed(angle: float) -> tuple[float, float, float, float]:
+    """Turned by `angle` radians about the vertical."""
     return (math.cos(angle / 2), 0.0, 0.0, math.sin(angle / 2))
 
 
@@ -328,12 +331,12 @@ def _tilted(angle: float) -> tuple[float, float, float, float]:
     return (math.cos(angle / 2), math.sin(angle / 2), 0.0, 0.0)
 
 
-def _lying(heading: float) -> tuple[float, float, float, float]:
+def lying(heading: float) -> tuple[float, float, float, float]:
     """A cylinder on its side that rolls along `heading`: its axis is level and across."""
-    return _multiply(_yawed(heading), _tilted(math.pi / 2))
+    return quaternion_product(yawed(heading), _tilted(math.pi / 2))
 
 
-def _multiply(a: tuple[float, ...], b: tuple[float, ...]) -> tuple[float, float, float, float]:
+def quaternion_product(a: tuple[float, ...], b: tuple[float, ...]) -> tuple[float, float, float, float]:
     """Hamilton product of two wxyz quaternions."""
     w, x, y, z = a
     s, i, j, k = b

@@ -31,7 +31,17 @@ def _tabletop(num_worlds: int = 1, streams: Sequence[str] | None = None, image_s
     return TabletopWorld(num_worlds, streams=streams, image_size=image_size)
 
 
-WORLDS: dict[str, Callable[..., World]] = {"dummy": _dummy, "tabletop": _tabletop}
+def _laboratory(num_worlds: int = 1, streams: Sequence[str] | None = None, image_size: int = 128) -> World:
+    from orrery.worlds.laboratory import LaboratoryWorld
+
+    return LaboratoryWorld(num_worlds, streams=streams, image_size=image_size)
+
+
+WORLDS: dict[str, Callable[..., World]] = {
+    "dummy": _dummy,
+    "tabletop": _tabletop,
+    "laboratory": _laboratory,
+}
 """Name to factory; each imports its world only when called."""
 
 

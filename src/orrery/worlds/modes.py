@@ -15,7 +15,7 @@ import math
 import numpy as np
 from scipy.signal import lfilter
 
-from orrery.scenes.materials import MATERIAL_TABLE
+from orrery.scenes.materials import ALL_MATERIALS
 from orrery.streams import Array
 
 __all__ = ["ModalBank", "half_sine_pulse"]
@@ -23,8 +23,11 @@ __all__ = ["ModalBank", "half_sine_pulse"]
 SPEED_OF_SOUND_M_S = 343.0
 NUM_MODES = 10
 # Lowest mode and spread of the ratios by shape, against a ball of the same material and half extent.
-SHAPE_BASE = {"ball": 1.0, "box": 0.84, "cylinder": 0.92, "finger": 1.0, "table": 1.0}
-SHAPE_STRETCH = {"ball": 1.0, "box": 0.88, "cylinder": 1.1, "finger": 1.0, "table": 0.8}
+SHAPE_BASE = {
+    "ball": 1.0, "box": 0.84, "cylinder": 0.92, "finger": 1.0, "table": 1.0, "capsule": 0.95, "plate": 0.62,
+    "bar": 0.55,
+}  # fmt: skip
+SHAPE_STRETCH = {"ball": 1.0, "box": 0.88, "cylinder": 1.1, "finger": 1.0, "table": 0.8, "capsule": 1.05}
 # A table rings as a plate whose thickness, not its width, sets the pitch; this is its effective length.
 LONGEST_LENGTH_M = 0.3
 BODY_JITTER, MODE_JITTER, DECAY_JITTER = 0.07, 0.025, 0.1
@@ -35,7 +38,7 @@ SILENT = 1e-7
 class ModalBank:
     """The modes of one body, and their ringing.
 
-    material: key of MATERIAL_TABLE. shape: ball | box | cylinder | finger | table. half_extent_m: half of the
+    material: key of ALL_MATERIALS. shape: key of SHAPE_BASE. half_extent_m: half of the
     characteristic length that sets the pitch. rng: draws the individual deviations (at most 10 %).
 
     frequencies_hz, rt60_seconds, amplitudes: `[num_modes]`, lowest first. The amplitudes hold the radiation
@@ -50,7 +53,7 @@ class ModalBank:
         samples_per_second: int,
         rng: np.random.Generator,
     ) -> None:
-        table = MATERIAL_TABLE[material]
+        table = ALL_MATERIALS[material]
         length_m = min(2.0 * half_extent_m, LONGEST_LENGTH_M)
         ratios = _ratios(table.mode_ratios, shape)
         lowest = table.base_hertz * 0.1 / length_m * SHAPE_BASE[shape]
@@ -95,18 +98,44 @@ class ModalBank:
         return out
 
 
-def half_sine_pulse(seconds: float, samples_per_second: int) -> Array:
-    """A half-sine `[n]` of the given length whose samples sum to 1."""
+def half_sine_pulse(seconds: float, samples_per_second: int, power: float = 1.0) -> Array:
+    """A half-sine `[n]` of the given length whose samples sum to 1.
+
+    power: 1 for a spring; 1.5 for round bodies, whose force grows as the 3/2 power of their approach (Hertz).
+    """
     num_samples = max(1.0, seconds * samples_per_second)
     instants = np.arange(math.ceil(num_samples)) + 0.5
     pulse = np.maximum(np.sin(np.pi * instants / num_samples), 0.0)
+    if power != 1.0:
+        pulse = pulse**power
     return pulse / pulse.sum()
 
 
 def _ratios(material_ratios: tuple[float, ...], shape: str) -> Array:
-    """`[NUM_MODES]` ratios to the lowest mode; beyond the material's own they go on in its mean step."""
+    """`[NUM_MODES]` ratios to the lowest mode; beyond the material's own they go on in its mean step.
+
+    Bars and plates have those of their geometry instead, whatever they are made of.
+    """
+    if shape in ("bar", "plate"):
+        return _bar_ratios() if shape == "bar" else _plate_ratios()
     ratios = list(material_ratios)
     step = (ratios[-1] - ratios[0]) / (len(ratios) - 1)
     while len(ratios) < NUM_MODES:
         ratios.append(ratios[-1] + step)
     return np.array(ratios[:NUM_MODES]) ** SHAPE_STRETCH[shape]
+
+
+def _bar_ratios() -> Array:
+    """Bending of a bar with free ends (Euler and Bernoulli): (k_n / k_1)^2, k_n = 4.730, then (n + 1/2)
+    pi.
+    """
+    waves = (np.arange(1, NUM_MODES + 1) + 0.5) * np.pi
+    waves[0] = 4.730
+    return (waves / waves[0]) ** 2
+
+
+def _plate_ratios(aspect: float = 1.5) -> Array:
+    """Bending of a thin rectangular plate on supported edges: m^2 + (n aspect)^2, the lowest ten."""
+    m, n = np.mgrid[1:8, 1:8]
+    waves = np.sort((m**2 + (n * aspect) ** 2).ravel())[:NUM_MODES]
+    return waves / waves[0]

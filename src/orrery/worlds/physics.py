@@ -1,4 +1,4 @@
-"""MuJoCo physics of a tabletop scene: the model, and one frame of it with every contact recorded.
+"""MuJoCo physics of a table: a model's parts, and one frame of it with every contact recorded.
 
 World frame: x right, y away from the front camera, z up, table top at z = 0; metres, seconds, newtons.
 """
@@ -11,14 +11,15 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 
-from orrery.scenes.materials import MATERIAL_TABLE
-from orrery.scenes.scene import TRAY, Body, Scene
+from orrery.scenes.materials import ALL_MATERIALS
+from orrery.scenes.scene import TRAY, Scene, Tray, quaternion_product
 from orrery.streams import Array, Clock
 
 __all__ = [
     "FINGER_COLOUR", "FINGER_HALF_LENGTH_M", "FINGER_MATERIAL", "FINGER_PARKED_M", "FINGER_RADIUS_M",
-    "GEOM_TYPES", "SUBSTEPS_PER_FRAME", "TABLE_MATERIAL", "Contacts", "Motion", "build_model",
-    "contact_solref", "rim_boxes", "rotate", "simulate_frame",
+    "GEOM_TYPES", "SOLIMP", "SUBSTEPS_PER_FRAME", "TABLE_MATERIAL", "Contacts", "Motion", "add_finger",
+    "add_geom", "bare_table", "build_model", "contact_friction", "contact_solref", "geom_size", "rim_boxes",
+    "rotate", "simulate_frame",
 ]  # fmt: skip
 
 SUBSTEPS_PER_FRAME = 40
@@ -39,18 +40,22 @@ GEOM_TYPES = {
     "ball": mujoco.mjtGeom.mjGEOM_SPHERE,
     "box": mujoco.mjtGeom.mjGEOM_BOX,
     "cylinder": mujoco.mjtGeom.mjGEOM_CYLINDER,
+    "capsule": mujoco.mjtGeom.mjGEOM_CAPSULE,
 }
+SOLIMP = [0.99, 0.99, 0.001, 0.5, 2.0]
+_TORSION_M = 0.003
+"""Radius of the patch that resists a body's spinning on the spot."""
 
 
-def rim_boxes() -> list[tuple[list[float], list[float]]]:
-    """Centre and half extents of the tray's four rims, metres."""
-    half_h, half_t = TRAY.rim_height / 2, TRAY.rim_thickness / 2
-    x, y = TRAY.half_x + half_t, TRAY.half_y + half_t
+def rim_boxes(tray: Tray = TRAY) -> list[tuple[list[float], list[float]]]:
+    """Centre and half extents of a tray's four rims, metres."""
+    half_h, half_t = tray.rim_height / 2, tray.rim_thickness / 2
+    x, y = tray.half_x + half_t, tray.half_y + half_t
     return [
         ([-x, 0, half_h], [half_t, y + half_t, half_h]),
         ([x, 0, half_h], [half_t, y + half_t, half_h]),
-        ([0, -y, half_h], [TRAY.half_x, half_t, half_h]),
-        ([0, y, half_h], [TRAY.half_x, half_t, half_h]),
+        ([0, -y, half_h], [tray.half_x, half_t, half_h]),
+        ([0, y, half_h], [tray.half_x, half_t, half_h]),
     ]
 
 
@@ -71,37 +76,66 @@ def build_model(scene: Scene, clock: Clock) -> mujoco.MjModel:
     Bodies: the world (table and rims) 0, objects 1 .. K in slot order, the finger K + 1. The scene's first
     velocities are no part of a model: whoever makes its data sets them.
     """
+    spec = bare_table(clock, TRAY)
+    for slot, body in enumerate(scene.bodies):
+        part = spec.worldbody.add_body(name=f"object{slot}", pos=body.position_m, quat=body.quaternion)
+        part.add_freejoint()
+        add_geom(part, f"object{slot}", body.shape, body.half_extents_m, body.material)
+    add_finger(spec)
+    return spec.compile()
+
+
+def bare_table(clock: Clock, tray: Tray) -> mujoco.MjSpec:
+    """A table with a tray's rims on it, and the options that all models share."""
     spec = mujoco.MjSpec()
     spec.option.timestep = 1.0 / (clock.frames_per_second * SUBSTEPS_PER_FRAME)
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
     spec.worldbody.add_geom(name="table", type=mujoco.mjtGeom.mjGEOM_PLANE, size=[3, 3, 0.1])
-    for index, (position, size) in enumerate(rim_boxes()):
+    for index, (position, size) in enumerate(rim_boxes(tray)):
         spec.worldbody.add_geom(name=f"rim{index}", type=mujoco.mjtGeom.mjGEOM_BOX, pos=position, size=size)
-    for slot, body in enumerate(scene.bodies):
-        _add_body(spec, slot, body)
-    _add_finger(spec)
-    return spec.compile()
+    return spec
 
 
-def _add_body(spec: mujoco.MjSpec, slot: int, body: Body) -> None:
-    material = MATERIAL_TABLE[body.material]
-    part = spec.worldbody.add_body(name=f"object{slot}", pos=body.position_m, quat=body.quaternion)
-    part.add_freejoint()
+def add_geom(
+    part: mujoco.MjsBody,
+    name: str,
+    shape: str,
+    half_extents_m: tuple[float, float, float],
+    material: str,
+    priority: int = 1,
+) -> None:
+    """A body's geom, with what its material weighs and how it rubs and bounces.
+
+    priority: 1 where its own bounce and friction rule against table, rims and fixtures, which have 0.
+    """
+    stuff = ALL_MATERIALS[material]
     part.add_geom(
-        name=f"object{slot}",
-        type=GEOM_TYPES[body.shape],
-        size=body.half_extents_m,
-        density=material.density_kg_m3,
+        name=name,
+        type=GEOM_TYPES[shape],
+        size=geom_size(shape, half_extents_m),
+        density=stuff.density_kg_m3,
         condim=6,
-        priority=1,  # the object's own bounce and friction rule against the table and the rims
-        friction=[material.friction, 0.003, material.rolling_m],
-        solref=contact_solref(material.restitution),
-        solimp=[0.99, 0.99, 0.001, 0.5, 2.0],
+        priority=priority,
+        friction=contact_friction(material),
+        solref=contact_solref(stuff.restitution),
+        solimp=SOLIMP,
     )
 
 
-def _add_finger(spec: mujoco.MjSpec) -> None:
+def geom_size(shape: str, half_extents_m: tuple[float, float, float]) -> tuple[float, float, float]:
+    """MuJoCo's three numbers: those of cylinders and capsules are radius and half length."""
+    radius, _, half_length = half_extents_m
+    return (radius, half_length, 0.0) if shape in ("cylinder", "capsule") else half_extents_m
+
+
+def contact_friction(material: str, factor: float = 1.0) -> list[float]:
+    """Sliding, torsional and rolling coefficients of a material, the first times `factor`."""
+    stuff = ALL_MATERIALS[material]
+    return [stuff.friction * factor, _TORSION_M, stuff.rolling_m]
+
+
+def add_finger(spec: mujoco.MjSpec, max_force_n: float = 8.0) -> None:
     """A capsule on three slides, driven to follow a target; gravity does not pull it."""
     part = spec.worldbody.add_body(name="finger", pos=FINGER_PARKED_M, gravcomp=1.0)
     part.add_geom(
@@ -119,7 +153,7 @@ def _add_finger(spec: mujoco.MjSpec) -> None:
             target=f"finger_{axis}",
             trntype=mujoco.mjtTrn.mjTRN_JOINT,
             biastype=mujoco.mjtBias.mjBIAS_AFFINE,
-            forcerange=[-8.0, 8.0],
+            forcerange=[-max_force_n, max_force_n],
             gainprm=[600.0] + [0.0] * 9,
             biasprm=[0.0, -600.0, -24.0] + [0.0] * 7,
         )
@@ -148,7 +182,7 @@ class Motion:
 
 @dataclass(frozen=True)
 class Contacts:
-    """Contact rows, in order of time. Bodies: table and rims 0, objects 1 .. K, finger K + 1.
+    """Contact rows, in order of time. Bodies: table and rims 0, objects 1 .. K, finger K + 1, then fixtures.
 
     substep `[n]`, pair `[n, 2]` (ascending), normal_force_n `[n]`, point_m `[n, 3]`, normal `[n, 3]` (unit).
     """
@@ -176,7 +210,7 @@ def simulate_frame(
     cylinders = _free_cylinders(model)
     for substep in range(SUBSTEPS_PER_FRAME):
         _straighten(data, cylinders)
-        data.ctrl[:] = _limit_target(data.ctrl + finger_velocity_m_s * model.opt.timestep)
+        data.ctrl[:3] = _limit_target(data.ctrl[:3] + finger_velocity_m_s * model.opt.timestep)
         mujoco.mj_step(model, data)
         qpos[substep], qvel[substep] = data.qpos, data.qvel
         felt += _touch_grid_n(data)
@@ -186,7 +220,7 @@ def simulate_frame(
             rows.append(
                 (substep, contact.geom.copy(), force, contact.pos.copy(), contact.frame[:, :3].copy())
             )
-    motion = _split_motion(model.nbody - 2, qpos, qvel)
+    motion = _split_motion(model, qpos, qvel)
     return motion, _stack_contacts(model, rows), felt / SUBSTEPS_PER_FRAME
 
 
@@ -203,7 +237,9 @@ def _touch_grid_n(data: mujoco.MjData) -> Array:
 def _free_cylinders(model: mujoco.MjModel) -> list[int]:
     """Where in `qpos` the quaternions of the cylinders' free joints begin."""
     bodies = model.geom_bodyid[model.geom_type == mujoco.mjtGeom.mjGEOM_CYLINDER]
-    return [int(model.jnt_qposadr[model.body_jntadr[body]]) + 3 for body in bodies]
+    joints = [joint for joint in model.body_jntadr[bodies] if joint >= 0]  # -1: a fixture
+    free = [joint for joint in joints if model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_FREE]
+    return [int(model.jnt_qposadr[joint]) + 3 for joint in free]
 
 
 def _straighten(data: mujoco.MjData, quaternions: list[int]) -> None:
@@ -229,20 +265,46 @@ def _limit_target(target_m: Array) -> Array:
     return np.clip(target_m, low, [0.5, 0.5, 0.0])
 
 
-def _split_motion(num_objects: int, qpos: Array, qvel: Array) -> Motion:
-    """Joint coordinates `[n, nq]`, `[n, nv]` as bodies."""
+def _split_motion(model: mujoco.MjModel, qpos: Array, qvel: Array) -> Motion:
+    """Joint coordinates `[n, nq]`, `[n, nv]` as bodies: objects with one joint each, then the finger."""
     n = len(qpos)
-    free = qpos[:, : 7 * num_objects].reshape(n, num_objects, 7)
-    speed = qvel[:, : 6 * num_objects].reshape(n, num_objects, 6)
-    finger = qpos[:, None, 7 * num_objects :] + np.array(FINGER_PARKED_M)
+    joints = model.body_jntadr[1 : model.body("finger").id]
+    position, quaternion = np.empty((n, len(joints), 3)), np.empty((n, len(joints), 4))
+    linear, angular = np.empty((n, len(joints), 3)), np.empty((n, len(joints), 3))
+    is_free = model.jnt_type[joints] == mujoco.mjtJoint.mjJNT_FREE
+    at = model.jnt_qposadr[joints[is_free], None]
+    position[:, is_free] = qpos[:, at + np.arange(3)]
+    quaternion[:, is_free] = qpos[:, at + np.arange(3, 7)]
+    at = model.jnt_dofadr[joints[is_free], None]
+    linear[:, is_free] = qvel[:, at + np.arange(3)]
+    # MuJoCo keeps a free joint's spin in the body frame.
+    angular[:, is_free] = rotate(quaternion[:, is_free], qvel[:, at + np.arange(3, 6)])
+    for body in np.flatnonzero(~is_free):
+        turn = _hinge_motion(model, joints[body], qpos, qvel)
+        position[:, body], quaternion[:, body], linear[:, body], angular[:, body] = turn
+    finger = qpos[:, None, -3:] + np.array(FINGER_PARKED_M)
     upright = np.broadcast_to([1.0, 0.0, 0.0, 0.0], (n, 1, 4))
-    spin = rotate(free[..., 3:], speed[..., 3:])  # MuJoCo keeps a free joint's spin in the body frame
     return Motion(
-        position_m=np.concatenate([free[..., :3], finger], axis=1),
-        quaternion=np.concatenate([free[..., 3:], upright], axis=1),
-        linear_velocity_m_s=np.concatenate([speed[..., :3], qvel[:, None, 6 * num_objects :]], axis=1),
-        angular_velocity_rad_s=np.concatenate([spin, np.zeros((n, 1, 3))], axis=1),
+        position_m=np.concatenate([position, finger], axis=1),
+        quaternion=np.concatenate([quaternion, upright], axis=1),
+        linear_velocity_m_s=np.concatenate([linear, qvel[:, None, -3:]], axis=1),
+        angular_velocity_rad_s=np.concatenate([angular, np.zeros((n, 1, 3))], axis=1),
     )
+
+
+def _hinge_motion(
+    model: mujoco.MjModel, joint: int, qpos: Array, qvel: Array
+) -> tuple[Array, Array, Array, Array]:
+    """Position, quaternion, linear and angular velocity, each `[n, ...]`, of a body that hangs on a hinge."""
+    body = model.jnt_bodyid[joint]
+    first = model.body_quat[body]
+    angle = qpos[:, model.jnt_qposadr[joint], None]
+    turned = np.concatenate([np.cos(angle / 2), np.sin(angle / 2) * model.jnt_axis[joint]], axis=1)
+    anchor = model.body_pos[body] + rotate(first, model.jnt_pos[joint])
+    arm = rotate(first, -rotate(turned, np.broadcast_to(model.jnt_pos[joint], (len(qpos), 3))))
+    spin = rotate(first, model.jnt_axis[joint]) * qvel[:, model.jnt_dofadr[joint], None]
+    quaternion = np.stack(quaternion_product(tuple(first), tuple(turned.T)), axis=1)
+    return anchor + arm, quaternion, np.cross(spin, arm), spin
 
 
 def _stack_contacts(model: mujoco.MjModel, rows: list[tuple[int, Array, Array, Array, Array]]) -> Contacts:

@@ -1,9 +1,4 @@
-"""Pictures of a tabletop scene, from mujoco-warp's ray tracer, which needs no system library.
-
-The ray tracer compiles its kernel for the number and kinds of geoms, so there is one fixed stage for every
-scene: each slot owns one geom of every shape, and those not in use lie buried under the table. A frame then
-only costs the copy of poses, a refit of the bounding volumes and the rays.
-"""
+"""Pictures of a tabletop scene: one fixed stage, on which each slot owns one geom of every shape."""
 
 from __future__ import annotations
 
@@ -11,33 +6,23 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import mujoco
-import mujoco_warp
 import numpy as np
-import warp
 from scipy.spatial.transform import Rotation
 
 from orrery.scenes.materials import COLOURS, MATERIAL_TABLE
 from orrery.scenes.scene import BODY_SHAPES, CAMERAS, MAX_BODIES, Camera, Scene
 from orrery.streams import STATE, Array
 from orrery.worlds.physics import FINGER_COLOUR, FINGER_HALF_LENGTH_M, FINGER_RADIUS_M, GEOM_TYPES, rim_boxes
+from orrery.worlds.ray_tracer import BURIED_M, RayTracer, add_look, add_texture, grain_pixels
 
 __all__ = ["TABLE_COLOUR", "Look", "Renderer", "draw_states", "shared_renderer"]
 
 TABLE_COLOUR = (0.56, 0.52, 0.47)
 _RIM_COLOUR = (0.36, 0.27, 0.20)
 _FIELD_OF_VIEW_RAD = next(iter(CAMERAS.values())).field_of_view_rad
-_BURIED_M = (0.0, 0.0, -5.0)
-
-
-def _grain_pixels(size: int = 64) -> list[int]:
-    """Wood grain: dark, slightly wavy lines on white, `[size, size, 3]` sRGB bytes."""
-    v, u = np.mgrid[0:size, 0:size] / size
-    rings = np.sin(2 * np.pi * (4 * v + 0.15 * np.sin(2 * np.pi * u)))
-    brightness = 1.0 - 0.30 * (rings > 0.35)
-    return (255 * np.repeat(brightness[..., None], 3, axis=2)).astype(int).ravel().tolist()
+_SKY_COLOUR = (0.75, 0.78, 0.82)
 
 
 def _stage() -> mujoco.MjModel:
@@ -47,16 +32,10 @@ def _stage() -> mujoco.MjModel:
     spec.visual.headlight.ambient = [0.38, 0.38, 0.40]
     spec.visual.headlight.diffuse = [0.10, 0.10, 0.10]
     spec.visual.headlight.specular = [0.0, 0.0, 0.0]
-    spec.add_texture(
-        name="grain", type=mujoco.mjtTexture.mjTEXTURE_2D, width=64, height=64, nchannel=3,
-        data=_grain_pixels(),
-    )  # fmt: skip
+    add_texture(spec, "grain", grain_pixels())
     for name, material in MATERIAL_TABLE.items():
-        look = spec.add_material(name=name, specular=material.specular, shininess=material.shininess)
-        if material.texture == "grain":
-            textures = list(look.textures)
-            textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = "grain"
-            look.textures = textures
+        texture = "grain" if material.texture == "grain" else ""
+        add_look(spec, name, material.specular, material.shininess, texture)
     spec.add_material(name="matte", specular=0.0, shininess=0.0)
     _add_geoms(spec.worldbody)
     spec.worldbody.add_light(
@@ -80,12 +59,12 @@ def _add_geoms(root: mujoco.MjsBody) -> None:
         )  # fmt: skip
     root.add_geom(
         name="finger", type=mujoco.mjtGeom.mjGEOM_CAPSULE, size=[FINGER_RADIUS_M, FINGER_HALF_LENGTH_M, 0],
-        pos=_BURIED_M, material="matte", rgba=[*FINGER_COLOUR, 1],
+        pos=BURIED_M, material="matte", rgba=[*FINGER_COLOUR, 1],
     )  # fmt: skip
     for slot in range(MAX_BODIES):
         for shape in BODY_SHAPES:
             root.add_geom(
-                name=f"{shape}{slot}", type=GEOM_TYPES[shape], size=[0.04] * 3, pos=_BURIED_M,
+                name=f"{shape}{slot}", type=GEOM_TYPES[shape], size=[0.04] * 3, pos=BURIED_M,
                 material="rubber",
             )  # fmt: skip
 
@@ -108,19 +87,9 @@ class Renderer:
     """
 
     def __init__(self, image_size: int = 128, samples_per_pixel: int = 1) -> None:
-        warp.config.log_level = warp.LOG_ERROR
         self.image_size = image_size
-        self._mjm = _stage()
-        data = mujoco.MjData(self._mjm)
-        mujoco.mj_forward(self._mjm, data)
-        self._data_host = data
-        self._model = mujoco_warp.put_model(self._mjm)
-        self._data = mujoco_warp.put_data(self._mjm, data)
-        self._context = mujoco_warp.create_render_context(
-            self._mjm, nworld=1, cam_res=(image_size, image_size), render_rgb=True, render_seg=False,
-            use_shadows=True, samples_per_pixel=samples_per_pixel, background_color=(0.75, 0.78, 0.82, 1.0),
-        )  # fmt: skip
-        self._rgb: Any = warp.zeros((1, image_size, image_size), dtype=warp.vec3)
+        self._tracer = RayTracer(_stage(), image_size, _SKY_COLOUR, samples_per_pixel)
+        self._mjm = self._tracer.mjm
         self._finger = self._mjm.geom("finger").id
         self._slots = [
             [self._mjm.geom(f"{shape}{slot}").id for shape in BODY_SHAPES] for slot in range(MAX_BODIES)
@@ -144,11 +113,8 @@ class Renderer:
             rgba[geom] = (*body.colour, 1.0)
             look[geom] = self._mjm.material(body.material).id
             self._geoms.append(geom)
-        self._model.geom_size.assign(size[None])
-        self._model.geom_rgba.assign(rgba[None])
-        self._model.geom_matid.assign(look[None])
-        self._data.cam_xpos.assign(np.asarray(camera.position_m, np.float32)[None, None])
-        self._data.cam_xmat.assign(camera.axes.astype(np.float32)[None, None])
+        self._tracer.set_looks(size, rgba, look)
+        self._tracer.set_camera(camera)
 
     def draw(self, positions_m: Array, rotations: Array, finger_position_m: Array) -> Array:
         """One picture `[H, W, 3]` uint8.
@@ -156,16 +122,10 @@ class Renderer:
         positions_m: `[num_bodies, 3]`, rotations: `[num_bodies, 3, 3]` (body to world), both in slot order.
         finger_position_m: `[3]`, centre of the finger.
         """
-        xpos = self._data_host.geom_xpos.astype(np.float32)
-        xmat = self._data_host.geom_xmat.reshape(-1, 3, 3).astype(np.float32)
-        xpos[self._geoms], xmat[self._geoms] = positions_m, rotations
-        xpos[self._finger] = finger_position_m
-        self._data.geom_xpos.assign(xpos[None])
-        self._data.geom_xmat.assign(xmat[None])
-        mujoco_warp.refit_bvh(self._model, self._data, self._context)
-        mujoco_warp.render(self._model, self._data, self._context)
-        mujoco_warp.get_rgb(self._context, 0, self._rgb)
-        return (self._rgb.numpy()[0] * 255.0 + 0.5).astype(np.uint8)
+        poses = np.concatenate([np.reshape(positions_m, (-1, 3)), [finger_position_m]])
+        turns = np.concatenate([np.reshape(rotations, (-1, 3, 3)), np.eye(3)[None]])
+        self._tracer.trace([*self._geoms, self._finger], poses, turns)
+        return self._tracer.picture()
 
 
 def draw_states(state: Array, camera: Camera, image_size: int = 128) -> Array:

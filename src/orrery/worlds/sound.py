@@ -11,6 +11,7 @@ pulse and decay magnitudes after Traer, Cusimano and McDermott, DAFx 2019). Loud
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,7 @@ from typing import Any
 import numpy as np
 from scipy.signal import lfilter
 
-from orrery.scenes.materials import MATERIAL_TABLE
+from orrery.scenes.materials import ALL_MATERIALS
 from orrery.streams import Array, Clock
 from orrery.worlds.impacts import GRAVITY_M_S2, Impact, ImpactFinder
 from orrery.worlds.modes import ModalBank, half_sine_pulse
@@ -31,6 +32,8 @@ SLIDE_GAIN, ROLL_GAIN = 0.015, 0.01  # output at 1 m/s under the body's own weig
 FRICTION_CUTOFF_HZ = {"slide": 3000.0, "roll": 500.0}
 SHARES = {"table": 0.2, "finger": 0.3}  # of the pulse that a body of that shape turns into sound; others 1
 NEAREST_M = 0.2
+HERTZ_SPEED_M_S = 0.7  # at which a contact lasts as long as hardness and mass say
+LONGEST_PULSE_SECONDS, SHORTEST_PULSE_SECONDS = 2.0e-3, 0.2e-3
 LIMIT_KNEE = 0.7
 
 
@@ -38,8 +41,8 @@ LIMIT_KNEE = 0.7
 class SoundingBody:
     """One body that can sound.
 
-    name: `object0`, ..., `table`, `finger`. material: key of MATERIAL_TABLE. shape: ball | box | cylinder |
-    finger | table. half_extent_m: half of the length that sets the pitch. mass_kg: a table's is large.
+    name: `object0`, ..., `table`, `finger`. material: key of ALL_MATERIALS. shape: key of
+    `modes.SHAPE_BASE`. half_extent_m: half of the length that sets the pitch. mass_kg: a table's is large.
     """
 
     name: str
@@ -79,7 +82,9 @@ class ContactSound:
 
     bodies: whatever can touch, in the order of the contact rows' indices. num_substeps: physics substeps in
     one tick. listener: position `[3]` and unit right axis `[3]`, metres, world frame. seed: draws each body's
-    deviations from its material and the noise of friction. After each tick `impacts` lists what was struck.
+    deviations from its material and the noise of friction. hertz: whether a pulse takes its shape and length
+    from the impact's speed as well: harder blows are shorter, and so brighter. After each tick `impacts`
+    lists what was struck.
     """
 
     def __init__(
@@ -89,19 +94,20 @@ class ContactSound:
         num_substeps: int,
         listener: tuple[Any, Any],
         seed: int,
+        hertz: bool = False,
     ) -> None:
+        self._hertz = hertz
         self.bodies = tuple(bodies)
         self.clock = clock
         self.num_substeps = num_substeps
-        self._ear = np.asarray(listener[0], float)
-        self._right = np.asarray(listener[1], float)
+        self.listen_from(*listener)
         rate = clock.samples_per_second
         self.banks = [
             ModalBank(b.material, b.shape, b.half_extent_m, rate, np.random.default_rng([seed, index]))
             for index, b in enumerate(self.bodies)
         ]
         self._gains = np.array(
-            [MATERIAL_TABLE[b.material].loudness * SHARES.get(b.shape, 1.0) for b in bodies]
+            [ALL_MATERIALS[b.material].loudness * SHARES.get(b.shape, 1.0) for b in bodies]
         )
         self._finder = ImpactFinder(
             np.array([b.mass_kg for b in self.bodies]), clock.tick_seconds / num_substeps
@@ -112,7 +118,8 @@ class ContactSound:
         self._pulses = [self._pulse(a, b) for a, b in self._finder.pairs]
         edges = np.arange(num_substeps + 1) * clock.samples_per_tick / num_substeps
         self._edges = np.round(edges).astype(int)
-        self._tail = np.zeros((len(self.bodies), max(len(p) for p in self._pulses)))
+        longest = math.ceil(LONGEST_PULSE_SECONDS * rate) if hertz else max(len(p) for p in self._pulses)
+        self._tail = np.zeros((len(self.bodies), longest))
         self._noise = np.random.default_rng([seed, len(self.bodies)])
         self._poles = {k: float(np.exp(-2.0 * np.pi * hz / rate)) for k, hz in FRICTION_CUTOFF_HZ.items()}
         self._noise_state = {kind: np.zeros(1) for kind in FRICTION_CUTOFF_HZ}
@@ -120,12 +127,24 @@ class ContactSound:
         self._pan: Array | None = None
         self.impacts: list[Impact] = []
 
-    def _pulse(self, a: int, b: int) -> Array:
-        """The contact pulse of a pair: 0.2 ms for hard and light bodies to 2 ms for soft and heavy ones."""
-        hardness = min(MATERIAL_TABLE[self.bodies[i].material].hardness for i in (a, b))
+    def listen_from(self, position_m: Any, right: Any) -> None:
+        """Where the listener is from the end of the next tick on. position_m `[3]`, right `[3]` (unit)."""
+        self._ear = np.asarray(position_m, float)
+        self._right = np.asarray(right, float)
+
+    def _pulse(self, a: int, b: int, speed_m_s: float | None = None) -> Array:
+        """The contact pulse of a pair: 0.2 ms for hard and light bodies to 2 ms for soft and heavy ones.
+
+        speed_m_s: of the impact, for Hertz's law (length as the -1/5 power of speed); None for a spring's
+        pulse.
+        """
+        hardness = min(ALL_MATERIALS[self.bodies[i].material].hardness for i in (a, b))
         mass_kg = min(self.bodies[i].mass_kg for i in (a, b))
         seconds = 2.0e-3 * 10.0 ** (-1.1 * hardness) * (mass_kg / 0.25) ** 0.2
-        return half_sine_pulse(float(np.clip(seconds, 0.2e-3, 2.0e-3)), self.clock.samples_per_second)
+        if speed_m_s is not None:
+            seconds *= (speed_m_s / HERTZ_SPEED_M_S) ** -0.2
+        seconds = float(np.clip(seconds, SHORTEST_PULSE_SECONDS, LONGEST_PULSE_SECONDS))
+        return half_sine_pulse(seconds, self.clock.samples_per_second, 1.0 if speed_m_s is None else 1.5)
 
     def render_tick(self, contacts: ContactSamples, body_positions_m: Array) -> Array:
         """One tick of sound `[samples_per_tick, 2]` (left, right), float32 in [-1, 1].
@@ -165,8 +184,11 @@ class ContactSound:
         strikes, self.impacts = self._finder.find(force, position_at)
         for strike in strikes:
             strength = IMPACT_GAIN * strike.impulse_ns / np.sqrt(self._finder.smaller_mass_kg[strike.pair])
-            pulse, first = self._pulses[strike.pair], self._edges[strike.substep]
-            for body in self._finder.pairs[strike.pair]:
+            pair, first = self._finder.pairs[strike.pair], self._edges[strike.substep]
+            pulse = self._pulses[strike.pair]
+            if self._hertz:
+                pulse = self._pulse(*pair, strike.impulse_ns / self._finder.smaller_mass_kg[strike.pair])
+            for body in pair:
                 excitation[body, first : first + len(pulse)] += strength * self._gains[body] * pulse
 
     def _rub(self, contacts: ContactSamples, pairs: Array, excitation: Array) -> None:
