@@ -293,7 +293,7 @@ def test_the_pad_sums_to_the_push(direction: tuple[float, float]) -> None:
     num_pushing = 0
     for frame in range(33):
         _, contacts = simulate_frame(model, data, script.velocity(frame / FRAMES_PER_SECOND))
-        felt = touch_grid_n(data).sum(axis=(0, 1))
+        felt = touch_grid_n(data.sensordata).sum(axis=(0, 1))
         force = finger_force_n(model, data)
         np.testing.assert_allclose(felt, force[[2, 0, 1]], rtol=0.01, atol=0.01)
         rows = last_rows_n(contacts, finger=2)

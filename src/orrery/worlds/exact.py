@@ -148,7 +148,8 @@ class Bench:
     model: MuJoCo bodies are the table 0, objects 1 .. K, the finger K + 1, then fixtures. bodies: what
     sounds, in the same order. slots: state slot of each MuJoCo body from 1 on. resting_state: `[slots, D]`,
     what never changes (see `describe`). script: what the finger does by itself. hertz: see
-    `ContactSound`.
+    `ContactSound`. mean_touch: whether the pad tells the mean over a frame, which for what rests is its
+    weight, instead of a frame's last instant.
     """
 
     def __init__(
@@ -165,7 +166,9 @@ class Bench:
         text: str,
         seed: int,
         hertz: bool = False,
+        mean_touch: bool = False,
     ) -> None:
+        self._mean_touch = mean_touch
         self.scene, self.text = scene, text
         self.events: list[Event] = []
         self.tick: dict[str, Array] = {}
@@ -214,10 +217,11 @@ class Bench:
         touch, states, looks = [], [], []
         for frame in range(frames):
             self._before_frame(action[frame])
-            motion, rows = simulate_frame(self._model, self._data, action[frame, :3])
+            felt = np.zeros(48) if self._mean_touch else None
+            motion, rows = simulate_frame(self._model, self._data, action[frame, :3], felt)
             motions.append(motion)
             contacts.append(rows)
-            touch.append(touch_grid_n(self._data))
+            touch.append(touch_grid_n(self._data.sensordata if felt is None else felt / SUBSTEPS_PER_FRAME))
             states.append(self._state(motion))
             looks.append(self._look(motion, states[-1]))
         audio = self._render_sound(motions, contacts)

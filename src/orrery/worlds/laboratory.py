@@ -144,7 +144,7 @@ class LaboratoryBench(Bench):
         super().__init__(
             scene, model, laboratory_bodies(scene, model), slots, _resting_state(scene), LAB_STATE,
             plan_task(scene), self._orbit.camera, spec.clock, prompt or "", seed,
-            hertz=True,
+            hertz=True, mean_touch=True,
         )  # fmt: skip
         self._start(scene.things)
 

@@ -193,12 +193,12 @@ class Contacts:
 
 
 def simulate_frame(
-    model: mujoco.MjModel, data: mujoco.MjData, finger_velocity_m_s: Array
+    model: mujoco.MjModel, data: mujoco.MjData, finger_velocity_m_s: Array, felt: Array | None = None
 ) -> tuple[Motion, Contacts]:
     """Advance one video frame while the finger's target moves at `finger_velocity_m_s [3]`, world frame.
 
-    Changes `data`. The motion has `SUBSTEPS_PER_FRAME` rows; contacts that are near but carry no force have
-    force 0.
+    felt: the pad's raw readings `[48]`, to which those of every substep are added. Changes `data`. The motion
+    has `SUBSTEPS_PER_FRAME` rows; contacts that are near but carry no force have force 0.
     """
     qpos = np.zeros((SUBSTEPS_PER_FRAME, model.nq))
     qvel = np.zeros((SUBSTEPS_PER_FRAME, model.nv))
@@ -207,6 +207,8 @@ def simulate_frame(
         data.ctrl[:3] = _limit_target(data.ctrl[:3] + finger_velocity_m_s * model.opt.timestep)
         mujoco.mj_step(model, data)
         qpos[substep], qvel[substep] = data.qpos, data.qvel
+        if felt is not None:
+            felt += data.sensordata[:48]
         if data.ncon:
             contact = data.contact
             force = np.append(data.efc_force, 0.0)[contact.efc_address]  # address -1: near, not touching
@@ -216,14 +218,14 @@ def simulate_frame(
     return _split_motion(model, qpos, qvel), _stack_contacts(model, rows)
 
 
-def touch_grid_n(data: mujoco.MjData) -> Array:
-    """The finger's pad at the last substep, `[4, 4, 3]` float32 newton; its sum is the force on the finger.
+def touch_grid_n(readings: Array) -> Array:
+    """The finger's pad `[4, 4, 3]`, float32 newton, from its raw readings; its sum is the force on the finger.
 
     Components in the pad's frame: along its normal, which is the finger's axis (world z), then the two across
     it (world x, y). A sideways push so appears in the last two. Rows and columns are directions seen from
     the finger's centre (MuJoCo's plugin `touch_grid`).
     """
-    return np.moveaxis(np.asarray(data.sensordata[:48], np.float32).reshape(3, 4, 4), 0, -1)
+    return np.moveaxis(np.asarray(readings[:48], np.float32).reshape(3, 4, 4), 0, -1)
 
 
 def _limit_target(target_m: Array) -> Array:
