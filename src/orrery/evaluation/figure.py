@@ -16,6 +16,8 @@ VERDICTS = ("pass", "between", "abstain", "fail")
 LEAST_COVERAGE = 0.8
 NUM_DRAWS = 300
 LEAST_RECORDINGS = 5
+ROUNDING = 1e-9
+"""A slope of none comes out as this at most."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class Figure:
         if self.by_interval:
             if self.low is None:
                 return "abstain"
-            least = self.low - (self.floor or 0.0)
+            least = self.low - (self.floor or 0.0) - ROUNDING
         if least <= self.passes_at:
             return "pass"
         return "fail" if self.excess > self.fails_at else "between"
