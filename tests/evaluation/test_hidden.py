@@ -24,9 +24,8 @@ def _rolling(recording: Recording, late_frames: int = 0, stops_at: int = FRAMES)
     """A ball of 4 cm rolls along x at 0.3 m/s, out of sight for some frames, or comes later, or stops."""
     state = recording.state[:FRAMES].copy()
     frames = np.minimum(np.arange(FRAMES) - late_frames, stops_at)
-    STATE.get(state[:, 0], "position")[:] = np.stack(
-        [frames * SPEED / 24 - 0.2, 0 * frames, 0 * frames + 0.04], 1
-    )
+    x, nought = frames * SPEED / 24 - 0.2, np.zeros(FRAMES)
+    STATE.get(state[:, 0], "position")[:] = np.stack([x, nought, nought + 0.04], 1)
     STATE.get(state[HIDDEN, 0], "visible")[:] = 0.0
     return replace(recording, state=state)
 
@@ -54,7 +53,7 @@ def test_a_passage_is_seen_then_hidden_then_seen(held: Held) -> None:
 def test_it_must_come_out_where_and_when_it_should(
     held: Held, recording: Recording, late_frames: int, stops_at: int, lost: float
 ) -> None:
-    """Half a radius, 20 mm, is 1.6 frames of its way: with the two that are allowed, 3 frames late still pass."""
+    """Half a radius, 20 mm, is 1.6 frames of its way: with the two that are allowed, 3 frames late pass."""
     assert come_out(held, _rolling(recording, late_frames, stops_at)).tolist() == [lost]
 
 

@@ -22,8 +22,8 @@ STRUCK = 10
 
 
 def _balls(recording: Recording, after: tuple[float, float], aside: float = 0.0) -> Recording:
-    """Two equal balls of 4 cm: one comes along x at 0.4 m/s and touches the other, which lies, at frame STRUCK;
-    then they go on at the speeds of `after`. aside: how far to the side the other lies, m."""
+    """Two equal balls of 4 cm: one comes along x at 0.4 m/s and touches the other, which lies, at frame
+    STRUCK; then they go on at the speeds of `after`. aside: how far to the side the other lies, m."""
     state = recording.state[:FRAMES].copy()
     state[:, 1] = state[:, 0]
     seconds = (np.arange(FRAMES) - STRUCK) * STEP
