@@ -17,7 +17,7 @@ QUICK = {
     "obedience": ["--num-prompts", "4"],
     "dynamics": ["--num-scenes", "3", "--num-drops", "2"],
     "sound": ["--num-prompts", "3", "--num-silent", "2"],
-    "report": ["--num-films", "2", "--seconds", "1.5", "--num-rollouts", "1"],
+    "report": ["--num-films", "2", "--seconds", "1.5", "--num-rollouts", "1", "--num-long", "0"],
     "perception": ["--num-scenes", "3"],
     "tokenizers": ["--num-scenes", "2"],
     "cost": ["--seconds", "2", "4", "--num-runs", "1"],

@@ -10,7 +10,7 @@ export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 make --no-print-directory .venv/.dev
 
 if [ -d "$SHIPPED" ]; then
-    .venv/bin/orrery report "$SHIPPED" "$CHECKPOINT" --guard --films 60 --rollouts 20 --force \
+    .venv/bin/orrery report "$SHIPPED" "$CHECKPOINT" --guard --films 60 --rollouts 20 --long 0 --force \
         --out "$(dirname "$CHECKPOINT")/release.html"
     rm -rf "$SHIPPED"
 fi

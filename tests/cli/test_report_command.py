@@ -15,7 +15,7 @@ from orrery.inference.checkpoints import load_model, save_model
 @pytest.mark.slow
 def test_the_exact_world_passes_its_own_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "report.html"
-    short = ["--films", "2", "--seconds", "1.5", "--rollouts", "1"]
+    short = ["--films", "2", "--seconds", "1.5", "--rollouts", "1", "--long", "0"]
     assert main(["report", "--exact", *short, "--out", str(out)]) == 0
     record = json.loads(out.with_suffix(".json").read_text())
     (world,) = record["worlds"]
@@ -23,8 +23,12 @@ def test_the_exact_world_passes_its_own_report(tmp_path: Path, capsys: pytest.Ca
     assert world["num_recordings"] == 2
     assert "fail" not in world["sections"].values()
     figures = {f["name"]: f for f in world["figures"]}
-    assert figures.pop("velocity")["value"] == 0.0
-    assert all(f["value"] == f["floor"] for f in figures.values())
+    assert figures.pop("picture before and after looking away")["value"] < 1e-3
+    against_truth = [f for f in figures.values() if f["id"] in ("P1", "P2", "P4")]
+    assert [f["value"] for f in against_truth] == [0.0] * 5
+    assert all(f["value"] == f["floor"] for f in figures.values() if f not in against_truth)
+    assert record["suite"]["version"] == 1
+    assert record["minutes"] > 0
     assert "Physics report: exact" in out.read_text()
     assert str(out) in capsys.readouterr().out
 
@@ -36,7 +40,8 @@ def test_the_exact_world_passes_its_own_report(tmp_path: Path, capsys: pytest.Ca
         (["--films", "101"], "--films 101: from 1 to 100", 2),
         (["--seconds", "0.5"], "--seconds 0.5: from 1 to 60", 2),
         (["--seconds", "nan"], "--seconds nan: from 1 to 60", 2),
-        (["--rollouts", "-1"], "--rollouts -1: from 0 to 100", 2),
+        (["--rollouts", "25"], "--rollouts 25: from 0 to 24", 2),
+        (["--long", "-1"], "--long -1: from 0 to 24", 2),
         (["--out", "nowhere/report.html"], "there is no folder nowhere", 1),
         (["--out", "there.html"], "there.html already exists", 1),
         (["--out", "other.html"], "other.json already exists", 1),
@@ -72,7 +77,7 @@ def test_a_model_that_became_worse_is_not_let_through(
         for parameter in head.parameters():
             torch.nn.init.zeros_(parameter)
     save_model(model, tmp_path / "ruined")
-    short = ["--films", "6", "--seconds", "1", "--rollouts", "2", "--guard", "--force"]
+    short = ["--films", "6", "--seconds", "1", "--rollouts", "2", "--long", "0", "--guard", "--force"]
     page = ["--out", str(tmp_path / "report.html")]
     assert main(["report", str(stands), str(stands), *short, *page]) == 0
     assert "is worse" not in capsys.readouterr().err

@@ -15,7 +15,8 @@ from orrery.streams import STATE, Clock
 
 CLOCK = Clock()
 STEP = 1 / 24
-SOUND = {"late sound", "early sound", "missing sound", "phantom sound"}
+MOVED_SOUND = {"late sound", "early sound", "slightly late sound", "slightly early sound"}
+SOUND = MOVED_SOUND | {"missing sound", "phantom sound"}
 
 
 def _made(recording: Recording, name: str, strength: float = 1.0, seed: int = 0) -> Recording:
@@ -37,7 +38,7 @@ def test_each_touches_only_its_own_stream_and_grows_with_strength(recording: Rec
         return float(np.abs(getattr(film, own).astype(float) - getattr(recording, own)).sum())
 
     assert departure(weak) > 0
-    assert departure(weak) < departure(full) or name in ("late sound", "early sound")
+    assert departure(weak) < departure(full) or name in MOVED_SOUND
     np.testing.assert_array_equal(getattr(_made(recording, name), own), getattr(full, own))
 
 
@@ -106,12 +107,26 @@ def test_sound_is_as_late_as_told_and_is_missed_and_made_up(recording: Recording
     assert _sync(_made(recording, "phantom sound"))["phantom"] > 0.3
 
 
+@pytest.mark.parametrize(("name", "milliseconds"), [("slightly late sound", 60), ("early sound", -200)])
+def test_sound_is_moved_by_what_the_docs_say(recording: Recording, name: str, milliseconds: int) -> None:
+    moved = np.roll(recording.audio, 24 * milliseconds, axis=0)
+    kept = slice(24 * milliseconds, None) if milliseconds > 0 else slice(None, 24 * milliseconds)
+    np.testing.assert_array_equal(_made(recording, name).audio[kept], moved[kept])
+
+
+def test_what_was_heard_is_not_heard_again_unless_it_changed(recording: Recording) -> None:
+    np.testing.assert_array_equal(_made(recording, "teleport").heard, recording.heard)
+    assert len(_made(recording, "missing sound").heard) < len(recording.heard)
+
+
 def test_what_cannot_befall_a_recording_is_refused(recording: Recording) -> None:
     alone = Recording(CLOCK, recording.state.copy(), recording.audio, recording.touch)
     alone.state[:, 1] = 0.0
     still = Recording(CLOCK, recording.state.copy(), recording.audio, recording.touch)
     still.state[:] = still.state[-1]
+    quiet = Recording(CLOCK, recording.state, 1e-3 * recording.audio, recording.touch)
     for name, film, reason in [
+        ("phantom sound", quiet, "heard"),
         ("swap", alone, "objects"), ("interpenetration", alone, "objects"), ("weak gravity", still, "air"),
         ("energy gain", still, "bounces"), ("missing sound", still, "hit"), ("vanish", recording, "no fault"),
         ("freeze", still, "moves"), ("reversal", still, "moves"), ("late sound", still, "hit"),

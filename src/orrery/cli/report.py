@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,24 +17,27 @@ from rich.table import Table
 from orrery.atomic import check_destination, write_atomically
 from orrery.cli.console import needs, progress_bar
 from orrery.errors import BadUse
+from orrery.evaluation.form import FULL, QUICK, Form
 from orrery.registry import DEFAULT_MODEL, resolve_model
 
 if TYPE_CHECKING:
     from orrery.evaluation.figure import Figure
     from orrery.evaluation.page import Chapter
 
-__all__ = ["report"]
+__all__ = ["report", "write_report"]
 
-MAX_FILMS = 100
+LIMITS = {"films": (1, 100), "seconds": (1.0, 60.0), "scenes": (0, 24), "long": (0, 24)}
 EXACT = "exact"
 
 
 def report(
     models: tyro.conf.Positional[tuple[str, ...]] = (DEFAULT_MODEL,),
     out: Path = Path("report.html"),
-    films: int = 30,
-    seconds: float = 3.5,
-    rollouts: int = 10,
+    films: int | None = None,
+    seconds: float | None = None,
+    rollouts: int | None = None,
+    long: int | None = None,
+    quick: bool = False,
     exact: bool = False,
     guard: bool = False,
     force: bool = False,
@@ -45,52 +51,67 @@ def report(
     Args:
         models: one or two, each a shipped model's name or a checkpoint's folder.
         out: the page, an HTML file.
-        films: how many sentences, up to 100.
-        seconds: length of each film, from 1 to 60.
-        rollouts: how many scenes that move by themselves, and as many that the finger pushes, are gone on
-            with from one second of the exact world, up to 100; 0 leaves out what is asked of them.
+        films: how many sentences, up to 100; 30 if left out.
+        seconds: length of each film, from 1 to 60; 3.5 if left out.
+        rollouts: how many scenes of each part of the suite are gone on with from a short stretch of the exact
+            world, up to 24, 12 if left out; 0 leaves out what is asked of them.
+        long: how many films and rollouts last a minute, up to 24 (rollouts: of those there are), 6 if
+            left out; 0 leaves out what is asked of them.
+        quick: the quick form, 12 films of 3 seconds, 5 scenes and nothing long: under 3 minutes on two cores.
         exact: report on the exact world itself, which must pass.
         guard: of two models, fail (status 1) where the second is worse than the first in any figure, or where
             less can be told of it.
         force: replace files that are there.
     """
     names = (EXACT,) if exact else models
-    _check(names, films, seconds, rollouts, guard)
+    form = _form(QUICK if quick else FULL, films=films, seconds=seconds, scenes=rollouts, long=long)
+    if not 1 <= len(names) <= 2:
+        raise BadUse(f"report: one model, or two to compare, got {len(names)}")
+    if guard and len(names) != 2:
+        raise BadUse("--guard compares two models: the one that stands, and the one that is to replace it")
     data = _data_beside(out, force)
     folders = [None if exact else resolve_model(name) for name in names]
-    with needs("report", "a physics report"):
-        from orrery.evaluation.page import page
-
-        chapters = [
-            _measure(name, folder, films, seconds, rollouts)
-            for name, folder in zip(names, folders, strict=True)
-        ]
-    facts = [
-        ("films", f"{films} of {seconds:g} s, by held-out sentences"),
-        ("rollouts", f"{rollouts} free and {rollouts} pushed, from one second of the exact world"),
-    ]
-    worlds = [{"world": chapter.name, **chapter.report.to_json()} for chapter in chapters]
-    record = {"films": films, "seconds": seconds, "rollouts": rollouts, "worlds": worlds}
-    write_atomically(data, (json.dumps(record, indent=2) + "\n").encode())
-    write_atomically(out, page(chapters, facts).encode())
+    chapters = write_report(dict(zip(names, folders, strict=True)), form, out)
     for chapter in chapters:
         _show(chapter)
     print(f"{out}: the page; {data}: its figures")
     return _guard(*chapters) if guard else 0
 
 
-def _check(names: tuple[str, ...], films: int, seconds: float, rollouts: int, guard: bool) -> None:
-    """Raises BadUse for what cannot be asked for."""
-    if not 1 <= films <= MAX_FILMS:
-        raise BadUse(f"--films {films}: from 1 to {MAX_FILMS}")
-    if not 1.0 <= seconds <= 60.0:
-        raise BadUse(f"--seconds {seconds:g}: from 1 to 60")
-    if not 0 <= rollouts <= MAX_FILMS:
-        raise BadUse(f"--rollouts {rollouts}: from 0 to {MAX_FILMS}")
-    if not 1 <= len(names) <= 2:
-        raise BadUse(f"report: one model, or two to compare, got {len(names)}")
-    if guard and len(names) != 2:
-        raise BadUse("--guard compares two models: the one that stands, and the one that is to replace it")
+def write_report(worlds: Mapping[str, Path | None], form: Form, out: Path) -> list[Chapter]:
+    """Measure worlds, by name the folder of a checkpoint or None for the exact one; write the page `out` and
+    the JSON file beside it."""
+    begun = time.monotonic()
+    with needs("report", "a physics report"):
+        from orrery.evaluation.page import page
+        from orrery.evaluation.suite import VERSION, suite_hash
+
+        chapters = [_measure(name, folder, form) for name, folder in worlds.items()]
+    minutes = (time.monotonic() - begun) / 60.0
+    facts = [
+        ("films", f"{form.films} of {form.seconds:g} s, by held-out sentences"),
+        ("scenes", f"{form.scenes} of each part of the suite, version {VERSION}"),
+        ("films and rollouts of a minute", str(form.long)),
+        ("took", f"{minutes:.1f} minutes"),
+    ]
+    record = {
+        **asdict(form), "suite": {"version": VERSION, "sha256": suite_hash()}, "minutes": minutes,
+        "worlds": [{"world": chapter.name, **chapter.report.to_json()} for chapter in chapters],
+    }  # fmt: skip
+    write_atomically(out.with_suffix(".json"), (json.dumps(record, indent=2) + "\n").encode())
+    write_atomically(out, page(chapters, facts).encode())
+    return chapters
+
+
+def _form(form: Form, **asked: float | None) -> Form:
+    """The form with the numbers that were asked for. Raises BadUse for what cannot be."""
+    told = {name: value for name, value in asked.items() if value is not None}
+    for name, value in told.items():
+        low, high = LIMITS[name]
+        if not low <= value <= high:
+            flag = "rollouts" if name == "scenes" else name
+            raise BadUse(f"--{flag} {value:g}: from {low:g} to {high:g}")
+    return replace(form, **told)
 
 
 def _data_beside(out: Path, force: bool) -> Path:
@@ -119,22 +140,22 @@ def _guard(one: Chapter, other: Chapter) -> int:
     return int(bool(worse))
 
 
-def _measure(name: str, folder: Path | None, films: int, seconds: float, rollouts: int) -> Chapter:
+def _measure(name: str, folder: Path | None, form: Form) -> Chapter:
     """All that is told of one world. folder: of its checkpoint; None for the exact world."""
     from orrery.evaluation.films import STREAMS, report_world
     from orrery.evaluation.page import Chapter
-    from orrery.evaluation.steering import steering_figures
+    from orrery.evaluation.trials import further_figures
     from orrery.inference.imagined_world import load_world
     from orrery.worlds.tabletop import TabletopWorld
 
     further = []
-    if rollouts:
-        blind = TabletopWorld(streams=STREAMS) if folder is None else load_world(folder, streams=STREAMS)
-        with progress_bar(name, "rollouts") as on_step:
-            further = steering_figures(blind, rollouts, on_step)
     world = TabletopWorld() if folder is None else load_world(folder)
+    if form.scenes:
+        blind = TabletopWorld(streams=STREAMS) if folder is None else load_world(folder, streams=STREAMS)
+        with progress_bar(name, "scenes") as on_step:
+            further = further_figures(blind, world, form, on_step)
     with progress_bar(name, "films") as on_step:
-        found, moments = report_world(world, films, seconds, on_step, further)
+        found, moments = report_world(world, form.films, form.seconds, on_step, further)
     return Chapter(name, found, moments)
 
 

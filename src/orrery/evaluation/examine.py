@@ -12,11 +12,12 @@ from orrery.evaluation.identity import CHANGES, COLOUR, SIZE, STALL
 from orrery.evaluation.measure import Measure, Sample
 from orrery.evaluation.physics import ENERGY, FREE_FALL, OVERLAP
 from orrery.evaluation.recording import Recording
+from orrery.evaluation.shift import SHIFT
 from orrery.streams import STATE
 
 __all__ = ["MEASURES", "Examination", "Finding", "examine"]
 
-MEASURES = (CHANGES, STALL, COLOUR, SIZE, ENERGY, OVERLAP, FREE_FALL, DELAY, SILENT, PHANTOM, ACROSS)
+MEASURES = (CHANGES, STALL, COLOUR, SIZE, ENERGY, OVERLAP, FREE_FALL, DELAY, SHIFT, SILENT, PHANTOM, ACROSS)
 MOVED_M = 0.01
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from orrery.errors import BadUse
-from orrery.evaluation.contacts import seen_hits, seen_stirs
+from orrery.evaluation.contacts import audible_onsets, seen_hits, seen_stirs
 from orrery.evaluation.dynamics import GRAVITY_M_S2, lowest_points, object_slots
 from orrery.evaluation.recording import Recording
 from orrery.scenes.materials import COLOURS
@@ -46,7 +46,7 @@ def inject(name: str, recording: Recording, strength: float, rng: np.random.Gene
         recording,
         state=recording.state.copy(), audio=recording.audio.copy(), touch=recording.touch.copy(),
     )  # fmt: skip
-    return FAULTS[name](copy, strength, rng)
+    return FAULTS[name](copy, strength, rng).knows(recording)
 
 
 # Time.
@@ -191,6 +191,16 @@ def _early_sound(film: Recording, strength: float, rng: np.random.Generator) -> 
     return replace(film, audio=_delayed(film, -0.2 * strength))
 
 
+def _slightly_late_sound(film: Recording, strength: float, rng: np.random.Generator) -> Recording:
+    """Sound comes up to 60 ms late."""
+    return _late_sound(film, 0.3 * strength, rng)
+
+
+def _slightly_early_sound(film: Recording, strength: float, rng: np.random.Generator) -> Recording:
+    """Sound comes up to 60 ms early."""
+    return _early_sound(film, 0.3 * strength, rng)
+
+
 def _missing_sound(film: Recording, strength: float, rng: np.random.Generator) -> Recording:
     """Up to all hits are silent."""
     hits = _hits(film)
@@ -205,6 +215,8 @@ def _phantom_sound(film: Recording, strength: float, rng: np.random.Generator) -
     stirs = seen_stirs(film.state, film.clock.frames_per_second)
     sounds = [film.audio[_samples(film, hit)] for hit in hits]
     sound = max(sounds, key=lambda heard: float(np.square(heard).sum())).copy()
+    if not len(audible_onsets(sound, np.array([0.02]), film.clock.samples_per_second)):
+        raise BadUse("a phantom sound needs a hit that is heard")
     last = len(film.state) * film.frame_seconds - MUTED_SECONDS
     for _ in range(max(1, round(3 * strength))):
         free = [t for t in rng.uniform(0, last, 64) if np.abs(stirs - t).min() > MUTED_SECONDS]
@@ -246,6 +258,8 @@ FAULTS: dict[str, Fault] = {
     "interpenetration": _interpenetration,
     "late sound": _late_sound,
     "early sound": _early_sound,
+    "slightly late sound": _slightly_late_sound,
+    "slightly early sound": _slightly_early_sound,
     "missing sound": _missing_sound,
     "phantom sound": _phantom_sound,
     "phantom touch": _phantom_touch,

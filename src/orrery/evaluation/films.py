@@ -8,7 +8,7 @@ from itertools import zip_longest
 
 import numpy as np
 
-from orrery.evaluation.examine import Finding, examine
+from orrery.evaluation.examine import Finding
 from orrery.evaluation.figure import Figure
 from orrery.evaluation.prompts import HeldOutPrompt, held_out_prompts
 from orrery.evaluation.recording import Recording
@@ -60,9 +60,9 @@ def report_world(
     moments: list[Moment] = []
     for number, prompt in enumerate(held_out_prompts()[:num_films]):
         recording, frames = _film(world, prompt, seconds)
-        examined = _examined(recording)
+        examined = Examined.of(recording)
         mine.append(examined)
-        truth.append(_examined(_film(exact, prompt, seconds)[0]))
+        truth.append(Examined.of(_film(exact, prompt, seconds)[0]))
         if frames is not None:
             moments += _moments(prompt, recording, frames, examined.examination.findings)
         if on_step is not None:
@@ -78,10 +78,6 @@ def _film(world: World, prompt: HeldOutPrompt, seconds: float) -> tuple[Recordin
     drawn = "video.main" in ticks[0]
     frames = np.concatenate([tick["video.main"][0] for tick in ticks]) if drawn else None
     return Recording.of(ticks, clock), frames
-
-
-def _examined(recording: Recording) -> Examined:
-    return Examined(examine(recording), recording.seconds, len(recording.slots))
 
 
 def _moments(

@@ -77,12 +77,20 @@ def _colour_drifts(recording: Recording) -> list[Sample]:
     samples = []
     for slot in recording.slots:
         frames = _present(recording, slot)
-        lab = rgb2lab(STATE.get(recording.state[frames, slot], "colour").astype(float))
-        drift = deltaE_ciede2000(lab[:1], lab)
+        lab = rgb2lab(STATE.get(_with_first(recording, slot, frames), "colour").astype(float))
+        drift = deltaE_ciede2000(lab[:1], lab[1:])
         last = int(drift.argmax())
         when = (int(frames[last]) + 1) * recording.frame_seconds
         samples.append(Sample(when, recording.name(slot), float(drift[last])))
     return samples
+
+
+def _with_first(recording: Recording, slot: int, frames: Array) -> Array:
+    """An object `[1 + frames, D]`, and before it what it is held against: the same in the first of the frames
+    or, of a later part of a film, in the film's first, if it is there."""
+    body = recording.state[frames, slot]
+    first = body[0] if recording.first is None else recording.first[slot]
+    return np.concatenate([first[None] if STATE.get(first, "present")[0] > 0.5 else body[:1], body])
 
 
 def _size_spreads(recording: Recording) -> list[Sample]:
@@ -90,8 +98,8 @@ def _size_spreads(recording: Recording) -> list[Sample]:
     samples = []
     for slot in recording.slots:
         frames = _present(recording, slot)
-        size = STATE.get(recording.state[frames, slot], "size").astype(float).prod(-1) ** (1 / 3)
-        last = int(np.abs(size - size[0]).argmax())
+        size = STATE.get(_with_first(recording, slot, frames), "size").astype(float).prod(-1) ** (1 / 3)
+        last = int(np.abs(size[1:] - size[0]).argmax())
         when = (int(frames[last]) + 1) * recording.frame_seconds
         samples.append(Sample(when, recording.name(slot), float(np.ptp(size) / np.median(size))))
     return samples

@@ -18,7 +18,7 @@ from orrery.scenes.materials import MATERIAL_TABLE
 from orrery.scenes.scene import TRAY
 from orrery.streams import STATE, Array
 
-__all__ = ["ENERGY", "FREE_FALL", "OVERLAP", "stretches"]
+__all__ = ["ENERGY", "FREE_FALL", "OVERLAP", "mass_kg", "rim_gap", "stretches"]
 
 FLIGHT_FRAMES = 3
 """Fewer frames of a free flight tell no acceleration."""
@@ -55,7 +55,7 @@ def _free_flights(recording: Recording) -> dict[int, list[slice]]:
     for slot in recording.slots:
         clear = [
             (low[:, slot], down[:, slot]),
-            (_rim_gap(state[:, slot], low[:, slot]), fast[:, slot]),
+            (rim_gap(state[:, slot], low[:, slot]), fast[:, slot]),
             *((gap[:, slot, other], fast[:, slot] + fast[:, other]) for other in range(state.shape[1])),
         ]
         free = np.all([np.minimum(d[:-1], d[1:]) > reach / 2 for d, reach in clear], axis=0)
@@ -71,7 +71,7 @@ def _reach(moved: Array, fall: float) -> Array:
     return most + np.where(most < STILL_M, TOUCHING_M, fall)
 
 
-def _rim_gap(body: Array, lowest: Array) -> Array:
+def rim_gap(body: Array, lowest: Array) -> Array:
     """A lower bound of the distance from the tray's rims, `[frames]`, of a body `[frames, D]`."""
     position = STATE.get(body, "position")
     inside = np.minimum(TRAY.half_x - np.abs(position[:, 0]), TRAY.half_y - np.abs(position[:, 1]))
@@ -94,12 +94,9 @@ def _fall_errors(recording: Recording) -> list[Sample]:
 
 def _energy_j(recording: Recording, slot: int) -> tuple[Array, float]:
     """Mechanical energy of an object between frames, `[frames - 1]` J, and what lifts it by LEAST_HEIGHT_M.
-    From differences of poses; its mass from shape, size and material."""
-    body = recording.state[:, slot].astype(float)
-    shape, size = shape_of(recording.state, slot), np.median(STATE.get(body, "size"), axis=0)
-    material = STATE.materials[int(STATE.get(body, "material").mean(0).argmax())]
-    volume, inertia = _solid(shape, size)
-    mass = MATERIAL_TABLE[material].density_kg_m3 * volume
+    From differences of poses."""
+    body, mass = recording.state[:, slot].astype(float), mass_kg(recording, slot)
+    _, inertia = _solid(shape_of(recording.state, slot), np.median(STATE.get(body, "size"), axis=0))
     position = STATE.get(body, "position")
     speed = np.linalg.norm(np.diff(position, axis=0), axis=-1) / recording.frame_seconds
     turned = Rotation.from_quat(_upright_where_absent(body), scalar_first=True)
@@ -107,6 +104,14 @@ def _energy_j(recording: Recording, slot: int) -> tuple[Array, float]:
     height = (position[1:, 2] + position[:-1, 2]) / 2
     energy = mass * (speed**2 / 2 + GRAVITY_M_S2 * height + (inertia * spin**2).sum(-1) / 2)
     return energy, mass * GRAVITY_M_S2 * LEAST_HEIGHT_M
+
+
+def mass_kg(recording: Recording, slot: int) -> float:
+    """Mass of an object, from its shape, its median size and the density of its material."""
+    body = recording.state[:, slot]
+    material = STATE.materials[int(STATE.get(body, "material").mean(0).argmax())]
+    volume, _ = _solid(shape_of(recording.state, slot), np.median(STATE.get(body, "size"), axis=0))
+    return MATERIAL_TABLE[material].density_kg_m3 * volume
 
 
 def _upright_where_absent(body: Array) -> Array:

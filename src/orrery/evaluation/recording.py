@@ -22,12 +22,14 @@ __all__ = ["Recording"]
 @dataclass(frozen=True)
 class Recording:
     """state: `[frames, K, D]`, the finger in the last slot. audio: `[samples, 2]`. touch: `[frames, rows,
-    columns, 3]` N. Frame f shows the instant (f + 1) / frames_per_second."""
+    columns, 3]` N. Frame f shows the instant (f + 1) / frames_per_second. first: `[K, D]`, the first frame of
+    the film that this is a later part of."""
 
     clock: Clock
     state: Array
     audio: Array
     touch: Array
+    first: Array | None = None
 
     @classmethod
     def of(cls, ticks: Iterable[Observation], clock: Clock, index: int = 0) -> Recording:
@@ -38,6 +40,21 @@ class Recording:
             for name in ("state", "audio.main", "touch.finger")
         )
         return cls(clock, state, audio, touch)
+
+    def part(self, start_seconds: float, end_seconds: float) -> Recording:
+        """What lies between two instants, to whole frames."""
+        frames = slice(*(round(t * self.clock.frames_per_second) for t in (start_seconds, end_seconds)))
+        per_frame = self.clock.samples_per_second // self.clock.frames_per_second
+        samples = slice(frames.start * per_frame, frames.stop * per_frame)
+        first = self.state[0] if self.first is None else self.first
+        return Recording(self.clock, self.state[frames], self.audio[samples], self.touch[frames], first)
+
+    def knows(self, other: Recording) -> Recording:
+        """This, which takes over from `other` the onsets that it heard, where both sound the same: hearing is
+        the dearest part of an examination."""
+        if "heard" in other.__dict__ and np.array_equal(self.audio, other.audio):
+            self.__dict__["heard"] = other.heard
+        return self
 
     @property
     def frame_seconds(self) -> float:

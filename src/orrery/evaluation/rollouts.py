@@ -1,4 +1,4 @@
-"""Rollouts from one second of exact context: how the exact world went on, and how another world does.
+"""Rollouts from a short exact context, a second as a rule: how the exact world went on, and how another does.
 
 A world gets every stream of the context but the pictures, which tell nothing that the state does not, and
 after it only the finger's actions. The floor is the exact world itself, begun again from the context's last
@@ -20,7 +20,10 @@ from orrery.streams import STATE, Array, Observation
 from orrery.world import World
 from orrery.worlds.tabletop import TabletopWorld
 
-__all__ = ["FIRST_SEED", "MOVING_M_S", "Held", "feel", "go_on", "held_out", "moves_on", "perturbed"]
+__all__ = [
+    "CONTEXT_SECONDS", "FIRST_SEED", "MOVING_M_S", "Held", "feel", "go_on", "held_out", "hold", "moves_on",
+    "perturbed",
+]  # fmt: skip
 
 CONTEXT_SECONDS = 1.0
 MOVING_M_S = 0.03
@@ -31,7 +34,7 @@ STREAMS = ("state", "audio.main", "touch.finger", "camera.main", "action")
 
 @dataclass(frozen=True)
 class Held:
-    """A held-out episode. context, truth: its first second, and how the exact world went on. actions:
+    """A held-out episode. context, truth: its beginning, and how the exact world went on. actions:
     `[ticks, ...]` of both. given: the streams of the context, `[1, context_ticks, ...]`. scene: as the exact
     world began it."""
 
@@ -58,23 +61,32 @@ def moves_on(held: Held) -> bool:
 
 
 def held_out(num_scenes: int, seconds: float, wanted: Callable[[Held], bool] = moves_on) -> list[Held]:
-    """The first `num_scenes` episodes of a context and `seconds` more that are `wanted`."""
-    world = TabletopWorld(streams=STREAMS)
-    clock = world.spec.clock
-    num_context, num_future = clock.num_ticks(CONTEXT_SECONDS), clock.num_ticks(seconds)
+    """The first `num_scenes` episodes of successive seeds, of a context and `seconds` more, that are
+    `wanted`."""
     episodes: list[Held] = []
     seed = FIRST_SEED
     while len(episodes) < num_scenes:
-        ticks = _run(world, num_context + num_future, seed=seed)
-        context = Recording.of(ticks[:num_context], clock)
-        given = {name: np.stack([t[name][0] for t in ticks[:num_context]])[None] for name in STREAMS}
-        actions = np.stack([tick["action"][0] for tick in ticks])
-        after, scene = Recording.of(ticks[num_context:], clock), Scene.from_json(world.scene())
-        held = Held(seed, context, after, actions, given, scene)
+        held = hold(seed, seconds)
         if wanted(held):
             episodes.append(held)
         seed += 1
     return episodes
+
+
+def hold(
+    seed: int, seconds: float, scene: Scene | None = None, context_seconds: float = CONTEXT_SECONDS
+) -> Held:
+    """What the exact world makes of a scene, or of one that is drawn from the seed: a context, and `seconds`
+    after it."""
+    world = TabletopWorld(streams=STREAMS)
+    clock = world.spec.clock
+    num_context, num_future = clock.num_ticks(context_seconds), clock.num_ticks(seconds)
+    ticks = _run(world, num_context + num_future, seed=seed, scene=scene)
+    given = {name: np.stack([t[name][0] for t in ticks[:num_context]])[None] for name in STREAMS}
+    return Held(
+        seed, Recording.of(ticks[:num_context], clock), Recording.of(ticks[num_context:], clock),
+        np.stack([tick["action"][0] for tick in ticks]), given, Scene.from_json(world.scene()),
+    )  # fmt: skip
 
 
 def go_on(world: World, held: Held, actions: Array | None = None) -> Recording:

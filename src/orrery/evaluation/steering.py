@@ -7,24 +7,27 @@ left out changes the outcome as it would. T1: whether the touch that goes with a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import numpy as np
 from scipy.ndimage import maximum_filter1d
 
 from orrery.evaluation.dynamics import object_slots
 from orrery.evaluation.feeling import FELT_N, felt_n
-from orrery.evaluation.figure import Figure, Stretch, interval
+from orrery.evaluation.figure import Figure, Stretch, event_figure, interval
 from orrery.evaluation.films import STREAMS
 from orrery.evaluation.recording import Recording
-from orrery.evaluation.rollouts import Held, feel, go_on, held_out, perturbed
+from orrery.evaluation.rollouts import Held, feel, go_on, perturbed
+from orrery.evaluation.suite import held_part
 from orrery.streams import STATE, Array
 from orrery.world import World
 from orrery.worlds.tabletop import TabletopWorld
 
-__all__ = ["steering_figures"]
+__all__ = ["is_pushed", "moves_freely", "moving", "steering_figures", "velocity_errors"]
 
-HORIZONS_SECONDS = (0.25, 0.5, 1.0, 2.0)
-"""Quarters, half, once and twice the context, which is a second."""
+HORIZONS_SECONDS = (0.25, 0.5, *(float(2**k) for k in range(7)))
+"""Up to 64 times the context, which is a second."""
+SHORT_SECONDS = 2.0
 SCORED_SECONDS = 1.0
 MOVED_M = 0.01
 LEAST_ANSWER = 0.1
@@ -32,47 +35,53 @@ LEAST_ANSWER = 0.1
 
 
 def steering_figures(
-    world: World, num_scenes: int, on_step: Callable[[int, int], None] | None = None
+    world: World, num_scenes: int, num_long: int = 0, advance: Callable[[], None] = lambda: None
 ) -> list[Figure]:
     """P1, C1 and T1 of `world` (of one scene), on `num_scenes` scenes that move by themselves and as many in
-    which the finger pushes. on_step: told how many scenes are done, and of how many."""
-    free = held_out(num_scenes, HORIZONS_SECONDS[-1], _moves_freely)
-    pushed = held_out(num_scenes, HORIZONS_SECONDS[-1], _is_pushed)
-    on_step = on_step or (lambda done, total: None)
+    which the finger pushes. num_long: how many of the former are followed for all of HORIZONS_SECONDS.
+    advance: called after each scene."""
     mine, floors, answers, touches = [], [], [], []
-    for done, held in enumerate(free, start=1):
+    for held in [
+        *held_part("free", num_long, HORIZONS_SECONDS[-1]),
+        *held_part("free", num_scenes, SHORT_SECONDS)[num_long:],
+    ]:
         floor = perturbed(held)
         assert floor is not None
-        floors.append(_velocity_errors(held, floor))
-        mine.append(_velocity_errors(held, go_on(world, held)))
-        on_step(done, 2 * num_scenes)
-    for done, held in enumerate(pushed, start=1 + num_scenes):
+        floors.append(velocity_errors(held, floor))
+        mine.append(velocity_errors(held, go_on(world, held)))
+        advance()
+    for held in held_part("pushed", num_scenes, SHORT_SECONDS):
         answers.append(_answers(world, held))
         touches.append(_touch_errors(held, feel(world, held)))
-        on_step(done, 2 * num_scenes)
+        advance()
     return [
-        _velocity_figure(mine, floors),
-        _figure("C1", "control", "wrong answers to a push left out", "share of objects", answers, 0.05, 0.2),
-        _figure(
-            "T1", "touch", "contact felt", "1 - F1 within a frame, mean", [t[:1] for t in touches], 0.05, 0.2
+        _velocity_figure(mine, floors, world.spec.clock.frames_per_second),
+        event_figure(
+            "C1", "control", "wrong answers to a push left out", "share of objects", answers, None, 0.05, 0.2
         ),
-        _figure("T1", "touch", "force", "mean error over mean force", [t[1:] for t in touches], 0.1, 0.4),
-    ]
+        event_figure(
+            "T1", "touch", "contact felt", "1 - F1 within a frame, mean", [t[:1] for t in touches], None,
+            0.05, 0.2,
+        ),
+        event_figure(
+            "T1", "touch", "force", "mean error over mean force", [t[1:] for t in touches], None, 0.1, 0.4
+        ),
+    ]  # fmt: skip
 
 
-def _moves_freely(held: Held) -> bool:
+def moves_freely(held: Held) -> bool:
     """Whether something moves on, and not by the finger."""
-    return held.scene.push is None and bool(_moving(held))
+    return held.scene.push is None and bool(moving(held))
 
 
-def _moving(held: Held) -> list[int]:
+def moving(held: Held) -> list[int]:
     """Slots of the objects that get elsewhere after the context, by MOVED_M."""
     way = STATE.get(held.truth.state, "position") - STATE.get(held.last, "position")
     moved = np.linalg.norm(way, axis=-1).max(0)
     return [slot for slot in object_slots(held.truth.state) if moved[slot] > MOVED_M]
 
 
-def _is_pushed(held: Held) -> bool:
+def is_pushed(held: Held) -> bool:
     """Whether the finger pushes something, and only after the context."""
     return held.scene.push is not None and bool(len(_outcome(held.truth, _left_out(held))))
 
@@ -123,9 +132,9 @@ def _touch_errors(held: Held, found: Recording) -> Array:
     return np.array([1.0 - f1, np.abs(told - true).mean() / true.mean()])
 
 
-def _velocity_errors(held: Held, found: Recording) -> Array:
+def velocity_errors(held: Held, found: Recording) -> Array:
     """Error of each moving object's velocity in each frame, `[objects, frames]` m/s, by its places."""
-    step, slots = held.truth.frame_seconds, _moving(held)
+    step, slots = held.truth.frame_seconds, moving(held)
     velocities = [
         np.diff(STATE.get(np.concatenate([held.last[None], r.state])[:, slots], "position"), axis=0) / step
         for r in (found, held.truth)
@@ -133,36 +142,23 @@ def _velocity_errors(held: Held, found: Recording) -> Array:
     return np.linalg.norm(velocities[0] - velocities[1], axis=-1).T
 
 
-def _velocity_figure(mine: Sequence[Array], floors: Sequence[Array]) -> Figure:
+def _velocity_figure(mine: Sequence[Array], floors: Sequence[Array], frames_per_second: int) -> Figure:
     """P1; its limits are those of the value over its floor."""
-    rate = mine[0].shape[1] / HORIZONS_SECONDS[-1]
 
-    def mean(errors: Sequence[Array], start: float, end: float) -> float:
-        return float(np.concatenate(errors)[:, round(start * rate) : round(end * rate)].mean())
+    def mean(errors: Sequence[Array], start: float, end: float) -> float | None:
+        """Over those scenes that are followed so far."""
+        frames = slice(round(start * frames_per_second), round(end * frames_per_second))
+        told = [e[:, frames].ravel() for e in errors if e.shape[1] >= frames.stop]
+        return float(np.concatenate(told).mean()) if told else None
 
     floor = mean(floors, 0.0, SCORED_SECONDS)
     low, high = interval(lambda chosen: mean([mine[k] for k in chosen], 0.0, SCORED_SECONDS), len(mine))
-    curve = tuple(
-        Stretch(start, end, mean(mine, start, end), mean(floors, start, end))
-        for start, end in zip((0.0, *HORIZONS_SECONDS), HORIZONS_SECONDS, strict=False)
-    )
+    curve = []
+    for start, end in pairwise((0.0, *HORIZONS_SECONDS)):
+        value, least = mean(mine, start, end), mean(floors, start, end)
+        if value is not None and least is not None:
+            curve.append(Stretch(start, end, value, least))
     return Figure(
         "P1", "physics", "velocity", "m/s, mean error over the first second", mean(mine, 0.0, SCORED_SECONDS),
-        low, high, floor, 0.3 * floor, 1.0 * floor, 1.0, curve,
+        low, high, floor, 0.3 * (floor or 0.0), 1.0 * (floor or 0.0), 1.0, tuple(curve),
     )  # fmt: skip
-
-
-def _figure(
-    id: str, section: str, name: str, statistic: str, samples: Sequence[Array], passes: float, fails: float
-) -> Figure:
-    """The mean of samples that the exact world has none of: its floor is 0."""
-
-    def mean(chosen: Array) -> float | None:
-        values = np.concatenate([samples[k] for k in chosen])
-        return float(values.mean()) if len(values) else None
-
-    value = mean(np.arange(len(samples)))
-    low, high = interval(mean, len(samples))
-    return Figure(
-        id, section, name, statistic, value, low, high, 0.0, passes, fails, float(value is not None)
-    )
