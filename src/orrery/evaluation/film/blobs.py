@@ -22,16 +22,15 @@ CORE = 0.9
 @dataclass(frozen=True)
 class Blob:
     """x, y: centre by weight, pixels, of pixel centres. area: sum of the weights, pixels. box: left, top,
-    right and bottom, the last two beyond it. colour: CIELAB `[3]`, of its core. texture: standard deviation
-    of its lightness. outline: share of the outline about it that is in the picture rather than in the plate:
-    1 for a thing, 0 for the ghost of one. at_edge: whether it reaches the edge of what is known."""
+    right and bottom, the last two beyond it. colour: CIELAB `[3]`, of its core. outline: share of the outline
+    about it that is in the picture rather than in the plate: 1 for a thing, 0 for the ghost of one. at_edge:
+    whether it reaches the edge of what is known."""
 
     x: float
     y: float
     area: float
     box: tuple[int, int, int, int]
     colour: Array
-    texture: float
     outline: float
     at_edge: bool
 
@@ -81,7 +80,6 @@ def _blob(frame: Array, plate: Plate, weight: Array, labels: Array, label: int, 
         area=total,
         box=(left, top, left + width, top + height),
         colour=np.median(colours, axis=0),
-        texture=float(colours[:, 0].std()),
         outline=float(mine / (mine + theirs + 1e-6)),
         at_edge=_at_edge(part, box, plate, (left, top, left + width, top + height)),
     )

@@ -21,6 +21,7 @@ LEAST_AGREEMENT = 0.35
 """Share of the matches that must agree on one motion."""
 TOLERANCE_PX = 2.0
 STILL_PX = 0.3
+SURE_RESPONSE = 0.25
 TEXTURE_LEVELS, CHANGED_LEVELS, CHANGED_SHARE = 10.0, 18.0, 0.2
 CELLS, LEAST_CELLS = 8, 4
 """A camera moves where this share of what has an edge looks different, in half of the picture's cells."""
@@ -46,6 +47,15 @@ class Follower:
         changed = _in_cells(cv2.absdiff(grey, self._grey) > CHANGED_LEVELS)
         if all(_share(changed, edges) <= CHANGED_SHARE for edges in self._edges):
             return STANDING
+        motion = self._motion(grey)
+        if motion is None:
+            # A few edges that lie alike may all be of things; all of them together are not.
+            unchanged = _share(changed, self._edges[0] | self._edges[1]) <= CHANGED_SHARE
+            return STANDING if unchanged or self._phase_stands(grey) else None
+        return STANDING if self._shift(motion) < STILL_PX or not self._helps(grey, motion) else motion
+
+    def _motion(self, grey: Array) -> Array | None:
+        """What most features agree on."""
         if self._features is None:
             self._features = self._found(self._grey)
         (theirs, descriptors), (mine, mine_described) = self._features, self._found(grey)
@@ -59,7 +69,22 @@ class Follower:
         motion, agree = cv2.estimateAffinePartial2D(start, end, ransacReprojThreshold=TOLERANCE_PX)
         if motion is None or agree.sum() < max(LEAST_MATCHES, LEAST_AGREEMENT * len(matches)):
             return None
-        return STANDING if self._shift(motion) < STILL_PX else motion.astype(np.float32)
+        return motion.astype(np.float32)
+
+    def _phase_stands(self, grey: Array) -> bool:
+        """Whether phase correlation (Kuglin and Hines 1975) says for certain that the whole did not move."""
+        window = cv2.createHanningWindow(grey.shape[::-1], cv2.CV_32F)
+        pair = (picture.astype(np.float32) for picture in (grey, self._grey))
+        (across, down), response = cv2.phaseCorrelate(*pair, window)
+        return response > SURE_RESPONSE and np.hypot(across, down) < STILL_PX
+
+    def _helps(self, grey: Array, motion: Array) -> bool:
+        """Whether more of the picture is as in the first one with the motion than without: the features may
+        be those of a thing that moves."""
+        height, width = grey.shape
+        placed = cv2.warpAffine(grey, motion, (width, height), borderMode=cv2.BORDER_REPLICATE)
+        levels = [cv2.absdiff(picture, self._grey).clip(max=40).mean() for picture in (placed, grey)]
+        return levels[0] < levels[1]
 
     def _found(self, grey: Array) -> tuple[Array, Array | None]:
         points, described = self._orb.detectAndCompute(grey, None)

@@ -40,7 +40,7 @@ LEAST_SEEN = 0.85
 SUDDEN = 0.65
 """Of the area that it has from then on, or had till then: what comes out from behind another thing grows."""
 MATCH_COLOUR, MATCH_SIZE, MATCH_SECONDS = 18.0, 0.5, 0.6
-LEAP_SIZES, LEAP_RATIO = 0.6, 3.0
+LEAP_SIZES, LEAP_RATIO, LEAP_GROWTH = 0.6, 3.0, 0.12
 WINDOW = 5
 LIGHTNESS_SHARE = 0.4
 """Light falls differently on a thing that moves or turns: its lightness counts less than its colour."""
@@ -98,15 +98,11 @@ def _change(track: Track, index: int, words: str, shape: Shape) -> Answer:
 
 
 def _dies(track: Track) -> bool:
-    areas, before = track.of("area")[-6:], np.median(track.of("area")[-LEAST_PICTURES:])
-    return (
-        track.ends == "nowhere" and all(track.clear[-3:]) and areas[-1] > SUDDEN * before and _slow(track, -1)
-    )
+    return track.ends == "nowhere" and all(track.clear[-3:]) and _even(track, -1) and _slow(track, -1)
 
 
 def _is_born(track: Track, every: Sequence[Track]) -> bool:
-    areas = track.of("area")[:LEAST_PICTURES]
-    sudden = track.begins == "nowhere" and areas[0] > SUDDEN * np.median(areas) and _slow(track, 0)
+    sudden = track.begins == "nowhere" and _even(track, 0) and _slow(track, 0)
     start = track.blobs[0]
     # What leaves its place leaves a hole in the plate there.
     left = any(
@@ -115,6 +111,14 @@ def _is_born(track: Track, every: Sequence[Track]) -> bool:
         if other is not track
     )
     return sudden and all(track.clear[:3]) and not left
+
+
+def _even(track: Track, end: int) -> bool:
+    """Whether it is as large at its end (-1) or begin (0) as next to it: what comes out from behind another
+    thing grows, and what is hardly seen flickers."""
+    areas = track.of("area")
+    areas = areas[:LEAST_PICTURES] if end == 0 else areas[-LEAST_PICTURES:]
+    return float(areas.min()) > SUDDEN * float(areas.max())
 
 
 def _slow(track: Track, end: int) -> bool:
@@ -141,9 +145,9 @@ def _same_elsewhere(track: Track, every: Sequence[Track]) -> Track | None:
 
 def _leaps(track: Track) -> list[int]:
     """Pictures at which it is suddenly elsewhere, while it moves far less before and after."""
-    if len(track.blobs) < LEAST_PICTURES or track.is_ghost:
+    if not is_solid(track):
         return []
-    seconds = np.array(track.seconds)
+    seconds, colours = np.array(track.seconds), track.of("colour")
     places = np.stack([track.of("x"), track.of("y")], axis=1)
     rates = np.hypot(*np.diff(places, axis=0).T) / np.diff(seconds)
     sizes, clear = track.of("area") ** 0.5, np.array(track.clear) & ~track.of("at_edge")
@@ -152,7 +156,9 @@ def _leaps(track: Track) -> list[int]:
     for k in range(2, len(rates) - 2):
         around = max(rates[k - 2], rates[k - 1], rates[k + 1], rates[k + 2])
         far = rates[k] * usual > LEAP_SIZES * sizes[k] and rates[k] > LEAP_RATIO * around
-        if far and clear[k - 2 : k + 4].all() and abs(np.log(sizes[k + 1] / sizes[k])) < 0.2:
+        same = abs(np.log(sizes[k + 1] / sizes[k])) < LEAP_GROWTH
+        same &= float(np.linalg.norm(colours[k + 1] - colours[k])) < MATCH_COLOUR
+        if far and same and clear[k - 2 : k + 4].all():
             found.append(k + 1)
     return found
 

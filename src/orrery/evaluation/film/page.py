@@ -140,7 +140,7 @@ def _waveform(watched: Watched, start: float, end: float, at: float | None, heig
     (grey)."""
     sound = watched.sound
     assert sound is not None
-    peak = max(*sound.envelope, 1e-3)
+    peak = max(max(sound.envelope), 1e-3)
     columns = np.array_split(
         np.array(sound.envelope[int(start * ENVELOPE_HZ) : max(int(end * ENVELOPE_HZ), 1)] or [0.0]),
         min(MAX_COLUMNS, max(1, int((end - start) * ENVELOPE_HZ))),

@@ -35,9 +35,9 @@ LEAST_BEND_PX = 1.5
 SIDEWAYS = 0.25
 """Of the acceleration down: more, and it is not gravity alone that moves it."""
 SURE_ERRORS = 5.0
-REST_SHARE, START_SHARE = 0.02, 0.35
-"""Speeds, in screen heights a second: what rests moves less, what starts moves more."""
-REST_PICTURES = 6
+REST_PX, REST_PICTURES = 1.0, 7
+START_SHARE = 0.35
+"""Screen heights a second: what starts moves faster at once."""
 NEAR_SIZES = 1.0
 BOUNCE_SHARE = 0.3
 """Speed of an impact that is asked about, screen heights a second."""
@@ -76,7 +76,7 @@ def starts(paths: Sequence[Path], shape: Shape) -> Iterator[Answer]:
             continue
         for impact, (one, _) in zip(path.impacts, _told(path), strict=True):
             speed = float(np.hypot(*impact.after)) / shape.height
-            rests = one.end - one.start >= REST_PICTURES and _travel(one) < REST_SHARE * shape.height
+            rests = one.end - one.start >= REST_PICTURES and _travel(path, one) < REST_PX
             if rests and speed > START_SHARE and _alone(path, impact):
                 yield _answer_at(path, impact, speed, shape)
 
@@ -86,8 +86,12 @@ def _told(path: Path) -> list[tuple[Piece, Piece]]:
     return [(a, b) for a, b in pairwise(path.pieces) if a.is_told and b.is_told]
 
 
-def _travel(piece: Piece) -> float:
-    return float(np.hypot(*(piece.at(piece.last) - piece.at(piece.first))))
+def _travel(path: Path, piece: Piece) -> float:
+    """How far it comes from its middle place, pixels."""
+    places = np.stack(
+        [path.track.of(name)[path.index[piece.start : piece.end]] for name in ("x", "y")], axis=1
+    )
+    return float(np.hypot(*(places - np.median(places, axis=0)).T).max())
 
 
 def _alone(path: Path, impact: Impact) -> bool:

@@ -12,7 +12,18 @@ from orrery.evaluation.film.question import Answer, Question
 from orrery.evaluation.sync import onsets
 from orrery.streams import Array
 
-__all__ = ["OFFSET", "PHANTOM", "SILENT", "Hit", "Sound", "is_of_contacts", "offset", "phantoms", "silent"]
+__all__ = [
+    "MAX_ONSETS_PER_SECOND",
+    "OFFSET",
+    "PHANTOM",
+    "SILENT",
+    "Hit",
+    "Sound",
+    "is_of_contacts",
+    "offset",
+    "phantoms",
+    "silent",
+]
 
 OFFSET = Question(
     "A1", "sound", "sound out of step", "ms beyond what people notice (45 early, 125 late), ITU-R BT.1359",
@@ -116,7 +127,11 @@ def is_of_contacts(sound: Sound, hits: Sequence[Hit]) -> bool:
 
 
 def _matched(hits: Sequence[Hit], heard: Array, lag: float, tolerance: float) -> int:
-    return sum(bool((np.abs(heard - lag - hit.seconds) <= tolerance).any()) for hit in hits)
+    """How many hits have an onset within `tolerance` of `lag` after them. heard: ascending."""
+    wanted = np.array([hit.seconds for hit in hits]) + lag
+    after = np.searchsorted(heard, wanted)
+    near = [np.abs(heard[(after + k).clip(0, len(heard) - 1)] - wanted) for k in (-1, 0)]
+    return int((np.minimum(*near) <= tolerance).sum())
 
 
 def offset(sound: Sound, hits: Sequence[Hit]) -> Iterator[Answer]:
@@ -160,7 +175,7 @@ def silent(sound: Sound, hits: Sequence[Hit]) -> Iterator[Answer]:
 def phantoms(sound: Sound, hits: Sequence[Hit], stirring: Sequence[float]) -> Iterator[Answer]:
     """Each loud sound about which nothing in the picture moves, of a film whose hits are heard."""
     heard = np.array(sound.onsets)
-    if not _matched(hits, heard, 0.04, 0.085):
+    if not len(heard) or not len(hits) or not _matched(hits, heard, 0.04, 0.085):
         return
     moments = np.array(stirring)
     for instant, loudness, rise in zip(sound.onsets, sound.loudness, sound.rises, strict=True):

@@ -27,6 +27,8 @@ SIZE_LIMIT = 2.2
 """Natural logarithm of the most that an area may change by from one picture to the next."""
 NEAR_PX = 6.0
 LEAST_PICTURES = 4
+PART_SHARE = 0.15
+"""Of a blob's area: a smaller part of it, that comes or goes, leaves the rest what it is."""
 GROWN = 1.3
 """A thing that is larger than this beside what it was before another met it still has that other in it."""
 
@@ -156,18 +158,20 @@ class Tracker:
         (x, y), _ = track.expected(seconds, self._push)
         for column, owner in owners.items():
             if blobs[column].apart(x, y) < NEAR_PX:
-                owner.append(track)
                 track.merged = True
+                if track.blobs[-1].area > PART_SHARE * blobs[column].area:
+                    owner.append(track)
 
     def _begin(self, blob: Blob, seconds: float, others: Sequence[Blob], known: Sequence[Track]) -> None:
         near = [t for t in known if t.blobs[-1].apart(blob.x, blob.y) < NEAR_PX + blob.size]
+        parted = [t for t in near if blob.area > PART_SHARE * t.blobs[-1].area]
         if self._fresh:
             reason = "start"
         elif blob.at_edge:
             reason = "edge"
         else:
             reason = "split" if near else "nowhere"
-        for track in near if reason == "split" else []:
+        for track in parted if reason == "split" else []:
             # Till now the two were one blob, which was neither of them.
             track.clear = [False] * len(track.clear)
             track.alone_area = np.inf

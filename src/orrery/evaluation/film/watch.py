@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from orrery.evaluation.film.blobs import Blob, blobs
+from orrery.evaluation.film.camera import STANDING
 from orrery.evaluation.film.identity import (
     CHANGES,
     COLOUR,
@@ -28,6 +30,7 @@ from orrery.evaluation.film.plate import Plate
 from orrery.evaluation.film.question import Answer, Answers, Question
 from orrery.evaluation.film.sound import (
     CLEAR,
+    MAX_ONSETS_PER_SECOND,
     OFFSET,
     PHANTOM,
     SILENT,
@@ -94,6 +97,13 @@ class Watched:
     sound: Sound | None = None
 
     @property
+    def upright(self) -> tuple[int, int]:
+        """Height and width of the film as it is seen, pixels."""
+        height, width = self.header.height, self.header.width
+        lies = (height > width) != (self.size[0] > self.size[1])
+        return (width, height) if lies else (height, width)
+
+    @property
     def coverage(self) -> float:
         """Share of what moves that is followed, 0 to 1."""
         followed = 1.0 - self.lost / max(self.num_pictures, 1)
@@ -105,14 +115,22 @@ class Watched:
             self.answers[question].add(answer)
 
 
-def watch(path: str | Path, on_step: Callable[[int, int], None] | None = None) -> Watched:
-    """Watch the film `path` and listen to it. on_step: told how many pictures are done, of how many (0 where
-    the film does not say). Raises UserError for what cannot be read as a film."""
+def watch(
+    path: str | Path,
+    on_step: Callable[[int, int], None] | None = None,
+    on_track: Callable[[Array, Array], None] | None = None,
+) -> Watched:
+    """Watch the film `path` and listen to it.
+
+    on_step: told how many pictures are done, of how many (0 where the film does not say). on_track: told of
+    each track when it was, `[n]` seconds, and where, `[n, 2]` pixels of the film, across and down. Raises
+    UserError for what cannot be read as a film.
+    """
     watched = Watched(Path(path), film_header(path))
     steadiness = Steadiness()
     viewer: _Viewer | None = None
     for stretch in stretches(_pictures(watched, path, on_step)):
-        viewer = viewer or _Viewer(watched, Shape(*stretch.frames[0].shape[:2]))
+        viewer = viewer or _Viewer(watched, Shape(*stretch.frames[0].shape[:2]), on_track)
         watched.add(STOPS, steadiness.see(stretch))
         plate, seen = viewer.see(stretch)
         watched.add(FLICKER, steadiness.flicker(stretch, plate, seen))
@@ -147,15 +165,18 @@ def _listen(watched: Watched, stirring: list[float]) -> None:
     if is_of_contacts(sound, clear):
         watched.add(OFFSET, offset(sound, clear))
         watched.add(PHANTOM, phantoms(sound, clear, stirring))
-    if clear and len(sound.audible()) <= 4.0 * max(sound.seconds, 1.0):
+    if clear and len(sound.audible()) <= MAX_ONSETS_PER_SECOND * max(sound.seconds, 1.0):
         watched.add(SILENT, silent(sound, clear))
 
 
 class _Viewer:
     """Follows the things of a film from stretch to stretch, and asks about those that are done."""
 
-    def __init__(self, watched: Watched, shape: Shape) -> None:
-        self._watched, self._shape = watched, shape
+    def __init__(
+        self, watched: Watched, shape: Shape, on_track: Callable[[Array, Array], None] | None
+    ) -> None:
+        self._watched, self._shape, self._on_track = watched, shape, on_track
+        self._views: dict[float, Array] = {}
         self._tracker = Tracker(*shape)
         self._plate: Plate | None = None
         self._recent: list[Track] = []
@@ -169,6 +190,9 @@ class _Viewer:
         if stretch.begins_shot and stretch.seconds[0] > 0:
             watched.cuts.append(stretch.seconds[0])
         done = [] if stretch.goes_on else self._tracker.finish()
+        self._ask(done)
+        done = []
+        self._views = dict(zip(stretch.seconds, stretch.views, strict=True))
         self._plate = Plate.of(stretch, self._plate if stretch.goes_on else None)
         seen = []
         for seconds, frame in zip(stretch.seconds, stretch.frames, strict=True):
@@ -189,6 +213,8 @@ class _Viewer:
         self._watched.add(CHANGES, changes(tracks, others, self._shape))
         for track in tracks:
             self._ask_one(track)
+            if self._on_track is not None:
+                self._on_track(np.array(track.seconds), self._in_the_film(track))
         self._recent = tracks
 
     def _ask_one(self, track: Track) -> None:
@@ -203,9 +229,9 @@ class _Viewer:
         watched.add(FALL, falls(paths, shape))
         watched.add(BOUNCE, bounces(paths, shape))
         watched.add(STARTS, starts(paths, shape))
-        scale = watched.size[0] / shape.height
+        scale = watched.upright[0] / shape.height
         for path in paths:
-            for piece in filter(is_flight, path.pieces):
+            for piece in filter(is_flight, path.pieces if len(watched.flights) < MAX_HITS else []):
                 fall, noise = float(piece.push[1]) * scale, piece.noise * scale
                 watched.flights.append(Flight(piece.first, piece.last, fall, noise))
             for impact in path.impacts if len(watched.hits) < MAX_HITS else []:
@@ -213,6 +239,15 @@ class _Viewer:
                 place = blob.x / shape.width, blob.y / shape.height
                 words = subject(track, shape, impact.index)
                 watched.hits.append(Hit(impact.seconds, impact.change / shape.height, words, *place))
+
+    def _in_the_film(self, track: Track) -> Array:
+        """Where a track is in the film's own pictures, `[n, 2]` pixels, wherever the camera looks."""
+        places = np.stack([track.of("x"), track.of("y")], axis=1)
+        for k, seconds in enumerate(track.seconds):
+            view = self._views.get(seconds, STANDING)
+            places[k] = cv2.invertAffineTransform(view) @ [*places[k], 1.0]
+        # The centre of a pixel is half a pixel from its corner, in either size.
+        return (places + 0.5) * (self._watched.upright[0] / self._shape.height) - 0.5
 
     def _count(self, track: Track) -> None:
         watched = self._watched
