@@ -183,6 +183,37 @@ def faults(record: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def film_report(record: dict[str, Any]) -> str:
+    """What is found in films of known truth at each quality and size, and in real footage, in Markdown."""
+    figures = record["figures"]
+    conditions = list(figures["false_alarms"])
+    lines = [
+        "| caught | " + " | ".join(conditions) + " | mostly by |",
+        "|---" * (len(conditions) + 2) + "|",
+    ]
+    for name, caught in figures["caught"].items():
+        shares = [f"{percent(caught[c])} of {caught[c]['trials']}" for c in conditions]
+        lines.append(f"| {name} | {' | '.join(shares)} | {', '.join(figures['by'][name])} |")
+    for label, key in (("exact films: false alarms", "false_alarms"), ("exact films: abstains", "abstains")):
+        shares = [f"{percent(figures[key][c])} of {figures[key][c]['trials']}" for c in conditions]
+        lines.append(f"| *{label}* | {' | '.join(shares)} | |")
+    speeds = ", ".join(f"{number(value)} at {size}" for size, value in figures["speed"].items())
+    lines += ["", f"Times real time on one core of {record['provenance']['hardware']}: {speeds}."]
+    if "footage" in figures:
+        lines += [
+            "",
+            "| footage | verdict | found | marks followed | median error, px |",
+            "|---|---|---|---|---|",
+        ]
+    for name, film in figures.get("footage", {}).items():
+        marked = film.get("marked") or {}
+        followed = f"{marked['followed']} of {marked['marks']}" if marked else ""
+        found = ", ".join(film.get("found", {})) or "nothing"
+        error = number(marked["median_error_px"]) if "median_error_px" in marked else ""
+        lines.append(f"| {name} | {film.get('verdict', 'refused')} | {found} | {followed} | {error} |")
+    return "\n".join(lines)
+
+
 def fill(file: Path, name: str, text: str) -> None:
     """Put a text between the markers `<!-- name -->` and `<!-- /name -->` of a file."""
     begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
@@ -202,6 +233,9 @@ def main(settings: Settings) -> None:
     caught = newest(settings.results, exact=True).get("faults")
     if caught is not None:
         fill(settings.report, "faults", faults(caught))
+    films = newest(settings.results, exact=True).get("film_report")
+    if films is not None:
+        fill(settings.report, "film report", film_report(films))
 
 
 if __name__ == "__main__":

@@ -56,8 +56,8 @@ AAC_SAMPLE_RATES = (
 AAC_BITS_PER_SECOND = 160_000
 BT709 = 1
 """Code of BT.709 in H.264 for primaries, transfer and matrix alike."""
-X264_OPTIONS = {"crf": "16", "preset": "veryfast", "threads": "1", "x264-params": "mbtree=0"}
-"""Near transparent, fast, and with one thread the same bytes every time."""
+X264_OPTIONS = {"preset": "veryfast", "threads": "1", "x264-params": "mbtree=0"}
+"""Fast, and with one thread the same bytes every time."""
 MAX_IMAGE_PIXELS = 100_000_000
 
 
@@ -66,7 +66,7 @@ class FilmWriter:
 
     path: ends in `.mp4`; its folder exists. size: (height, width), both even as H.264 asks.
     samples_per_second: one of AAC's rates, or None for a silent film.
-    force: replace an existing file.
+    force: replace an existing file. crf: quality of the pictures, near transparent unless said otherwise.
 
     The same frames and samples give the same bytes. Raises BadUse for bad numbers and UserError for a path
     that cannot be written, both before any work.
@@ -79,8 +79,10 @@ class FilmWriter:
         samples_per_second: int | None,
         size: tuple[int, int],
         force: bool = False,
+        crf: int = 16,
     ) -> None:
         self.path = Path(path)
+        self._options = X264_OPTIONS | {"crf": str(crf)}
         self.frames_per_second = frames_per_second
         self.samples_per_second = samples_per_second
         self.size = size
@@ -112,7 +114,9 @@ class FilmWriter:
         self._container = av.open(
             str(self._temporary), "w", format="mp4", options={"movflags": "+faststart", "fflags": "+bitexact"}
         )
-        self._video = self._container.add_stream("libx264", rate=self.frames_per_second, options=X264_OPTIONS)
+        self._video = self._container.add_stream(
+            "libx264", rate=self.frames_per_second, options=self._options
+        )
         self._video.height, self._video.width = self.size
         self._video.pix_fmt = "yuv420p"
         context = self._video.codec_context

@@ -28,6 +28,7 @@ __all__ = ["report", "write_report"]
 
 LIMITS = {"films": (1, 100), "seconds": (1.0, 60.0), "scenes": (0, 24), "long": (0, 24)}
 EXACT = "exact"
+MAX_LINES = 20
 
 
 def report(
@@ -42,14 +43,15 @@ def report(
     guard: bool = False,
     force: bool = False,
 ) -> int:
-    """Measure a model's films against the exact world's: identity, physics, sound, touch.
+    """Measure a model's films against the exact world's, or any film by itself: identity, physics, sound.
 
     The model and the exact world run the same held-out sentences; every figure stands beside the same figure
-    of the exact world. Two models are told beside each other. Writes a page that holds everything, and a JSON
-    file beside it.
+    of the exact world. Two models are told beside each other. A film is examined by classical vision and
+    hearing, whoever made it, without any truth to hold it against. Writes a page that holds everything, and a
+    JSON file beside it.
 
     Args:
-        models: one or two, each a shipped model's name or a checkpoint's folder.
+        models: one or two, each a shipped model's name or a checkpoint's folder; or one film, any file.
         out: the page, an HTML file.
         films: how many sentences, up to 100; 30 if left out.
         seconds: length of each film, from 1 to 60; 3.5 if left out.
@@ -70,6 +72,8 @@ def report(
     if guard and len(names) != 2:
         raise BadUse("--guard compares two models: the one that stands, and the one that is to replace it")
     data = _data_beside(out, force)
+    if any(Path(name).is_file() for name in names):
+        return _film(names, out, data)
     folders = [None if exact else resolve_model(name) for name in names]
     chapters = write_report(dict(zip(names, folders, strict=True)), form, out)
     for chapter in chapters:
@@ -122,6 +126,33 @@ def _data_beside(out: Path, force: bool) -> Path:
     for file in (out, data):
         check_destination(file, force)
     return data
+
+
+def _film(names: tuple[str, ...], out: Path, data: Path) -> int:
+    """The report of a film that anyone made."""
+    if len(names) != 1:
+        raise BadUse("report: one film at a time, and no model beside it")
+    with needs("report", "the report of a film"):
+        from orrery.evaluation.film.moments import moments
+        from orrery.evaluation.film.page import film_page, headline
+        from orrery.evaluation.film.report import film_report
+        from orrery.evaluation.film.watch import watch
+    path = Path(names[0])
+    with progress_bar(path.name, "pictures") as on_step:
+        found = film_report(watch(path, on_step))
+    page = film_page(found, moments(path, found.findings))
+    write_atomically(data, (json.dumps(found.to_json(), indent=2) + "\n").encode())
+    write_atomically(out, page.encode())
+    print(f"{path}: {headline(found)}")
+    for name, verdict in found.sections.items():
+        why = found.reasons.get(name) if verdict == "abstain" else None
+        print(f"  {name}: {verdict}" + (f" ({why})" if why else ""))
+    for finding in found.findings[:MAX_LINES]:
+        print(f"  {finding.seconds:.1f} s: {finding.text}")
+    if len(found.findings) > MAX_LINES:
+        print(f"  and {len(found.findings) - MAX_LINES} more")
+    print(f"{out}: the page; {data}: its figures")
+    return 0
 
 
 def _guard(one: Chapter, other: Chapter) -> int:

@@ -16,9 +16,9 @@ from orrery.evaluation.films import Moment
 from orrery.evaluation.report import Report
 from orrery.streams import Array
 
-__all__ = ["Chapter", "page"]
+__all__ = ["STYLE", "Chapter", "badge", "number", "page", "png"]
 
-_STYLE = """
+STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 62rem; padding: 1rem; color: #1c1c1e;
        background: #fff; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.25rem; margin-top: 2.5rem; }
@@ -54,7 +54,7 @@ def page(chapters: Sequence[Chapter], facts: Sequence[tuple[str, str]]) -> str:
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width,initial-scale=1">
-<title>{escape(title)}</title><style>{_STYLE}</style></head><body>
+<title>{escape(title)}</title><style>{STYLE}</style></head><body>
 <h1>{escape(title)}</h1><ul>{told}</ul>
 <p>The floor is the same figure of the exact world on the same scenes; what counts is the excess over it. A
 figure abstains where less than 80&nbsp;% of what can be asked of the exact world can be asked here. The
@@ -66,11 +66,11 @@ verdict is the worst section's.</p>
 
 def _chapter(chapter: Chapter) -> str:
     report = chapter.report
-    sections = " ".join(f"{escape(name)} {_badge(v)}" for name, v in report.sections.items())
+    sections = " ".join(f"{escape(name)} {badge(v)}" for name, v in report.sections.items())
     rows = "".join(_row(figure) for figure in report.figures)
     curves = "".join(_curve(figure) for figure in report.figures if figure.curve)
     worst = "".join(map(_moment, chapter.moments)) or "<p>No recording holds anything that cannot be.</p>"
-    return f"""<h2>{escape(chapter.name)} {_badge(report.verdict)}</h2>
+    return f"""<h2>{escape(chapter.name)} {badge(report.verdict)}</h2>
 <p>{sections}; anything moves in {report.motion:.0%} of the films in which it should</p>
 <div class="scroll"><table><tr><th>what</th><th></th><th>value</th><th>95&nbsp;%</th><th>floor</th>
 <th>excess</th><th>passes at</th><th>fails beyond</th><th>coverage</th></tr>{rows}</table></div>
@@ -85,9 +85,9 @@ def _comparison(one: Chapter, other: Chapter) -> str:
         best = better(mine, theirs)
         cells = [
             f"{mine.id} {escape(mine.name)}<small>{escape(mine.statistic)}</small>",
-            f"{_number(mine.value)} {_badge(mine.verdict)}",
-            f"{_number(theirs.value)} {_badge(theirs.verdict)}",
-            _number(mine.floor), "–" if best is None else names[best],
+            f"{number(mine.value)} {badge(mine.verdict)}",
+            f"{number(theirs.value)} {badge(theirs.verdict)}",
+            number(mine.floor), "–" if best is None else names[best],
         ]  # fmt: skip
         rows.append(_cells(cells))
     return f"""<h2>Beside each other</h2><p>One is better where the 95&nbsp;% intervals do not meet.</p>
@@ -95,11 +95,13 @@ def _comparison(one: Chapter, other: Chapter) -> str:
 <th>floor</th><th>better</th></tr>{"".join(rows)}</table></div>"""
 
 
-def _badge(verdict: str) -> str:
+def badge(verdict: str) -> str:
+    """A verdict as a coloured word."""
     return f'<span class="v {verdict}">{verdict}</span>'
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
+    """A figure as people read it."""
     if value is None:
         return "–"
     return f"{value:.3g}" if abs(value) >= 0.0001 else "0"
@@ -112,9 +114,9 @@ def _cells(cells: Sequence[str]) -> str:
 def _row(figure: Figure) -> str:
     cells = [
         f"{figure.id} {escape(figure.name)}<small>{escape(figure.statistic)}</small>",
-        _badge(figure.verdict), _number(figure.value),
-        f"{_number(figure.low)} to {_number(figure.high)}", _number(figure.floor), _number(figure.excess),
-        _number(figure.passes_at), _number(figure.fails_at),
+        badge(figure.verdict), number(figure.value),
+        f"{number(figure.low)} to {number(figure.high)}", number(figure.floor), number(figure.excess),
+        number(figure.passes_at), number(figure.fails_at),
         f"{figure.coverage:.0%}",
     ]  # fmt: skip
     return _cells(cells)
@@ -133,8 +135,8 @@ def _curve(figure: Figure, width: int = 600, height: int = 160) -> str:
         return f'<polyline points="{places}" fill="none" stroke="{colour}" stroke-width="3"/>'
 
     told = "".join(
-        f"<tr><td>{s.start_seconds:g} to {s.end_seconds:g} s</td><td>{_number(s.value)}</td>"
-        f"<td>{_number(s.floor)}</td></tr>"
+        f"<tr><td>{s.start_seconds:g} to {s.end_seconds:g} s</td><td>{number(s.value)}</td>"
+        f"<td>{number(s.floor)}</td></tr>"
         for s in figure.curve
     )
     box = f'viewBox="0 0 {width} {height}" style="height:{height}px"'
@@ -152,12 +154,13 @@ def _moment(moment: Moment) -> str:
     text = f"<b>{finding.seconds:.2f} s: {escape(finding.text)}</b><br>“{escape(moment.prompt.text)}”, "
     text += f"seed {moment.prompt.seed}"
     rows = [np.concatenate(list(half), axis=1) for half in np.array_split(moment.strip, 2)]
-    strip = base64.b64encode(_png(np.concatenate(rows))).decode()
+    strip = base64.b64encode(png(np.concatenate(rows))).decode()
     image = f'<img alt="six frames about the moment" src="data:image/png;base64,{strip}">'
     return f"<figure><figcaption>{text}</figcaption>{image}{_waveform(moment)}</figure>"
 
 
-def _png(picture: Array) -> bytes:
+def png(picture: Array) -> bytes:
+    """A picture `[H, W, 3]` uint8 as a file."""
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "png")
     return buffer.getvalue()

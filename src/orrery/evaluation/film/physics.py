@@ -1,0 +1,115 @@
+"""Whether things move as things must: they fall alike, bounce lower than they fell, and do not start, stop or
+turn with nothing near them (P3, P7).
+
+A single film has no scale, and depth is not known, so that only ratios within one track are asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from orrery.evaluation.film.identity import Shape, is_solid, subject
+from orrery.evaluation.film.paths import Impact, Path, Piece
+from orrery.evaluation.film.question import Answer, Question
+
+__all__ = ["BOUNCE", "FALL", "STARTS", "bounces", "falls", "is_flight", "starts"]
+
+FALL = Question(
+    "P7", "physics", "free fall", "two flights' accelerations, one over the other, less 1; the worst",
+    0.25, 0.6, "{subject} falls {value:.0%} faster in one flight than in another",
+)  # fmt: skip
+BOUNCE = Question(
+    "P3", "physics", "bounces", "speed after over speed before, less 1; the worst", 0.1, 0.35,
+    "{subject} leaves the ground {value:.0%} faster than it came",
+)  # fmt: skip
+STARTS = Question(
+    "P3", "physics", "starts by itself", "times a minute and thing", 0.1, 1.0,
+    "{subject} starts to move with nothing near it", counts=True,
+)  # fmt: skip
+
+LEAST_PICTURES = 6
+LEAST_BEND_PX = 1.5
+SIDEWAYS = 0.25
+"""Of the acceleration down: more, and it is not gravity alone that moves it."""
+SURE_ERRORS = 5.0
+REST_PX, REST_PICTURES = 1.0, 7
+START_SHARE = 0.35
+"""Screen heights a second: what starts moves faster at once."""
+NEAR_SIZES = 1.0
+BOUNCE_SHARE = 0.3
+"""Speed of an impact that is asked about, screen heights a second."""
+
+
+def is_flight(piece: Piece) -> bool:
+    """Whether a piece is of something that flies freely: it is pulled down, and not sideways, for certain."""
+    down, across = float(piece.push[1]), abs(float(piece.push[0]))
+    long = piece.end - piece.start >= LEAST_PICTURES and piece.bend > LEAST_BEND_PX
+    return long and down > SURE_ERRORS * piece.push_error and across < SIDEWAYS * down + 2 * piece.push_error
+
+
+def falls(paths: Sequence[Path], shape: Shape) -> Iterator[Answer]:
+    """For each two flights of one track: how much faster one falls than the other, for certain."""
+    flights = [(path, piece) for path in paths for piece in path.pieces if is_flight(piece)]
+    for (path, one), (_, other) in pairwise(flights):
+        fast, slow = sorted((one, other), key=lambda piece: -float(piece.push[1]))
+        least = float(fast.push[1]) - 2 * fast.push_error
+        most = float(slow.push[1]) + 2 * slow.push_error
+        yield _answer(path, other.start, max(0.0, least / most - 1.0), shape)
+
+
+def bounces(paths: Sequence[Path], shape: Shape) -> Iterator[Answer]:
+    """For each impact on something below: how much faster it goes up than it came down."""
+    for path in paths:
+        for impact in path.impacts:
+            down, up = float(impact.before[1]), -float(impact.after[1])
+            if down > BOUNCE_SHARE * shape.height and up > 0.1 * down and _alone(path, impact):
+                yield _answer_at(path, impact, max(0.0, up / down - 1.0), shape)
+
+
+def starts(paths: Sequence[Path], shape: Shape) -> Iterator[Answer]:
+    """Each time that something which rests is fast at once, with nothing near it."""
+    for path in paths:
+        if not is_solid(path.track):
+            continue
+        for impact, (one, _) in zip(path.impacts, _told(path), strict=True):
+            speed = float(np.hypot(*impact.after)) / shape.height
+            rests = one.end - one.start >= REST_PICTURES and _travel(path, one) < REST_PX
+            if rests and speed > START_SHARE and _alone(path, impact):
+                yield _answer_at(path, impact, speed, shape)
+
+
+def _told(path: Path) -> list[tuple[Piece, Piece]]:
+    """The pairs of pieces that the path's impacts are between."""
+    return [(a, b) for a, b in pairwise(path.pieces) if a.is_told and b.is_told]
+
+
+def _travel(path: Path, piece: Piece) -> float:
+    """How far it comes from its middle place, pixels."""
+    places = np.stack(
+        [path.track.of(name)[path.index[piece.start : piece.end]] for name in ("x", "y")], axis=1
+    )
+    return float(np.hypot(*(places - np.median(places, axis=0)).T).max())
+
+
+def _alone(path: Path, impact: Impact) -> bool:
+    """Whether nothing else is near at an impact, in the pictures about it."""
+    around = slice(max(0, impact.index - 3), impact.index + 3)
+    size = path.track.blobs[impact.index].size
+    return min(path.track.crowd[around]) > NEAR_SIZES * size
+
+
+def _answer(path: Path, start: int, value: float, shape: Shape) -> Answer:
+    return _at(path, int(path.index[start]), path.track.seconds[int(path.index[start])], value, shape)
+
+
+def _answer_at(path: Path, impact: Impact, value: float, shape: Shape) -> Answer:
+    return _at(path, impact.index, impact.seconds, value, shape)
+
+
+def _at(path: Path, index: int, seconds: float, value: float, shape: Shape) -> Answer:
+    blob = path.track.blobs[index]
+    words = subject(path.track, shape, index)
+    return Answer(seconds, words, value, blob.x / shape.width, blob.y / shape.height)
