@@ -219,7 +219,7 @@ def simulate_frame(
 
 
 def touch_grid_n(readings: Array) -> Array:
-    """The finger's pad `[4, 4, 3]`, float32 newton, from its raw readings; its sum is the force on the finger.
+    """The pad `[4, 4, 3]`, float32 newton, from its raw readings; its sum is the force on the finger.
 
     Components in the pad's frame: along its normal, which is the finger's axis (world z), then the two across
     it (world x, y). A sideways push so appears in the last two. Rows and columns are directions seen from
