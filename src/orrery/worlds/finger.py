@@ -124,7 +124,7 @@ def _lifting(position_m: tuple[float, float, float], top_m: float, task: FingerT
 def _eased(
     distance_m: float, speed_m_s: float, hold: Array, towards: Array, num_steps: int = 6
 ) -> list[tuple[float, Array]]:
-    """A way whose speed rises and falls in small steps: what hangs on the cup by a point would swing off it."""
+    """A way whose speed rises and falls in small steps: what hangs by a point would swing off the cup."""
     step_seconds = 0.06
     shares = [(k + 1) / (num_steps + 1) for k in range(num_steps)]
     cruise = max(distance_m / speed_m_s - num_steps * step_seconds, 0.0)

@@ -164,6 +164,11 @@ def add_finger(spec: mujoco.MjSpec, max_force_n: float = 8.0) -> None:
     sensor.plugin = pad
 
 
+# Where the finger's target may be, relative to where it parks: over the tray and above the table.
+_TARGET_LOW_M = np.array([-0.5, -0.5, FINGER_HALF_LENGTH_M + FINGER_RADIUS_M + 0.004 - FINGER_PARKED_M[2]])
+_TARGET_HIGH_M = np.array([0.5, 0.5, 0.0])
+
+
 @dataclass(frozen=True)
 class Motion:
     """Poses and velocities after each of n substeps, of K objects and the finger, in that order.
@@ -203,15 +208,20 @@ def simulate_frame(
     qpos = np.zeros((SUBSTEPS_PER_FRAME, model.nq))
     qvel = np.zeros((SUBSTEPS_PER_FRAME, model.nv))
     rows: list[tuple[int, Array, Array, Array, Array]] = []
+    step_m = finger_velocity_m_s * model.opt.timestep
+    # Views of the simulator's own memory, looked up once: they follow it from step to step.
+    target, positions, speeds, readings = data.ctrl[:3], data.qpos, data.qvel, data.sensordata[:48]
     for substep in range(SUBSTEPS_PER_FRAME):
-        data.ctrl[:3] = _limit_target(data.ctrl[:3] + finger_velocity_m_s * model.opt.timestep)
+        np.clip(target + step_m, _TARGET_LOW_M, _TARGET_HIGH_M, out=target)
         mujoco.mj_step(model, data)
-        qpos[substep], qvel[substep] = data.qpos, data.qvel
+        qpos[substep], qvel[substep] = positions, speeds
         if felt is not None:
-            felt += data.sensordata[:48]
+            felt += readings
         if data.ncon:
             contact = data.contact
-            force = np.append(data.efc_force, 0.0)[contact.efc_address]  # address -1: near, not touching
+            address, force = contact.efc_address, np.zeros(data.ncon)
+            touching = address >= 0  # -1: near, not touching
+            force[touching] = data.efc_force[address[touching]]
             rows.append(
                 (substep, contact.geom.copy(), force, contact.pos.copy(), contact.frame[:, :3].copy())
             )
@@ -226,12 +236,6 @@ def touch_grid_n(readings: Array) -> Array:
     the finger's centre (MuJoCo's plugin `touch_grid`).
     """
     return np.moveaxis(np.asarray(readings[:48], np.float32).reshape(3, 4, 4), 0, -1)
-
-
-def _limit_target(target_m: Array) -> Array:
-    """Keep the finger's target, relative to where it parks, over the tray and above the table."""
-    low = np.array([-0.5, -0.5, FINGER_HALF_LENGTH_M + FINGER_RADIUS_M + 0.004 - FINGER_PARKED_M[2]])
-    return np.clip(target_m, low, [0.5, 0.5, 0.0])
 
 
 def _split_motion(model: mujoco.MjModel, qpos: Array, qvel: Array) -> Motion:
