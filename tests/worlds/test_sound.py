@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orrery.scenes.materials import ALL_MATERIALS
 from orrery.streams import Array, Clock
 from orrery.worlds.impacts import Impact, ImpactFinder
-from orrery.worlds.modes import ModalBank, half_sine_pulse
+from orrery.worlds.modes import SHAPE_BASE, ModalBank, half_sine_pulse
 from orrery.worlds.sound import ContactSamples, ContactSound, SoundingBody
 
 CLOCK = Clock()
@@ -30,8 +31,10 @@ def ball(material: str = "steel", mass_kg: float = BALL_KG) -> SoundingBody:
     return SoundingBody("object0", material, "ball", 0.04, mass_kg)
 
 
-def make(*bodies: SoundingBody, clock: Clock = CLOCK, num_substeps: int = NUM_SUBSTEPS) -> ContactSound:
-    return ContactSound(bodies or (TABLE, ball()), clock, num_substeps, LISTENER, seed=3)
+def make(
+    *bodies: SoundingBody, clock: Clock = CLOCK, num_substeps: int = NUM_SUBSTEPS, hertz: bool = False
+) -> ContactSound:
+    return ContactSound(bodies or (TABLE, ball()), clock, num_substeps, LISTENER, 3, hertz)
 
 
 def bounce(substep: int, speed_m_s: float, mass_kg: float = BALL_KG, restitution: float = 0.6) -> Array:
@@ -78,8 +81,8 @@ def render(
     return np.concatenate(parts), impacts
 
 
-@pytest.mark.parametrize("material", ["wood", "steel", "rubber", "plastic"])
-@pytest.mark.parametrize("shape", ["ball", "box", "cylinder"])
+@pytest.mark.parametrize("material", ALL_MATERIALS)
+@pytest.mark.parametrize("shape", SHAPE_BASE)
 def test_a_struck_body_answers_at_its_modes(material: str, shape: str) -> None:
     bank = ModalBank(material, shape, 0.045, RATE, np.random.default_rng(5))
     impulse = np.zeros(2 * RATE)
@@ -243,16 +246,24 @@ def scattered(rng: np.random.Generator) -> Array:
     return np.concatenate([*parts, tap, resting(6 * 80 + 20, 960)])
 
 
-@given(st.integers(0, 2**32 - 1), st.sampled_from(["steel", "rubber"]))
-@settings(max_examples=8, deadline=None)
-def test_twelve_ticks_equal_one_long_tick(seed: int, material: str) -> None:
-    """The slow twin: the same second rendered without any border."""
+@given(
+    st.integers(0, 2**32 - 1),
+    st.sampled_from(["steel", "rubber", "glass"]),
+    st.sampled_from([24_000, 48_000]),
+    st.booleans(),
+)
+@settings(max_examples=10, deadline=None)
+def test_twelve_ticks_equal_one_long_tick(seed: int, material: str, rate: int, hertz: bool) -> None:
+    """The slow twin: the same second rendered without any border, at both rates and with both kinds of
+    pulse.
+    """
+    short, long = (Clock(samples_per_second=rate, frames_per_tick=frames) for frames in (2, 24))
     rows = scattered(np.random.default_rng(seed))
     bodies = (TABLE, ball(material))
     for slip, roll in ((0.0, 0.0), (0.4, 0.3)):
-        whole = make(*bodies, clock=Clock(frames_per_tick=24), num_substeps=12 * NUM_SUBSTEPS)
+        whole = make(*bodies, clock=long, num_substeps=12 * NUM_SUBSTEPS, hertz=hertz)
         expected, expected_impacts = render(whole, rows, 1.0, slip=slip, roll=roll)
-        audio, impacts = render(make(*bodies), rows, 1.0, slip=slip, roll=roll)
+        audio, impacts = render(make(*bodies, clock=short, hertz=hertz), rows, 1.0, slip=slip, roll=roll)
         np.testing.assert_allclose(audio, expected, atol=1e-5)
         assert [(i.a, i.b) for i in impacts] == [(i.a, i.b) for i in expected_impacts]
         np.testing.assert_allclose(
@@ -357,6 +368,37 @@ def test_small_bodies_sound_higher_and_soft_contacts_darker() -> None:
     assert short.sum() == pytest.approx(1.0)
     assert long.sum() == pytest.approx(1.0)
     assert np.abs(np.fft.rfft(long, RATE)[3000]) < 0.1 * np.abs(np.fft.rfft(short, RATE)[3000])
+
+
+def test_bars_and_plates_ring_by_their_geometry() -> None:
+    """Free bar: 1, 2.757, 5.404 (Euler and Bernoulli); plate of 3:2 on supports: 1, 25/13, 40/13; within 5
+    %.
+    """
+    for shape, expected in (("bar", (1.0, 2.757, 5.404)), ("plate", (1.0, 25 / 13, 40 / 13))):
+        hertz = ModalBank("wood", shape, 0.05, RATE, np.random.default_rng(0)).frequencies_hz
+        np.testing.assert_allclose(hertz[:3] / hertz[0], expected, rtol=0.051)
+
+
+def test_harder_blows_are_brighter_by_hertz() -> None:
+    """A contact ten times as fast lasts 10^-0.2 as long: more of its energy lies above 1.5 kHz."""
+
+    def brightness(speed_m_s: float, hertz: bool) -> float:
+        audio, _ = render(make(TABLE, ball("rubber"), hertz=hertz), bounce(5, speed_m_s), 0.25)
+        power = np.abs(np.fft.rfft(audio[:, 0])) ** 2
+        return float(power[np.fft.rfftfreq(len(audio), 1 / RATE) > 1500].sum() / power.sum())
+
+    assert brightness(0.2, False) == pytest.approx(brightness(2.0, False), rel=0.02)
+    assert brightness(2.0, True) > 1.5 * brightness(0.2, True)
+
+
+def test_a_listener_that_moves_hears_no_step() -> None:
+    sound, rows = make(), bounce(0, 0.5)
+    first = sound.render_tick(samples(rows, 0, 80), np.zeros((2, 3)))
+    sound.listen_from((0.9, 0.0, 0.5), (0.0, 1.0, 0.0))
+    second = sound.render_tick(ContactSamples.empty(), np.zeros((2, 3)))
+    joined = np.concatenate([first[-200:], second[:200]])
+    steps = np.abs(np.diff(joined, axis=0)).max(axis=1)
+    assert steps[198:202].max() <= 1.05 * np.delete(steps, slice(198, 202)).max()
 
 
 def test_pairs_are_told_apart() -> None:

@@ -35,7 +35,7 @@ def lift(draw: Draw) -> Layout:
     for _ in range(draw.number("rester", 0, 3)):
         stander = draw.kind("rester", ANY)
         things.append(stander.rest(*draw.spot(stander, things), draw.uniform(-3, 3)))
-    task = FingerTask("lift", 0, towards, draw.uniform(0.25, 0.4), draw.uniform(0.10, 0.18))
+    task = FingerTask("lift", 0, towards, draw.uniform(0.15, 0.25), draw.uniform(0.10, 0.18))
     return Layout(tuple(things), task=task)
 
 

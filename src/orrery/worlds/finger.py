@@ -106,16 +106,28 @@ def plan_task(scene: LabScene) -> FingerScript:
 def _lifting(position_m: tuple[float, float, float], top_m: float, task: FingerTask) -> FingerScript:
     """Down on the top, take hold, up, across, let go, and away."""
     over = top_m + FINGER_RADIUS_M + FINGER_HALF_LENGTH_M
-    start, slow, rise = over + 0.10, 0.15, 0.12
+    start, slow, rise = over + 0.10, 0.22, 0.12
     towards = np.array([*task.direction, 0.0, 0.0])
     up, hold = np.array([0.0, 0.0, 1.0, 0.0]), np.array([0.0, 0.0, 0.0, 1.0])
     legs = (
         ((start - over + 0.008) / slow, hold - slow * up),  # presses a little
         (0.15, hold),
         (rise / slow, hold + slow * up),
-        (task.distance_m / task.speed_m_s, hold + task.speed_m_s * towards),
-        (0.3, hold),
+        *_eased(task.distance_m, task.speed_m_s, hold, towards),
+        (0.2, hold),
         (0.25, np.zeros(4)),
         ((FINGER_PARKED_M[2] - over - rise) / _DESCENT_M_S, _DESCENT_M_S * up),
     )
     return FingerScript(np.array([position_m[0], position_m[1], start]), legs, size=4)
+
+
+def _eased(
+    distance_m: float, speed_m_s: float, hold: Array, towards: Array, num_steps: int = 6
+) -> list[tuple[float, Array]]:
+    """A way whose speed rises and falls in small steps: what hangs by a point would swing off the cup."""
+    step_seconds = 0.06
+    shares = [(k + 1) / (num_steps + 1) for k in range(num_steps)]
+    cruise = max(distance_m / speed_m_s - num_steps * step_seconds, 0.0)
+    parts = [(step_seconds, share) for share in shares] + [(cruise, 1.0)]
+    parts += [(step_seconds, share) for share in shares[::-1]]
+    return [(seconds, hold + share * speed_m_s * towards) for seconds, share in parts]

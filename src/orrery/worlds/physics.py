@@ -166,6 +166,11 @@ def add_finger(spec: mujoco.MjSpec, max_force_n: float = 8.0) -> None:
     sensor.plugin = pad
 
 
+# Where the finger's target may be, relative to where it parks: over the tray and above the table.
+_TARGET_LOW_M = np.array([-0.5, -0.5, FINGER_HALF_LENGTH_M + FINGER_RADIUS_M + 0.004 - FINGER_PARKED_M[2]])
+_TARGET_HIGH_M = np.array([0.5, 0.5, 0.0])
+
+
 @dataclass(frozen=True)
 class Motion:
     """Poses and velocities after each of n substeps, of K objects and the finger, in that order.
@@ -205,33 +210,37 @@ def simulate_frame(
     """
     qpos = np.zeros((SUBSTEPS_PER_FRAME, model.nq))
     qvel = np.zeros((SUBSTEPS_PER_FRAME, model.nv))
-    felt = np.zeros((4, 4, 3), np.float32)
+    felt = np.zeros(48, np.float32)
     rows: list[tuple[int, Array, Array, Array, Array]] = []
-    cylinders = _free_cylinders(model)
+    step_m, cylinders = finger_velocity_m_s * model.opt.timestep, _free_cylinders(model)
+    # Views of the simulator's own memory, looked up once: they follow it from step to step.
+    target, positions, speeds, readings = data.ctrl[:3], data.qpos, data.qvel, data.sensordata[:48]
     for substep in range(SUBSTEPS_PER_FRAME):
-        _straighten(data, cylinders)
-        data.ctrl[:3] = _limit_target(data.ctrl[:3] + finger_velocity_m_s * model.opt.timestep)
+        _straighten(positions, cylinders)
+        np.clip(target + step_m, _TARGET_LOW_M, _TARGET_HIGH_M, out=target)
         mujoco.mj_step(model, data)
-        qpos[substep], qvel[substep] = data.qpos, data.qvel
-        felt += _touch_grid_n(data)
+        qpos[substep], qvel[substep] = positions, speeds
+        felt += readings.astype(np.float32)
         if data.ncon:
             contact = data.contact
-            force = np.append(data.efc_force, 0.0)[contact.efc_address]  # address -1: near, not touching
+            address, force = contact.efc_address, np.zeros(data.ncon)
+            touching = address >= 0  # -1: near, not touching
+            force[touching] = data.efc_force[address[touching]]
             rows.append(
                 (substep, contact.geom.copy(), force, contact.pos.copy(), contact.frame[:, :3].copy())
             )
     motion = _split_motion(model, qpos, qvel)
-    return motion, _stack_contacts(model, rows), felt / SUBSTEPS_PER_FRAME
+    return motion, _stack_contacts(model, rows), _touch_grid_n(felt / SUBSTEPS_PER_FRAME)
 
 
-def _touch_grid_n(data: mujoco.MjData) -> Array:
-    """The finger's pad in a substep, `[4, 4, 3]` float32 newton; its sum is the force on the finger.
+def _touch_grid_n(readings: Array) -> Array:
+    """The pad `[4, 4, 3]`, newton, from its raw readings `[48]`; its sum is the force on the finger.
 
     Components in the pad's frame: along its normal, which is the finger's axis (world z), then the two across
     it (world x, y). A sideways push so appears in the last two. Rows and columns are directions seen from
     the finger's centre (MuJoCo's plugin `touch_grid`).
     """
-    return np.moveaxis(np.asarray(data.sensordata[:48], np.float32).reshape(3, 4, 4), 0, -1)
+    return np.moveaxis(readings.reshape(3, 4, 4), 0, -1)
 
 
 def _free_cylinders(model: mujoco.MjModel) -> list[int]:
@@ -242,7 +251,7 @@ def _free_cylinders(model: mujoco.MjModel) -> list[int]:
     return [int(model.jnt_qposadr[joint]) + 3 for joint in free]
 
 
-def _straighten(data: mujoco.MjData, quaternions: list[int]) -> None:
+def _straighten(positions: Array, quaternions: list[int]) -> None:
     """Turn cylinders that stand all but upright wholly upright, by an invisible angle.
 
     MuJoCo 4.0 finds a cylinder's lowest point on a plane from the part of the plane's normal that is across
@@ -251,18 +260,12 @@ def _straighten(data: mujoco.MjData, quaternions: list[int]) -> None:
     quaternion that is not of unit length to the last bit is noise enough.
     """
     for first in quaternions:
-        w, x, y, z = data.qpos[first : first + 4].tolist()
+        w, x, y, z = positions[first : first + 4].tolist()
         across, along = math.hypot(x, y), math.hypot(w, z)
         if across < _LEAST_TILT:
-            data.qpos[first : first + 4] = [w / along, 0.0, 0.0, z / along]
+            positions[first : first + 4] = [w / along, 0.0, 0.0, z / along]
         elif along < _LEAST_TILT:  # upside down
-            data.qpos[first : first + 4] = [0.0, x / across, y / across, 0.0]
-
-
-def _limit_target(target_m: Array) -> Array:
-    """Keep the finger's target, relative to where it parks, over the tray and above the table."""
-    low = np.array([-0.5, -0.5, FINGER_HALF_LENGTH_M + FINGER_RADIUS_M + 0.004 - FINGER_PARKED_M[2]])
-    return np.clip(target_m, low, [0.5, 0.5, 0.0])
+            positions[first : first + 4] = [0.0, x / across, y / across, 0.0]
 
 
 def _split_motion(model: mujoco.MjModel, qpos: Array, qvel: Array) -> Motion:

@@ -29,9 +29,9 @@ from orrery.worlds.sound import SoundingBody
 
 __all__ = ["GRIP_N", "build_laboratory", "laboratory_bodies", "table_bounce", "table_friction"]
 
-GRIP_N = 14.0
+GRIP_N = 20.0
 """How strongly the finger's suction cup holds."""
-_FINGER_FORCE_N = 14.0
+_FINGER_FORCE_N = 16.0
 _GREATEST_BOUNCE = 0.9
 
 
