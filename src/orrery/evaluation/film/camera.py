@@ -74,16 +74,16 @@ class Follower:
     def _phase_stands(self, grey: Array) -> bool:
         """Whether phase correlation (Kuglin and Hines 1975) says for certain that the whole did not move."""
         window = cv2.createHanningWindow(grey.shape[::-1], cv2.CV_32F)
-        pair = (picture.astype(np.float32) for picture in (grey, self._grey))
-        (across, down), response = cv2.phaseCorrelate(*pair, window)
-        return response > SURE_RESPONSE and np.hypot(across, down) < STILL_PX
+        mine, first = grey.astype(np.float32), self._grey.astype(np.float32)
+        shift, response = cv2.phaseCorrelate(mine, first, window)
+        return response > SURE_RESPONSE and float(np.hypot(*shift)) < STILL_PX
 
     def _helps(self, grey: Array, motion: Array) -> bool:
         """Whether more of the picture is as in the first one with the motion than without: the features may
         be those of a thing that moves."""
         height, width = grey.shape
         placed = cv2.warpAffine(grey, motion, (width, height), borderMode=cv2.BORDER_REPLICATE)
-        levels = [cv2.absdiff(picture, self._grey).clip(max=40).mean() for picture in (placed, grey)]
+        levels = [float(np.minimum(cv2.absdiff(p, self._grey), 40).mean()) for p in (placed, grey)]
         return levels[0] < levels[1]
 
     def _found(self, grey: Array) -> tuple[Array, Array | None]:

@@ -156,8 +156,8 @@ def _leaps(track: Track) -> list[int]:
     for k in range(2, len(rates) - 2):
         around = max(rates[k - 2], rates[k - 1], rates[k + 1], rates[k + 2])
         far = rates[k] * usual > LEAP_SIZES * sizes[k] and rates[k] > LEAP_RATIO * around
-        same = abs(np.log(sizes[k + 1] / sizes[k])) < LEAP_GROWTH
-        same &= float(np.linalg.norm(colours[k + 1] - colours[k])) < MATCH_COLOUR
+        alike = float(np.linalg.norm(colours[k + 1] - colours[k])) < MATCH_COLOUR
+        same = alike and abs(float(np.log(sizes[k + 1] / sizes[k]))) < LEAP_GROWTH
         if far and same and clear[k - 2 : k + 4].all():
             found.append(k + 1)
     return found

@@ -22,6 +22,7 @@ WINDOW_SECONDS = 1.5
 MAX_COLUMNS = 900
 _HITS, _ONSETS = "#d9730d", "#1f6feb"
 _MORE = """
+h1 { overflow-wrap: anywhere; }
 ul.found { padding-left: 1.2rem; } ul.found li { margin: .3rem 0; }
 .key { font-size: .85rem; color: #555; } .key b { font-weight: 600; }
 .strip { display: grid; grid-template-columns: repeat(3, 1fr); gap: 3px; }

@@ -245,7 +245,7 @@ class _Viewer:
         places = np.stack([track.of("x"), track.of("y")], axis=1)
         for k, seconds in enumerate(track.seconds):
             view = self._views.get(seconds, STANDING)
-            places[k] = cv2.invertAffineTransform(view) @ [*places[k], 1.0]
+            places[k] = cv2.invertAffineTransform(view) @ np.array([*places[k], 1.0])
         # The centre of a pixel is half a pixel from its corner, in either size.
         return (places + 0.5) * (self._watched.upright[0] / self._shape.height) - 0.5
 
