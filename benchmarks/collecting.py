@@ -9,6 +9,8 @@ share that is neither MuJoCo's step nor the ray tracer's.
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -87,17 +89,23 @@ def recorded(settings: Settings, streams: list[str], size: int) -> tuple[float, 
 
 
 def plain_loop(settings: Settings, size: int) -> float | str:
-    """Frames a core-second of MuJoCo's own renderer with the same labels, or why there is none."""
+    """Frames a core-second of MuJoCo's own renderer with the same labels, or why there is none.
+
+    MUJOCO_GL=egl or osmesa chooses the driver. It is tried in a process of its own, for a missing one may
+    abort.
+    """
+    tried = "import mujoco; mujoco.Renderer(mujoco.MjModel.from_xml_string('<mujoco/>'), 32, 32).render()"
+    probe = subprocess.run([sys.executable, "-c", tried], capture_output=True, text=True, check=False)
+    if probe.returncode:
+        reason = next((line for line in reversed(probe.stderr.splitlines()) if "Error" in line), "no driver")
+        return f"skipped: no OpenGL for MuJoCo here ({reason[:120]})"
     spent, frames = 0.0, 0
     for scene in scenes(settings):
         model = build_laboratory(scene, Clock())
         data = mujoco.MjData(model)
-        try:
-            renderer = mujoco.Renderer(model, size, size)
-            renderer.update_scene(data)
-            renderer.render()
-        except Exception as problem:  # whatever a missing driver raises
-            return f"skipped: no OpenGL here ({type(problem).__name__}: {problem})".splitlines()[0]
+        renderer = mujoco.Renderer(model, size, size)
+        renderer.update_scene(data)
+        renderer.render()
         began = time.process_time()
         for _ in range(2 * settings.num_ticks):
             mujoco.mj_step(model, data, SUBSTEPS_PER_FRAME)
