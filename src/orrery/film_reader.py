@@ -6,6 +6,7 @@ that is settled here, once; what cannot be settled is refused in plain words.
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,7 +27,15 @@ from av.video.stream import VideoStream
 from orrery.errors import UserError
 from orrery.streams import Array
 
-__all__ = ["Film", "FilmHeader", "film_header", "iterate_film", "read_film"]
+__all__ = [
+    "Film",
+    "FilmHeader",
+    "film_header",
+    "iterate_film",
+    "iterate_pictures",
+    "iterate_sound",
+    "read_film",
+]
 
 MAX_FRAME_PIXELS = 100_000_000
 MAX_FILM_BYTES = 4 * 2**30
@@ -104,7 +113,7 @@ def iterate_film(path: str | Path) -> Iterator[tuple[Array, Array | None]]:
     # Two readers of one file: however badly it is interleaved, neither waits for the other.
     with _opened(path) as pictures, _opened(path) as sounds:
         video, audio = pictures.streams.video[0], _sound(sounds)
-        fps, start = _frame_rate(video), (video.start_time or 0) * (video.time_base or Fraction(1))
+        fps, start = _frame_rate(video), _start(video)
         samples = None if audio is None else _Samples(sounds, audio, start)
         num_frames = 0
         for frame in _at_constant_rate(path, pictures, video, fps, start):
@@ -112,6 +121,66 @@ def iterate_film(path: str | Path) -> Iterator[tuple[Array, Array | None]]:
             yield frame, samples and samples.until(num_frames / fps)
         if not num_frames:
             raise UserError(f"{path}: not one frame of it can be decoded; is it damaged or encrypted?")
+
+
+def iterate_pictures(
+    path: str | Path, max_pixels: int = MAX_FRAME_PIXELS, start_seconds: float = 0.0
+) -> Iterator[tuple[float, Array]]:
+    """Every picture of the film `path`, `[H, W, 3]` uint8 sRGB, with its own instant in seconds after the
+    first one, in bounded memory.
+
+    Pictures come as the film holds them, at whatever rate, none repeated. One of more than `max_pixels` is
+    made smaller while it is decoded, its form kept. start_seconds: leave out what is earlier, without
+    decoding all of it. Raises UserError as `iterate_film` does.
+    """
+    path = Path(path)
+    with _opened(path) as container:
+        video = container.streams.video[0]
+        fps, start = _frame_rate(video), _start(video)
+        if start_seconds > 0 and video.time_base:
+            container.seek(int((start + Fraction(start_seconds)) / video.time_base), stream=video)
+        last, num_shown, size = -1.0, 0, None
+        for number, decoded in enumerate(container.decode(video)):
+            instant = _instant(decoded)
+            seconds = float(Fraction(number) / fps if instant is None else instant - start)
+            if seconds <= last or seconds < start_seconds:  # stamps that run backwards are of no use
+                continue
+            size = _same_size(path, size, decoded)
+            last, num_shown = seconds, num_shown + 1
+            yield seconds, _upright(decoded, max_pixels)
+        if not num_shown and not start_seconds:
+            raise UserError(f"{path}: not one frame of it can be decoded; is it damaged or encrypted?")
+
+
+def iterate_sound(path: str | Path) -> Iterator[Array]:
+    """The sound of the film `path`, bit by bit, `[m, 2]` float32, sample 0 at the instant of the first
+    picture; nothing where it has none. Raises UserError as `iterate_film` does."""
+    with _opened(Path(path)) as container:
+        audio = _sound(container)
+        if audio is not None:
+            yield from _Samples.decoded(container, audio, _start(container.streams.video[0]))
+
+
+def _start(video: VideoStream) -> Fraction:
+    """The instant of the first picture, seconds."""
+    return (video.start_time or 0) * (video.time_base or Fraction(1))
+
+
+def _same_size(path: Path, size: tuple[int, int] | None, frame: VideoFrame) -> tuple[int, int]:
+    if size is not None and size != (frame.height, frame.width):
+        raise UserError(f"{path}: its picture changes size; make it one size first")
+    return frame.height, frame.width
+
+
+def _upright(frame: VideoFrame, max_pixels: int = MAX_FRAME_PIXELS) -> Array:
+    """A picture as it is to be seen, `[H, W, 3]`, of at most `max_pixels`."""
+    shrink = math.sqrt(min(1.0, max_pixels / (frame.height * frame.width)))
+    if shrink < 1.0:
+        height, width = (max(1, round(side * shrink)) for side in (frame.height, frame.width))
+        pixels = frame.to_ndarray(format="rgb24", height=height, width=width, interpolation="AREA")
+    else:
+        pixels = frame.to_ndarray(format="rgb24")
+    return np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90)))
 
 
 def _frame_rate(video: VideoStream) -> Fraction:
@@ -179,7 +248,7 @@ def _at_constant_rate(
 ) -> Iterator[Array]:
     """Frames `[H, W, 3]` at `start`, `start + 1 / fps`, ...; the film's own are repeated or left out."""
     shown: Array | None = None
-    num_shown = 0
+    num_shown, size = 0, None
     for decoded in container.decode(video):
         seconds = _instant(decoded)
         index = num_shown if seconds is None else round((seconds - start) * fps)
@@ -192,11 +261,8 @@ def _at_constant_rate(
             num_shown += 1
         if index < num_shown:
             continue
-        pixels = decoded.to_ndarray(format="rgb24")
-        frame = np.ascontiguousarray(np.rot90(pixels, round(decoded.rotation / 90)))
-        if shown is not None and frame.shape != shown.shape:
-            raise UserError(f"{path}: its picture changes size; make it one size first")
-        shown = frame
+        size = _same_size(path, size, decoded)
+        shown = _upright(decoded)
         yield shown
         num_shown += 1
 
@@ -211,7 +277,7 @@ class _Samples:
 
     def __init__(self, container: InputContainer, audio: AudioStream, start: Fraction) -> None:
         self._rate = audio.codec_context.sample_rate
-        self._chunks = self._decoded(container, audio, start)
+        self._chunks = self.decoded(container, audio, start)
         self._waiting = np.zeros((0, 2), np.float32)
         self._num_given = 0
 
@@ -227,10 +293,13 @@ class _Samples:
         self._num_given += num_wanted
         return given
 
-    def _decoded(self, container: InputContainer, audio: AudioStream, start: Fraction) -> Iterator[Array]:
+    @staticmethod
+    def decoded(container: InputContainer, audio: AudioStream, start: Fraction) -> Iterator[Array]:
+        """All of it, as it is decoded, without holes."""
+        rate = audio.codec_context.sample_rate
         num_channels = audio.codec_context.layout.nb_channels
         layout = "mono" if num_channels == 1 else "stereo"
-        resampler = AudioResampler(format="fltp", layout=layout, rate=self._rate)
+        resampler = AudioResampler(format="fltp", layout=layout, rate=rate)
         num_samples = 0
         for decoded in container.decode(audio):
             if decoded.layout.nb_channels != num_channels:
@@ -241,11 +310,11 @@ class _Samples:
             for frame in resampler.resample(decoded):
                 samples = np.broadcast_to(frame.to_ndarray().T, (frame.samples, 2))
                 instant = _instant(frame)
-                gap = 0 if instant is None else round((instant - start) * self._rate) - num_samples
+                gap = 0 if instant is None else round((instant - start) * rate) - num_samples
                 # Coarse time stamps (a millisecond in Matroska) must not cut holes into unbroken sound.
-                if num_samples and abs(gap) < MAX_STAMP_ERROR_SECONDS * self._rate:
+                if num_samples and abs(gap) < MAX_STAMP_ERROR_SECONDS * rate:
                     gap = 0
-                for at in range(0, gap, self._rate):
-                    yield np.zeros((min(self._rate, gap - at), 2), np.float32)
+                for at in range(0, gap, rate):
+                    yield np.zeros((min(rate, gap - at), 2), np.float32)
                 yield samples[max(-gap, 0) :]
                 num_samples += max(gap, 0) + len(samples[max(-gap, 0) :])
