@@ -20,7 +20,7 @@ MIN_SECONDS = 1.0
 CUT_LEVELS = 8.0
 """Grey levels by which the mean cell changes at a cut, at least."""
 FLASH_PICTURES = 3
-"""What is as before after so many pictures was a flash, and no cut."""
+"""Where the picture is so many pictures later as it was so many before, it was a flash, and no cut."""
 CUT_RATIO = 4.0
 """A cut changes the picture this many times as much as what comes just before and after it."""
 CUT_NEIGHBOURS = 6
@@ -59,8 +59,9 @@ def cuts(look: Look) -> list[int]:
             [change[max(0, k - CUT_NEIGHBOURS) : k], change[k + 1 : k + 1 + CUT_NEIGHBOURS]]
         )
         around = around[around > 0]  # a picture shown twice says nothing of how much moves
+        earlier = look.grey[max(0, k + 1 - FLASH_PICTURES)]
         later = look.grey[min(k + FLASH_PICTURES, len(change))]
-        stays = np.abs(later - look.grey[k]).mean() > CUT_LEVELS
+        stays = np.abs(later - earlier).mean() > CUT_LEVELS
         if stays and (not len(around) or change[k] > CUT_RATIO * np.median(around)):
             found.append(int(k) + 1)
     return found
