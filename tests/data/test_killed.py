@@ -19,7 +19,7 @@ from orrery.data.writer import finished_parts, read_episode_rows
 
 FilesOf = Callable[[Path], dict[str, bytes]]
 NUM_EPISODES = 8
-NUM_KILLS = 24
+NUM_KILLS = 12
 
 
 def _collect(out: Path) -> None:
@@ -65,4 +65,4 @@ def test_kills_at_random_moments_lose_nothing_that_was_finished(
         _collect(out)
         assert files_of(out) == files_of(tmp_path / "straight")
         assert verify(out) == []
-    assert num_killed >= 5
+    assert num_killed >= 2

@@ -36,10 +36,10 @@ def collect(
     go on after a stop, or with more episodes to add some.
 
     Args:
-        source: a world's name (see `orrery worlds`), or gym:ENV_ID for a Gymnasium environment, such as
-            gym:ALE/Pong-v5.
+        source: a world's name (see `orrery worlds`); gym:ENV_ID for a Gymnasium environment, such as
+            gym:ALE/Pong-v5; clips:FOLDER for films; lerobot:PATH for a LeRobotDataset v3.0.
         out: the dataset's folder.
-        episodes: how many there are to be in all.
+        episodes: how many there are to be in all; of films and recordings all there are, if left out.
         seed: episode i depends on the seed and i.
         workers: processes; one for each core if left out.
         seconds: length of an episode; of one that ends by itself, the most.

@@ -21,7 +21,8 @@ import numpy as np
 from orrery.streams import Array, StreamSpec, WorldSpec, kind_of
 
 __all__ = [
-    "CODEBASE_VERSION", "DATA_PATH", "EPISODES_PATH", "EVENTS_PATH", "FILES_PER_CHUNK", "INFO_PATH", "PARTS",
+    "CODEBASE_VERSION", "DATA_PATH", "EPISODES_PATH", "EVENTS_PATH", "FILES_PER_CHUNK", "INFO_PATH",
+    "KNOWN_COLUMNS", "PARTS",
     "PART_SETTINGS", "PLAN_PATH", "STATS_PATH", "TASKS_PATH", "VIDEO_PATH", "column_of", "column_width",
     "episodes_file", "features", "from_rows", "shard", "shards_of", "to_rows",
 ]  # fmt: skip
@@ -41,7 +42,7 @@ PARTS = ".part"
 """Folder of finished episodes that are not in the layout's files yet."""
 PART_SETTINGS = ".part/collect.json"
 
-_COLUMNS = {"action": "action", "reward": "next.reward", "proprioception": "observation.state"}
+KNOWN_COLUMNS = {"action": "action", "reward": "next.reward", "proprioception": "observation.state"}
 """Streams that LeRobot has names of its own for; its state is a robot's joints, not objects' poses."""
 _FOLLOWING = ("action", "reward")
 _ROW_FEATURES = {
@@ -81,8 +82,8 @@ def episodes_file(row: Mapping[str, Any]) -> str:
 
 def column_of(stream: str) -> str:
     """Stream name to the dataset's feature name: `video.main` is `observation.images.main`."""
-    if stream in _COLUMNS:
-        return _COLUMNS[stream]
+    if stream in KNOWN_COLUMNS:
+        return KNOWN_COLUMNS[stream]
     kind, _, instance = stream.partition(".")
     return f"observation.images.{instance}" if kind == "video" else f"observation.{stream}"
 

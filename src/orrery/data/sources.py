@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from orrery.errors import BadUse
@@ -65,7 +66,7 @@ class Source(Protocol):
 class Planned(Protocol):
     """A source that first looks through what there is, and settles which stretch of it each episode is."""
 
-    def plan(self, cache: Callable[[str], Any], on_step: OnStep) -> dict[str, Any]:
+    def plan(self, cache: Callable[[str], Path], on_step: OnStep) -> dict[str, Any]:
         """The plan, as plain values. cache: name to a file that keeps what a stopped look-through found."""
         ...
 
@@ -86,7 +87,24 @@ def _gym(name: str, request: Request) -> Source:
     return GymSource(name, request)
 
 
-SOURCES: dict[str, Callable[[str, Request], Source]] = {"": _world, "gym": _gym}
+def _clips(folder: str, request: Request) -> Source:
+    from orrery.data.clips import ClipsSource
+
+    return ClipsSource(folder, request)
+
+
+def _lerobot(path: str, request: Request) -> Source:
+    from orrery.data.lerobot_source import LeRobotSource
+
+    return LeRobotSource(path, request)
+
+
+SOURCES: dict[str, Callable[[str, Request], Source]] = {
+    "": _world,
+    "gym": _gym,
+    "clips": _clips,
+    "lerobot": _lerobot,
+}
 """Prefix to what makes the source of `PREFIX:REST` from REST; without a prefix it is the name of a world."""
 
 

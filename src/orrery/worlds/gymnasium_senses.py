@@ -141,11 +141,12 @@ def _nearest(values: Array, size: int) -> Array:
     return np.asarray(picture.resize((size, size), Image.Resampling.NEAREST)).astype(values.dtype)
 
 
-def _is_picture(part: spaces.Space[Any] | None) -> bool:
-    return isinstance(part, spaces.Box) and len(part.shape) == 3 and part.shape[-1] == 3
+def _is_picture(part: Any) -> bool:
+    shape = part.shape if isinstance(part, spaces.Box) else ()
+    return len(shape) == 3 and shape[-1] == 3
 
 
-def _is_vector(part: spaces.Space[Any]) -> bool:
+def _is_vector(part: Any) -> bool:
     shape = part.shape if isinstance(part, spaces.Box) else ()
     return len(shape) == 1 and shape[0] <= _MAX_NUMBERS
 
