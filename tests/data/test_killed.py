@@ -6,13 +6,15 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from orrery.data import writer
+from orrery.data import layout, writer
 from orrery.data.collect import collect
 from orrery.data.verify import verify
 from orrery.data.writer import finished_parts, read_episode_rows
@@ -66,3 +68,27 @@ def test_kills_at_random_moments_lose_nothing_that_was_finished(
         assert files_of(out) == files_of(tmp_path / "straight")
         assert verify(out) == []
     assert num_killed >= 2
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="tells children apart by Linux's /proc")
+def test_a_killed_collection_leaves_no_workers(tmp_path: Path) -> None:
+    script = tmp_path / "collecting.py"
+    script.write_text(
+        "from orrery.data.collect import collect\n"
+        "if __name__ == '__main__':\n"
+        f"    collect('dummy', {str(tmp_path / 'set')!r}, 10**6, num_workers=2, progress=False)\n"
+    )
+    with subprocess.Popen([sys.executable, script]) as running:
+        children = Path(f"/proc/{running.pid}/task/{running.pid}/children")
+        _until(lambda: any((tmp_path / "set" / layout.PARTS).glob("episode-*")))
+        workers = [Path(f"/proc/{child}") for child in children.read_text().split()]
+        running.kill()
+    assert len(workers) >= 2
+    _until(lambda: not any(worker.exists() for worker in workers))
+
+
+def _until(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60.0
+    while not happened():
+        assert time.monotonic() < deadline, "it did not happen in a minute"
+        time.sleep(0.05)

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import importlib
 import multiprocessing
+import multiprocessing.process
+import os
 import signal
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -149,8 +152,17 @@ _worker: dict[str, Any] = {}
 def _start_worker(job: Job, ignore_interrupt: bool = True) -> None:
     if ignore_interrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent lets the current episode finish
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     _worker.clear()
     _worker["job"] = job
+
+
+def _end_with(parent: multiprocessing.process.BaseProcess) -> None:
+    """End this process when its parent has: a killed collection must leave no workers behind."""
+    parent.join()
+    os._exit(1)
 
 
 def _made_elsewhere(source: Source, number: int) -> tuple[Outcome, dict[str, bytes]]:

@@ -7,6 +7,8 @@ before it, so that errors do not add up.
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 
@@ -76,7 +78,7 @@ class Follower:
         window = cv2.createHanningWindow(grey.shape[::-1], cv2.CV_32F)
         mine, first = grey.astype(np.float32), self._grey.astype(np.float32)
         shift, response = cv2.phaseCorrelate(mine, first, window)
-        return response > SURE_RESPONSE and float(np.hypot(*shift)) < STILL_PX
+        return response > SURE_RESPONSE and math.hypot(shift[0], shift[1]) < STILL_PX
 
     def _helps(self, grey: Array, motion: Array) -> bool:
         """Whether more of the picture is as in the first one with the motion than without: the features may
