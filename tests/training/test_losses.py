@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pytest
 import torch
+from scipy.spatial.transform import Rotation
 from torch import Tensor, nn
 
 from orrery.diffusion.noise import loss_weight
@@ -23,6 +24,7 @@ from orrery.training.losses import (
     _care,
     clean_numbers,
     drop_words,
+    from_left_to_right,
     is_asked,
     motion_levels,
     motion_loss,
@@ -199,10 +201,40 @@ def test_a_perfect_picture_costs_nothing(clips: Clips, codecs: Codecs) -> None:
     torch.testing.assert_close(perfect.numbers["state"], _clean_state(codecs, clips))
 
 
+def test_where_no_sentence_names_them_objects_stand_from_left_to_right(clips: Clips) -> None:
+    """In the clips asked for, by their places in the first picture as numpy projects them; each keeps its own
+    state in every tick, the finger its slot, and the other clips are as they were."""
+    which = torch.arange(len(clips.state)) % 2 == 0
+    before = clips.state.clone()
+    ordered = from_left_to_right(clips, which, STATE)
+    assert torch.equal(clips.state, before)
+    assert torch.equal(ordered.state[~which], clips.state[~which])
+    assert torch.equal(ordered.state[:, :, :, -1], clips.state[:, :, :, -1])
+    moved = 0
+    for row in np.flatnonzero(which):
+        first, pose = ordered.state[row, 0, 0, :-1].numpy(), clips.streams["camera.main"][row, 0].numpy()
+        there = STATE.get(first, "present")[:, 0] > 0.5
+        turned = Rotation.from_quat(pose[3:7], scalar_first=True)
+        seen = turned.inv().apply(STATE.get(first, "position") - pose[:3])
+        right = (seen[:, 0] / -seen[:, 2])[there]
+        assert (np.diff(right) >= 0).all()
+        assert there[: there.sum()].all(), "empty slots come last"
+        old, new = clips.state[row], ordered.state[row]
+        order = [int((old[0, 0] == new[0, 0, slot]).all(-1).nonzero()[0]) for slot in range(there.sum())]
+        assert sorted(order) == list(range(there.sum()))
+        for slot, former in enumerate(order):
+            assert torch.equal(new[:, :, slot], old[:, :, former])
+            assert torch.equal(ordered.anchor[row, :, slot], clips.anchor[row, :, former])
+        moved += order != sorted(order)
+    assert moved >= 2
+
+
 def test_perfect_perception_costs_nothing(clips: Clips, codecs: Codecs) -> None:
-    """Where objects are is all that is left to pay for once anchors are shaken: so shake them not at all."""
+    """Where objects are is all that is left to pay for once anchors are shaken: so shake them not at all. Slots
+    are in order already, so that a sentence makes no difference."""
     clips.anchor[...] = 0.0
     clips.has_anchor[...] = False
+    clips = from_left_to_right(clips, torch.ones(len(clips.state), dtype=torch.bool), STATE)
     perfect = _Watched(
         {
             "state": _clean_state(codecs, clips),
