@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -21,6 +22,7 @@ from orrery.training.latents import LatentSet
 from orrery.training.losses import (
     FINGER_WEIGHT,
     NEAR_WEIGHT,
+    TOUCHED_WEIGHT,
     _care,
     clean_numbers,
     drop_words,
@@ -68,11 +70,12 @@ class _Watched(nn.Module):
         super().__init__()
         self.answer = answer or {}
         self.numbers: dict[str, Tensor] = {}
+        self.features: dict[str, Tensor] = {}
         self.levels: dict[str, Tensor] = {}
         self.ranks: dict[str, int] = {}
 
     def forward(self, words, numbers, features, levels, ranks):  # type: ignore[no-untyped-def]
-        self.numbers, self.levels, self.ranks = numbers, levels, ranks
+        self.numbers, self.features, self.levels, self.ranks = numbers, features, levels, ranks
         return {name: self.answer.get(name, torch.zeros_like(value)) for name, value in numbers.items()}
 
 
@@ -230,8 +233,8 @@ def test_where_no_sentence_names_them_objects_stand_from_left_to_right(clips: Cl
 
 
 def test_perfect_perception_costs_nothing(clips: Clips, codecs: Codecs) -> None:
-    """Where objects are is all that is left to pay for once anchors are shaken: so shake them not at all. Slots
-    are in order already, so that a sentence makes no difference."""
+    """Where objects are is all that is left to pay for once anchors are shaken: so shake them not at all.
+    Slots are in order already, so that a sentence makes no difference."""
     clips.anchor[...] = 0.0
     clips.has_anchor[...] = False
     clips = from_left_to_right(clips, torch.ones(len(clips.state), dtype=torch.bool), STATE)
@@ -245,6 +248,41 @@ def test_perfect_perception_costs_nothing(clips: Clips, codecs: Codecs) -> None:
     assert float(loss) == pytest.approx(0.0, abs=1e-10)
     assert float(perfect.levels["video.main"].max()) <= 0.05
     assert perfect.ranks["state"] > perfect.ranks["video.main"]
+
+
+def test_touch_and_pictures_are_told_of_the_state_only_where_it_comes_first(
+    clips: Clips, codecs: Codecs
+) -> None:
+    """What is to be read off pictures, sound and touch must not be in what they see."""
+    watched = _Watched()
+    perception_loss(watched, codecs, clips, _generator())  # type: ignore[arg-type]
+    assert not watched.features["touch.finger"].any()
+    assert not watched.features["video.main"].any()
+    clips.streams.pop("video.main")
+    motion_loss(watched, codecs, clips, _generator())  # type: ignore[arg-type]
+    known = watched.levels["state"] == 0.0
+    assert watched.features["touch.finger"][known].any()
+    assert not watched.features["touch.finger"][watched.levels["state"] == 1.0].any()
+
+
+def test_ticks_in_which_something_is_felt_weigh_more(clips: Clips, codecs: Codecs) -> None:
+    """An answer of nothing costs nothing where nothing is felt, and TOUCHED_WEIGHT times the square of what is
+    missing where something is."""
+    clips.streams.pop("video.main")
+
+    def cost() -> float:
+        losses = motion_loss(_Watched(), codecs, clips, _generator())  # type: ignore[arg-type]
+        return float(losses["touch.finger"])
+
+    clips.streams["touch.finger"].zero_()
+    assert cost() == 0.0
+    clips.streams["touch.finger"][0] = 1.0
+    one = cost()
+    felt = math.asinh(1.0 / 0.05) ** 2
+    levels = motion_levels(*clips.state.shape[:2], _generator())
+    asked = is_asked(levels, "touch.finger")
+    mine = (loss_weight(levels["touch.finger"]) * asked)[0].sum() / asked.sum()
+    assert one == pytest.approx(float(TOUCHED_WEIGHT * felt * mine), rel=1e-4)
 
 
 def test_a_perfect_first_tick_costs_nothing(clips: Clips, codecs: Codecs) -> None:
