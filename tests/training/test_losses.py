@@ -266,8 +266,8 @@ def test_touch_and_pictures_are_told_of_the_state_only_where_it_comes_first(
 
 
 def test_ticks_in_which_something_is_felt_weigh_more(clips: Clips, codecs: Codecs) -> None:
-    """An answer of nothing costs nothing where nothing is felt, and TOUCHED_WEIGHT times the square of what is
-    missing where something is."""
+    """An answer of nothing costs nothing where nothing is felt, and TOUCHED_WEIGHT times the square of what
+    is missing where something is."""
     clips.streams.pop("video.main")
 
     def cost() -> float:
