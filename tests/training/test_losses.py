@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 
 import numpy as np
 import pytest
 import torch
+from scipy.spatial.transform import Rotation
 from torch import Tensor, nn
 
 from orrery.diffusion.noise import loss_weight
@@ -20,9 +22,11 @@ from orrery.training.latents import LatentSet
 from orrery.training.losses import (
     FINGER_WEIGHT,
     NEAR_WEIGHT,
+    TOUCHED_WEIGHT,
     _care,
     clean_numbers,
     drop_words,
+    from_left_to_right,
     is_asked,
     motion_levels,
     motion_loss,
@@ -66,11 +70,12 @@ class _Watched(nn.Module):
         super().__init__()
         self.answer = answer or {}
         self.numbers: dict[str, Tensor] = {}
+        self.features: dict[str, Tensor] = {}
         self.levels: dict[str, Tensor] = {}
         self.ranks: dict[str, int] = {}
 
     def forward(self, words, numbers, features, levels, ranks):  # type: ignore[no-untyped-def]
-        self.numbers, self.levels, self.ranks = numbers, levels, ranks
+        self.numbers, self.features, self.levels, self.ranks = numbers, features, levels, ranks
         return {name: self.answer.get(name, torch.zeros_like(value)) for name, value in numbers.items()}
 
 
@@ -199,10 +204,40 @@ def test_a_perfect_picture_costs_nothing(clips: Clips, codecs: Codecs) -> None:
     torch.testing.assert_close(perfect.numbers["state"], _clean_state(codecs, clips))
 
 
+def test_where_no_sentence_names_them_objects_stand_from_left_to_right(clips: Clips) -> None:
+    """In the clips asked for, by their places in the first picture as numpy projects them; each keeps its own
+    state in every tick, the finger its slot, and the other clips are as they were."""
+    which = torch.arange(len(clips.state)) % 2 == 0
+    before = clips.state.clone()
+    ordered = from_left_to_right(clips, which, STATE)
+    assert torch.equal(clips.state, before)
+    assert torch.equal(ordered.state[~which], clips.state[~which])
+    assert torch.equal(ordered.state[:, :, :, -1], clips.state[:, :, :, -1])
+    moved = 0
+    for row in np.flatnonzero(which):
+        first, pose = ordered.state[row, 0, 0, :-1].numpy(), clips.streams["camera.main"][row, 0].numpy()
+        there = STATE.get(first, "present")[:, 0] > 0.5
+        turned = Rotation.from_quat(pose[3:7], scalar_first=True)
+        seen = turned.inv().apply(STATE.get(first, "position") - pose[:3])
+        right = (seen[:, 0] / -seen[:, 2])[there]
+        assert (np.diff(right) >= 0).all()
+        assert there[: there.sum()].all(), "empty slots come last"
+        old, new = clips.state[row], ordered.state[row]
+        order = [int((old[0, 0] == new[0, 0, slot]).all(-1).nonzero()[0]) for slot in range(there.sum())]
+        assert sorted(order) == list(range(there.sum()))
+        for slot, former in enumerate(order):
+            assert torch.equal(new[:, :, slot], old[:, :, former])
+            assert torch.equal(ordered.anchor[row, :, slot], clips.anchor[row, :, former])
+        moved += order != sorted(order)
+    assert moved >= 2
+
+
 def test_perfect_perception_costs_nothing(clips: Clips, codecs: Codecs) -> None:
-    """Where objects are is all that is left to pay for once anchors are shaken: so shake them not at all."""
+    """Where objects are is all that is left to pay for once anchors are shaken: so shake them not at all.
+    Slots are in order already, so that a sentence makes no difference."""
     clips.anchor[...] = 0.0
     clips.has_anchor[...] = False
+    clips = from_left_to_right(clips, torch.ones(len(clips.state), dtype=torch.bool), STATE)
     perfect = _Watched(
         {
             "state": _clean_state(codecs, clips),
@@ -213,6 +248,41 @@ def test_perfect_perception_costs_nothing(clips: Clips, codecs: Codecs) -> None:
     assert float(loss) == pytest.approx(0.0, abs=1e-10)
     assert float(perfect.levels["video.main"].max()) <= 0.05
     assert perfect.ranks["state"] > perfect.ranks["video.main"]
+
+
+def test_touch_and_pictures_are_told_of_the_state_only_where_it_comes_first(
+    clips: Clips, codecs: Codecs
+) -> None:
+    """What is to be read off pictures, sound and touch must not be in what they see."""
+    watched = _Watched()
+    perception_loss(watched, codecs, clips, _generator())  # type: ignore[arg-type]
+    assert not watched.features["touch.finger"].any()
+    assert not watched.features["video.main"].any()
+    clips.streams.pop("video.main")
+    motion_loss(watched, codecs, clips, _generator())  # type: ignore[arg-type]
+    known = watched.levels["state"] == 0.0
+    assert watched.features["touch.finger"][known].any()
+    assert not watched.features["touch.finger"][watched.levels["state"] == 1.0].any()
+
+
+def test_ticks_in_which_something_is_felt_weigh_more(clips: Clips, codecs: Codecs) -> None:
+    """An answer of nothing costs nothing where nothing is felt, and TOUCHED_WEIGHT times the square of what
+    is missing where something is."""
+    clips.streams.pop("video.main")
+
+    def cost() -> float:
+        losses = motion_loss(_Watched(), codecs, clips, _generator())  # type: ignore[arg-type]
+        return float(losses["touch.finger"])
+
+    clips.streams["touch.finger"].zero_()
+    assert cost() == 0.0
+    clips.streams["touch.finger"][0] = 1.0
+    one = cost()
+    felt = math.asinh(1.0 / 0.05) ** 2
+    levels = motion_levels(*clips.state.shape[:2], _generator())
+    asked = is_asked(levels, "touch.finger")
+    mine = (loss_weight(levels["touch.finger"]) * asked)[0].sum() / asked.sum()
+    assert one == pytest.approx(float(TOUCHED_WEIGHT * felt * mine), rel=1e-4)
 
 
 def test_a_perfect_first_tick_costs_nothing(clips: Clips, codecs: Codecs) -> None:

@@ -112,7 +112,11 @@ def _check_fit(model: WorldModel) -> None:
     widths["video.main"] = (video.latent_grid**2, frames * video.latent_channels)
     widths["audio.main"] = (audio.tokens_per_tick, audio.latent_width)
     shapes = model.transformer.config.streams
-    seen = {"state": codecs.state.feature_width, "video.main": codecs.state.sight_width}
+    seen = {
+        "state": codecs.state.feature_width,
+        "touch.finger": codecs.state.feeling_width,
+        "video.main": codecs.state.sight_width,
+    }
     for name in {*model.spec.streams, *shapes}:
         shape = shapes[name]
         found = (shape.num_tokens, shape.width, shape.feature_width)

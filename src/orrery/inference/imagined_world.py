@@ -179,15 +179,16 @@ class _Dream:
         if action is not None:
             given["action"] = torch.from_numpy(action)
             known["action"] = self._model.codecs.vectors["action"].encode(given["action"])[None]
-        state, sight = self._settle_state(number, known)
-        sound = self._settle_sound(known)
+        state, sight, feeling = self._settle_state(number, known)
+        sound = self._settle_sound(known, feeling)
         video = self._settle_video(known, sight)
         self._memory.cache.end_tick()
         self._memory.anchor = state[:, -1]
         self.tick = self._payload(given, known, state, sound, video)
 
-    def _settle_state(self, number: int, known: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """The tick's state `[1, frames, K, D]`, given, perceived or imagined, and what pictures see of it."""
+    def _settle_state(self, number: int, known: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """The tick's state `[1, frames, K, D]`, given, perceived or imagined, and what pictures see and the
+        finger feels of it."""
         codec = self._model.codecs.state
         has_anchor = torch.tensor([number > 0])
         anchor = self._memory.anchor
@@ -210,7 +211,7 @@ class _Dream:
             {"action": self._action(known), "camera.main": camera, "state": numbers}, {"state": features},
             {"action": 0.0 if "action" in known else 1.0, "camera.main": 0.0, "state": 0.0}, settle=True,
         )  # fmt: skip
-        return state, codec.sight(*seen, self._model.video.config.latent_grid)
+        return state, codec.sight(*seen, self._model.video.config.latent_grid), codec.feeling(*seen[:4])
 
     def _sample_state(
         self, known: Mapping[str, Tensor], anchor: Tensor, has_anchor: Tensor, camera: Tensor | None
@@ -260,9 +261,10 @@ class _Dream:
         engine.estimate(cache, inputs, features, levels, settle=True)
         return cache, engine
 
-    def _settle_sound(self, known: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The tick's touch and sound, denoised together."""
-        return self._settle(("touch.finger", "audio.main"), known, self._model.sampling.sound)
+    def _settle_sound(self, known: Mapping[str, Tensor], feeling: Tensor) -> dict[str, Tensor]:
+        """The tick's touch and sound, denoised together; touch from what there is to be felt of the state."""
+        names, features = ("touch.finger", "audio.main"), {"touch.finger": feeling}
+        return self._settle(names, known, self._model.sampling.sound, features)
 
     def _settle_video(self, known: Mapping[str, Tensor], sight: Tensor) -> Tensor | None:
         """The tick's pictures `[1, tokens, width]`, from what each of their cells knows of the state; None

@@ -4,13 +4,15 @@ What is denoised is, per slot and frame, the *change* since the last frame of th
 rotation vector, velocities), squashed by asinh(change / s) with s a quarter of the field's RMS: impacts do
 not rule the scale and rest is exactly zero. The first tick has no previous one and is written absolutely.
 What the network sees besides is the anchor itself (the state the change is counted from), its clearance
-over the table, its nearest neighbour, and where the denoised estimate lies in the camera's picture.
+over the table, its nearest neighbour, and where the denoised estimate lies in the camera's picture. Pictures
+and touch see of it what concerns them (`sight`, `feeling`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -19,6 +21,7 @@ from torch import Tensor
 from orrery.errors import UserError
 from orrery.streams import STATE, StateLayout
 from orrery.tokenizers.bodies import apart, clearance, separation
+from orrery.tokenizers.feeling import feel, feel_width
 from orrery.tokenizers.rotation import (
     conjugate,
     from_rotation_vector,
@@ -298,6 +301,20 @@ class StateCodec:
     def sight_width(self) -> int:
         """Numbers a cell in `sight`."""
         return self.frames * see_width(self.what_width - 1)
+
+    def feeling(self, numbers: Tensor, anchor: Tensor, has_anchor: Tensor, level: Tensor) -> Tensor:
+        """What the finger can feel in each frame (see `feeling.feel`), `[..., 1, feeling_width]`; of a first
+        tick's first frame, as if nothing had changed in it."""
+        frames = self.decode(numbers, anchor, has_anchor, snap=False)
+        first = torch.where(has_anchor[..., None, None], anchor, frames[..., 0, :, :])
+        ends = [first, *frames.unbind(-3)]
+        told = [feel(b, a, self._what(b)[..., 1:], self.layout) for a, b in pairwise(ends)]
+        return (torch.cat(told, dim=-1) * (1.0 - level)[..., None])[..., None, :]
+
+    @property
+    def feeling_width(self) -> int:
+        """Numbers in `feeling`."""
+        return self.frames * feel_width(self.what_width - 1)
 
     def _change(self, state: Tensor, anchor: Tensor) -> dict[str, Tensor]:
         before = conjugate(self._get(anchor, "quaternion")).expand_as(self._get(state, "quaternion"))

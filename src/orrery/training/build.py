@@ -72,7 +72,9 @@ def transformer_config(
         "action": StreamShape(1, vectors["action"].width, "control", window=far),
         "camera.main": StreamShape(1, vectors["camera.main"].width, "control", window=far),
         "state": StreamShape(state.num_slots, state.width, "state", state.feature_width, window=far),
-        "touch.finger": StreamShape(1, vectors["touch.finger"].width, "sound", window=far),
+        "touch.finger": StreamShape(
+            1, vectors["touch.finger"].width, "sound", state.feeling_width, window=far
+        ),
         "audio.main": StreamShape(*audio, "sound", window=far),
         "video.main": StreamShape(*video, "video", state.sight_width, window=near),
     }

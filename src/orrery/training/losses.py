@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -18,6 +19,7 @@ from orrery.models.transformer import WorldTransformer
 from orrery.streams import StateLayout
 from orrery.tokenizers.bodies import apart
 from orrery.tokenizers.codecs import GENERATE, PERCEIVE, Codecs
+from orrery.tokenizers.sight import project
 from orrery.tokenizers.state import StateCodec
 from orrery.training.clips import Clips
 from orrery.training.pictures import DecodedCost
@@ -31,6 +33,8 @@ FINGER_WEIGHT = 5.0
 NEAR_WEIGHT = 4.0
 NEAR_M = 0.02
 """Weight of how a body moves that has another this near: collisions are rare, and all that parts bodies."""
+TOUCHED_WEIGHT = 20.0
+"""Weight of ticks in which the finger feels something: few are, and the mean of all is near nothing."""
 FIRST_TICK_WEIGHT = 4.0
 DRAWN_FROM_STATE_SHARE = 0.85
 
@@ -91,9 +95,11 @@ def motion_loss(
     estimate = _estimate(model, codecs, clips, anchor, clean, levels, words, GENERATE, generator)
     first = torch.ones(num, ticks)
     first[:, 0] = FIRST_TICK_WEIGHT
+    touched = clean["touch.finger"].abs().amax((-1, -2)) > 0.0
+    rare = {"state": first, "touch.finger": torch.where(touched, TOUCHED_WEIGHT, 1.0)}
     losses = {}
     for name in estimate.keys() - {"action"}:
-        weight = loss_weight(levels[name]) * is_asked(levels, name) * (first if name == "state" else 1.0)
+        weight = loss_weight(levels[name]) * is_asked(levels, name) * rare.get(name, 1.0)
         error = _state_error(codecs, clips, estimate[name] - clean[name]) if name == "state" else (
             (estimate[name] - clean[name]).square().mean((-1, -2))
         )  # fmt: skip
@@ -150,6 +156,7 @@ def perception_loss(
     }  # fmt: skip
     silent = torch.rand(shape[0], 1, generator=generator) < 0.5
     words = torch.where(silent, torch.zeros_like(clips.words), clips.words)
+    clips = from_left_to_right(clips, silent[:, 0], codecs.state.layout)
     anchor = shake(clips.anchor, codecs.state, generator)
     clean = clean_numbers(codecs, clips) | {
         "state": codecs.state.encode(clips.state, anchor, clips.has_anchor)
@@ -158,6 +165,29 @@ def perception_loss(
     error = _state_error(codecs, clips, estimate["state"] - clean["state"])
     looked = (estimate["camera.main"] - clean["camera.main"])[:, 0].square().mean()
     return {"perceived": (error * loss_weight(state)).mean() + 0.1 * looked}
+
+
+def from_left_to_right(clips: Clips, which: Tensor, layout: StateLayout) -> Clips:
+    """The same clips; in those that `which [B]` names, objects take their slots in the order in which the
+    first picture shows them. Where no sentence names them in turn, any order is as good as another, and a
+    network that is asked for all learns their mean.
+    """
+    first = clips.state[:, 0, 0]
+    seen, _, _ = project(
+        first[..., layout.slice("position")], first[..., layout.slice("size")],
+        clips.streams["camera.main"][:, 0],
+    )  # fmt: skip
+    there = first[:, :-1, layout.slice("present")][..., 0] > 0.5
+    order = seen[:, :-1, 0].masked_fill(~there, torch.inf).argsort(dim=1)
+    num_slots = clips.state.shape[-2]
+    slots = torch.arange(num_slots, device=order.device).repeat(len(order), 1)
+    slots[:, :-1] = torch.where(which.to(order.device)[:, None], order, slots[:, :-1])
+
+    def reorder(values: Tensor) -> Tensor:
+        index = slots.view(len(slots), *[1] * (values.ndim - 3), num_slots, 1)
+        return values.gather(-2, index.expand_as(values))
+
+    return replace(clips, state=reorder(clips.state), anchor=reorder(clips.anchor))
 
 
 def motion_levels(num: int, ticks: int, generator: torch.Generator) -> dict[str, Tensor]:
@@ -249,12 +279,15 @@ def _estimate(
     camera = codecs.vectors["camera.main"].decode(noisy["camera.main"])
     seen = (noisy["state"], anchor, clips.has_anchor, levels["state"], camera)
     action = steering(clips, levels["action"])
-    features = {"state": codecs.state.features(*seen, action)}
+    # Where pictures and touch come first, they must not be told what is to be read off them.
+    feeling = codecs.state.feeling(*seen[:4])
+    features = {
+        "state": codecs.state.features(*seen, action),
+        "touch.finger": feeling * (ranks["state"] < ranks["touch.finger"]),
+    }
     if "video.main" in noisy:
         grid = math.isqrt(noisy["video.main"].shape[2])
-        sight = codecs.state.sight(*seen, grid)
-        # Where pictures come first, they must not be told what is to be read off them.
-        features["video.main"] = sight * (ranks["state"] < ranks["video.main"])
+        features["video.main"] = codecs.state.sight(*seen, grid) * (ranks["state"] < ranks["video.main"])
     return model(words, noisy, features, levels, ranks)
 
 
@@ -279,11 +312,13 @@ def own_anchor(
     numbers["camera.main"] = others["camera.main"]
     numbers["action"] = others["action"] * (1.0 - action_level)[..., None, None]
     numbers["state"] = torch.zeros(*shape, codecs.state.num_slots, codecs.state.width)
-    features = codecs.state.features(
+    seen = codecs.state.features(
         numbers["state"], anchor, clips.has_anchor, levels["state"], clips.streams["camera.main"],
         steering(clips, action_level),
     )  # fmt: skip
-    estimate = model(words, numbers, {"state": features}, levels, GENERATE)["state"]
+    nothing = torch.zeros(*shape, 1, codecs.state.feeling_width)  # the state is not known yet
+    features = {"state": seen, "touch.finger": nothing}
+    estimate = model(words, numbers, features, levels, GENERATE)["state"]
     reached = codecs.state.decode(estimate.float(), anchor, clips.has_anchor)[:, :, -1]
     own = anchor.clone()
     own[:, 2:] = reached[:, 1:-1]
