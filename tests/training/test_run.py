@@ -22,7 +22,7 @@ from orrery.training.clips import draw_clips
 from orrery.training.latents import LatentSet
 from orrery.training.losses import motion_loss, perception_loss, picture_loss
 from orrery.training.pictures import picture_weights
-from orrery.training.run import train
+from orrery.training.run import Reporting, train
 
 SILENT = ["audio.main", "touch.finger", "state", "camera.main", "action"]
 NUM_HELD_OUT = tiny().num_held_out
@@ -185,3 +185,20 @@ def test_a_checkpoint_is_trained_further(tiny_run: Path, tmp_path: Path) -> None
             assert torch.equal(after.state_dict()[name], value), name
     pairs = zip(old.transformer.parameters(), new.transformer.parameters(), strict=True)
     assert any(not torch.equal(a, b) for a, b in pairs)
+
+
+@pytest.mark.slow
+def test_reports_on_the_way_are_of_models_that_can_be_used(tiny_run: Path, tmp_path: Path) -> None:
+    """Each is a whole checkpoint, numbered, and the last holds the weights that the run ends with."""
+    started: list[Path] = []
+    done = train(
+        tiny(num_steps=2), tiny_run / "data", tmp_path / "run", say=lambda _: None,
+        start=tiny_run / "run" / "checkpoint", reporting=Reporting(0.0, started.append),
+    )  # fmt: skip
+    reports = tmp_path / "run" / "reports"
+    assert started == [reports / "000" / "checkpoint", reports / "001" / "checkpoint"]
+    first, last, final = (load_model(folder) for folder in (*started, done))
+    for part in ("transformer", "video"):
+        states = [getattr(model, part).state_dict() for model in (first, last, final)]
+        assert all(torch.equal(states[1][name], value) for name, value in states[2].items())
+        assert any(not torch.equal(states[0][name], value) for name, value in states[2].items())

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from orrery.errors import UserError
 from orrery.models.transformer import WorldTransformer
@@ -19,7 +20,7 @@ from orrery.tokenizers.video import VideoTokenizer
 from orrery.training import trainer
 from orrery.training.build import word_tokenizer
 from orrery.training.latents import LatentSet
-from orrery.training.trainer import WorldTraining, held_out_losses, train_world
+from orrery.training.trainer import Watch, WorldTraining, held_out_losses, train_world
 
 MakeLatents = Callable[..., LatentSet]
 MakeModel = Callable[[LatentSet], tuple[WorldTransformer, Codecs]]
@@ -38,14 +39,16 @@ def train(make_latents: MakeLatents, make_model: MakeModel, tmp_path: Path) -> T
 
     def run(
         name: str, num_steps: int, seed: int = 0, words: WordTokenizer = WORDS, resume: bool = False,
-        pictures: bool = True, tokenizer: VideoTokenizer | None = None, **settings: object,
+        pictures: bool = True, tokenizer: VideoTokenizer | None = None, watch: Watch | None = None,
+        **settings: object,
     ) -> WorldTransformer:  # fmt: skip
         model, codecs = make_model(make_latents())
         training = WorldTraining(num_steps=num_steps, log_seconds=0.0, **{**FEW, **settings})  # type: ignore[arg-type]
         motion, seen = make_latents(video=False), [make_latents()] if pictures else []
         return train_world(
-            model, codecs, words, motion, seen, training, tmp_path / name, seed, resume, tokenizer=tokenizer
-        )
+            model, codecs, words, motion, seen, training, tmp_path / name, seed, resume, tokenizer=tokenizer,
+            watch=watch,
+        )  # fmt: skip
 
     return run
 
@@ -99,6 +102,17 @@ def test_resuming_is_bit_identical_to_never_having_stopped(train: Train, tmp_pat
 
 def test_resuming_what_is_finished_changes_nothing(train: Train) -> None:
     assert _same(train("done", 5), train("done", 5, resume=True))
+
+
+def test_who_watches_sees_the_average_of_every_step_and_changes_nothing(train: Train) -> None:
+    seen: list[dict[str, Tensor]] = []
+    watch = Watch(0.0, lambda average: seen.append({name: v.clone() for name, v in average.items()}))
+    watched = train("watched", 4, watch=watch)
+    assert len(seen) == 4
+    assert _same(watched, train("alone", 4))
+    last = {name.removeprefix("model."): value for name, value in seen[-1].items()}
+    assert all(torch.equal(last[name], value) for name, value in watched.state_dict().items())
+    assert any(not torch.equal(seen[0][name], value) for name, value in seen[-1].items())
 
 
 def test_without_resume_a_stage_starts_again(train: Train) -> None:

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 from rich.console import Console
+from torch import Tensor
 
 from orrery import __version__
 from orrery.data.reader import Dataset
@@ -37,9 +39,9 @@ from orrery.training.frames import FrameSource, extract_frames
 from orrery.training.latents import LatentSet, encode_dataset
 from orrery.training.tokenizer_audio import AudioTrainingConfig, load_audio, train_audio_tokenizer
 from orrery.training.tokenizer_video import VideoTraining, train_video_tokenizer
-from orrery.training.trainer import WorldTraining, held_out_losses, train_world
+from orrery.training.trainer import Watch, WorldTraining, held_out_losses, train_world
 
-__all__ = ["Budget", "Recipe", "RunFolder", "train"]
+__all__ = ["Budget", "Recipe", "Reporting", "RunFolder", "train"]
 
 
 STAGES = ("motion", "video_tokenizer", "audio_tokenizer", "world")
@@ -75,6 +77,15 @@ class Recipe:
     sampling: Sampling = field(default_factory=Sampling)
 
 
+@dataclass(frozen=True)
+class Reporting:
+    """Reports while the world stage trains. every_minutes: between two checkpoints in `out/reports/`. start:
+    told each one's folder; must not wait for the report. Picklable."""
+
+    every_minutes: float
+    start: Callable[[Path], None]
+
+
 def train(
     recipe: Recipe,
     data: str | Path,
@@ -85,19 +96,20 @@ def train(
     say: Callable[[str], None] | None = None,
     start: str | Path | None = None,
     processes: int = 1,
+    reporting: Reporting | None = None,
 ) -> Path:
     """Run `recipe` and return the checkpoint's folder, `out/checkpoint`.
 
     data: a data set with pictures, or a folder of data sets of which at least one has pictures. device: None
     takes the GPU where there is one. start: a checkpoint to train further; only the world stage is run. say:
     told what is done; with several processes, a function of a module. processes: how many train the
-    transformer together. Raises UserError for data that do not serve, and where `out` exists and `resume` was
-    not asked for.
+    transformer together. reporting: what is made of it on the way. Raises UserError for data that do not
+    serve, and where `out` exists and `resume` was not asked for.
     """
     folder = RunFolder(Path(out), seed, device or ("cuda" if torch.cuda.is_available() else "cpu"))
     if folder.path.exists() and not resume:
         raise UserError(f"{out} exists; give --resume to go on with it, or choose another folder")
-    return parallel.together(processes, _train, recipe, folder, data, say, start)
+    return parallel.together(processes, _train, recipe, folder, data, say, start, reporting)
 
 
 def _train(
@@ -106,6 +118,7 @@ def _train(
     data: str | Path,
     say: Callable[[str], None] | None,
     start: str | Path | None,
+    reporting: Reporting | None,
 ) -> Path:
     """What each of the processes does."""
     heard = parallel.rank() == 0
@@ -117,7 +130,8 @@ def _train(
     base = _first_stages(recipe, folder, pictures, moving) if start is None else load_model(start)
     say("motion is learned and the tokenizers are ready")
     model = base.transformer.requires_grad_(True)
-    losses = folder.world(recipe, model, base.codecs, base.video, base.audio, pictures, moving)
+    watch = None if reporting is None else Watch(reporting.every_minutes, _reporter(base, folder, reporting))
+    losses = folder.world(recipe, model, base.codecs, base.video, base.audio, pictures, moving, watch)
     say("the world is learned; held-out losses: " + ", ".join(f"{n} {v:.3f}" for n, v in losses.items()))
     if parallel.rank() == 0:
         made = _provenance(recipe, folder, [*pictures, *others], losses)
@@ -125,6 +139,24 @@ def _train(
             made["started_from"] = {"hash": base.hash, **base.provenance}
         save_model(replace(base, transformer=model, provenance=made), folder.path / "checkpoint")
     return folder.path / "checkpoint"
+
+
+def _reporter(
+    base: WorldModel, folder: RunFolder, reporting: Reporting
+) -> Callable[[Mapping[str, Tensor]], None]:
+    """Makes a checkpoint of averaged weights, numbered, and has it reported on."""
+
+    def see(average: Mapping[str, Tensor]) -> None:
+        model = replace(base, transformer=deepcopy(base.transformer), video=deepcopy(base.video))
+        parts = {"model": model.transformer, "decoder": model.video.decoder}
+        for name, part in parts.items():
+            mine = {k.removeprefix(f"{name}."): v for k, v in average.items() if k.startswith(f"{name}.")}
+            part.load_state_dict(mine or part.state_dict())
+        reports = folder.path / "reports"
+        number = len(list(reports.glob("*"))) if reports.is_dir() else 0
+        reporting.start(save_model(model, reports / f"{number:03d}" / "checkpoint"))
+
+    return see
 
 
 def _first_stages(
@@ -204,6 +236,7 @@ class RunFolder:
         audio: AudioTokenizer,
         pictures: list[Dataset],
         moving: list[Dataset],
+        watch: Watch | None = None,
     ) -> dict[str, float]:
         """`world/`: train `model` on with pictures and sound, and the decoder of `video` with it; the losses
         on episodes that were kept apart."""
@@ -220,7 +253,7 @@ class RunFolder:
         motion, held_out = _join(heard).split(recipe.num_held_out)
         halves = [latents.split(recipe.num_held_out) for latents in seen]
         known, unseen = [first for first, _ in halves], [last for _, last in halves]
-        self._train(model, codecs, motion, known, recipe.world, "world", video)
+        self._train(model, codecs, motion, known, recipe.world, "world", video, watch)
         return held_out_losses(model, codecs, word_tokenizer(), held_out, unseen)
 
     def _train(
@@ -232,10 +265,11 @@ class RunFolder:
         training: WorldTraining,
         name: str,
         tokenizer: VideoTokenizer | None = None,
+        watch: Watch | None = None,
     ) -> WorldTransformer:
         return train_world(
             model, codecs, word_tokenizer(), motion, pictures, training, self.path / name, self.seed,
-            resume=True, device=self.device, tokenizer=tokenizer,
+            resume=True, device=self.device, tokenizer=tokenizer, watch=watch,
         )  # fmt: skip
 
 

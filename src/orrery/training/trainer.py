@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from pickle import UnpicklingError
@@ -34,7 +34,7 @@ from orrery.training.optimizers import cosine, make_optimizer
 from orrery.training.pace import Pace, follow
 from orrery.training.pictures import DecodedCost, picture_weights
 
-__all__ = ["WorldTraining", "held_out_losses", "train_world"]
+__all__ = ["Watch", "WorldTraining", "held_out_losses", "train_world"]
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,15 @@ class WorldTraining:
     save_seconds: float = 120.0
 
 
+@dataclass(frozen=True)
+class Watch:
+    """Whoever looks on while a stage trains. see: called every so many minutes with the averaged weights, by
+    the names of the `model` and of the `decoder` of pictures, where that learns too."""
+
+    every_minutes: float
+    see: Callable[[Mapping[str, Tensor]], None]
+
+
 def train_world(
     model: WorldTransformer,
     codecs: Codecs,
@@ -88,6 +97,7 @@ def train_world(
     resume: bool = False,
     device: str = "cpu",
     tokenizer: VideoTokenizer | None = None,
+    watch: Watch | None = None,
 ) -> WorldTransformer:
     """Train `model` in place and return it with its averaged weights.
 
@@ -95,6 +105,7 @@ def train_world(
     trained; of several sets, each moment of each is as likely as any other. out: folder for `log.jsonl` and
     `train_state.pt`; with `resume`, a run goes on from the latter. tokenizer: what the pictures were encoded
     with; with it, they are also compared as pixels, and its decoder learns in place; its encoder stays.
+    watch: of several processes, the first one's is told.
     Raises UserError for a train state that is damaged or another run's.
     """
     run = _Run(
@@ -102,7 +113,7 @@ def train_world(
     )
     if resume:
         run.load()
-    run.train()
+    run.train(watch if parallel.rank() == 0 else None)
     run.learned.load_state_dict(run.average)
     if tokenizer is not None:
         tokenizer.cpu().eval()
@@ -150,10 +161,10 @@ class _Run:
         self.weigh = picture_weights(pictures, training.object_weight) if pictures else None
         out.mkdir(parents=True, exist_ok=True)
 
-    def train(self) -> None:
+    def train(self, watch: Watch | None = None) -> None:
         """Step until the budget is used, with a log line and a saved state every so often."""
         totals: dict[str, list[float]] = {}
-        logged = saved = time.monotonic()
+        logged = saved = watched = time.monotonic()
         self.pace.start()
         with Progress(
             TextColumn("training"),
@@ -174,6 +185,9 @@ class _Run:
                 if now - saved > self.training.save_seconds:
                     self.save()
                     saved = time.monotonic()
+                if watch is not None and now - watched > 60.0 * watch.every_minutes:
+                    watch.see(self.average)
+                    watched = time.monotonic()
         if totals:
             self.log(totals)
         self.save()
