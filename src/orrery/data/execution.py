@@ -10,6 +10,7 @@ import multiprocessing
 import multiprocessing.process
 import os
 import signal
+import socket
 import tempfile
 import threading
 import time
@@ -26,6 +27,9 @@ from orrery.data.writer import adopt_part, read_part, write_part
 from orrery.errors import BadUse, UserError
 
 __all__ = ["Job", "Outcome", "outcomes"]
+
+
+ANSWER_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -130,6 +134,7 @@ def _cluster(address: str) -> Iterator[None]:
     started_here = not ray.is_initialized()
     try:
         if started_here:
+            _call(address)
             ray.init(address=address, log_to_driver=False, logging_level="ERROR")
         yield
     except ray.exceptions.RayTaskError as problem:
@@ -143,6 +148,17 @@ def _cluster(address: str) -> Iterator[None]:
     finally:
         if started_here:
             ray.shutdown()
+
+
+def _call(address: str) -> None:
+    """Raises ConnectionError where nothing answers at `host:port`: Ray would go on asking for minutes."""
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdigit() or "/" in host:
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=ANSWER_SECONDS).close()
+    except OSError as problem:
+        raise ConnectionError(f"nothing answers there: {problem}") from problem
 
 
 _worker: dict[str, Any] = {}
