@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from orrery.evaluation.figure import Figure
     from orrery.evaluation.page import Chapter
 
-__all__ = ["report", "write_report"]
+__all__ = ["report"]
 
 LIMITS = {"films": (1, 100), "seconds": (1.0, 60.0), "scenes": (0, 24), "long": (0, 24)}
 EXACT = "exact"
@@ -75,22 +75,22 @@ def report(
     if any(Path(name).is_file() for name in names):
         return _film(names, out, data)
     folders = [None if exact else resolve_model(name) for name in names]
-    chapters = write_report(dict(zip(names, folders, strict=True)), form, out)
+    chapters = _write_report(list(zip(names, folders, strict=True)), form, out)
     for chapter in chapters:
         _show(chapter)
     print(f"{out}: the page; {data}: its figures")
     return _guard(*chapters) if guard else 0
 
 
-def write_report(worlds: Mapping[str, Path | None], form: Form, out: Path) -> list[Chapter]:
-    """Measure worlds, by name the folder of a checkpoint or None for the exact one; write the page `out` and
-    the JSON file beside it."""
+def _write_report(worlds: Sequence[tuple[str, Path | None]], form: Form, out: Path) -> list[Chapter]:
+    """Measure worlds, each a name and the folder of a checkpoint, or None for the exact one; write the page
+    `out` and the JSON file beside it."""
     begun = time.monotonic()
     with needs("report", "a physics report"):
         from orrery.evaluation.page import page
         from orrery.evaluation.suite import VERSION, suite_hash
 
-        chapters = [_measure(name, folder, form) for name, folder in worlds.items()]
+        chapters = [_measure(name, folder, form) for name, folder in worlds]
     minutes = (time.monotonic() - begun) / 60.0
     facts = [
         ("films", f"{form.films} of {form.seconds:g} s, by held-out sentences"),
