@@ -101,7 +101,7 @@ def make_latents() -> MakeLatents:
             small = (128 + 100 * bright).astype(np.uint8).reshape(num, num_ticks, 1, 8, 8, 3)
             pixels = np.repeat(small, 2, axis=2).repeat(4, axis=3).repeat(4, axis=4)
         scene_values = [scene.to_json() for scene in scenes]
-        return LatentSet(_spec(), arrays, scene_values, [""] * num, pixels)
+        return LatentSet(_spec(), arrays, scene_values, [""] * num, np.zeros(num, bool), pixels)
 
     return make
 

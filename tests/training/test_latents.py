@@ -52,6 +52,14 @@ def test_what_is_not_encoded_is_kept(
         assert np.array_equal(latents.pixels[k], streams["video.main"])
 
 
+def test_it_is_known_who_acted(tmp_path: Path) -> None:
+    for policy in (None, "random"):
+        out = tmp_path / f"by-{policy}"
+        collect("dummy", out, 2, seconds=0.5, image_size=32, progress=False, policy=policy)
+        latents = encode_dataset(Dataset(out), None, None, tmp_path / f"encoded-{policy}")
+        assert latents.steered.tolist() == [policy is not None] * 2
+
+
 def test_latents_decode_to_what_the_tokenizer_makes_of_each_frame(
     dataset: Dataset, tokenizers: tuple[VideoTokenizer, AudioTokenizer], tmp_path: Path
 ) -> None:

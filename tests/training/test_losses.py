@@ -96,7 +96,7 @@ def test_context_is_clean_half_of_the_time() -> None:
 
 def test_sound_waits_for_the_state() -> None:
     """A tick's sound is withheld while its state is under way; its camera is unknown on first ticks only."""
-    levels = motion_levels(*MANY, _generator())
+    levels = motion_levels(*MANY, _generator(), torch.zeros(MANY[0], dtype=torch.bool))
     under_way = levels["state"] > 0
     assert 0.4 < float(under_way.float().mean()) < 0.6
     for name in ("touch.finger", "audio.main"):
@@ -109,7 +109,16 @@ def test_sound_waits_for_the_state() -> None:
 
 
 def test_a_lone_first_tick_is_always_asked_for_its_state() -> None:
-    assert (motion_levels(400, 1, _generator())["state"] > 0).all()
+    levels = motion_levels(400, 1, _generator(), torch.zeros(400, dtype=torch.bool))
+    assert (levels["state"] > 0).all()
+
+
+def test_an_action_that_no_sentence_tells_of_is_always_given() -> None:
+    """Where it is withheld, the network would learn that fingers wander unasked."""
+    steered = torch.arange(MANY[0]) % 2 == 0
+    action = motion_levels(*MANY, _generator(), steered)["action"]
+    assert not action[steered].any()
+    assert action[~steered].any()
 
 
 def test_where_nothing_is_noisy_nothing_is_asked() -> None:
@@ -279,7 +288,7 @@ def test_ticks_in_which_something_is_felt_weigh_more(clips: Clips, codecs: Codec
     clips.streams["touch.finger"][0] = 1.0
     one = cost()
     felt = math.asinh(1.0 / 0.05) ** 2
-    levels = motion_levels(*clips.state.shape[:2], _generator())
+    levels = motion_levels(*clips.state.shape[:2], _generator(), clips.steered)
     asked = is_asked(levels, "touch.finger")
     mine = (loss_weight(levels["touch.finger"]) * asked)[0].sum() / asked.sum()
     assert one == pytest.approx(float(TOUCHED_WEIGHT * felt * mine), rel=1e-4)

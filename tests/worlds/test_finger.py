@@ -20,8 +20,9 @@ from orrery.scenes.scene import (
     sample_scene,
 )
 from orrery.streams import Array
-from orrery.worlds.finger import MAX_SPEED_M_S, FingerScript, plan_script
+from orrery.worlds.finger import MAX_SPEED_M_S, FingerScript, begins_clear, plan_script
 from orrery.worlds.physics import FINGER_HALF_LENGTH_M, FINGER_PARKED_M, FINGER_RADIUS_M
+from orrery.worlds.tabletop import draw_scene
 
 pushed_scenes = st.builds(
     lambda seed, direction, shape: sample_scene(
@@ -82,3 +83,21 @@ def test_velocity_follows_the_legs_in_turn(scene: Scene) -> None:
         np.testing.assert_array_equal(script.velocity(elapsed + duration / 2), velocity)
         elapsed += duration
     assert not script.velocity(elapsed + 1e-6).any()
+
+
+def test_nothing_begins_inside_the_finger() -> None:
+    """A thing that falls past the push, where the finger comes down, and one beside it."""
+    pushed = Body("box", "red", "wood", 0.05, (0.1, 0.0, 0.05), motion="pushed", direction="right")
+    push = Push(0, (1.0, 0.0), 0.2, 0.1)
+    x, y, z = plan_script(Scene((pushed,), push=push)).start_m
+    for place, clear in (((x, y, z - 0.09), False), ((x, y + 0.05, z), False), ((x, y + 0.09, z), True)):
+        falling = Body("ball", "blue", "wood", 0.03, place, motion="drops")
+        assert begins_clear(Scene((pushed, falling), push=push)) == clear
+    assert begins_clear(Scene((pushed,)))  # parked
+
+
+def test_scenes_are_drawn_clear_of_the_finger() -> None:
+    """By chance alone several in these 2,000 would not be."""
+    rngs = [np.random.default_rng(seed) for seed in range(2000)]
+    assert not all(begins_clear(sample_scene(np.random.default_rng(seed))) for seed in range(2000))
+    assert all(begins_clear(draw_scene(rng, None)) for rng in rngs)

@@ -245,10 +245,14 @@ _REACH = {"ball": math.sqrt(2.0), "box": math.sqrt(3.0), "cylinder": math.sqrt(2
 """Radius of the sphere that a body keeps free, in half extents: its corners', and for a ball some room."""
 
 
+def reach_m(body: Body) -> float:
+    """Radius, metres, of the sphere about a body's middle that is the body's own."""
+    return _REACH[body.shape] * body.half_extent_m
+
+
 def _clear(a: Body, b: Body) -> bool:
     """Whether two bodies' spheres keep apart, with a margin."""
-    reach = _REACH[a.shape] * a.half_extent_m + _REACH[b.shape] * b.half_extent_m + 0.01
-    return math.dist(a.position_m, b.position_m) > reach
+    return math.dist(a.position_m, b.position_m) > reach_m(a) + reach_m(b) + 0.01
 
 
 def _sample_body(rng: np.random.Generator, wish: BodyRequest) -> Body:

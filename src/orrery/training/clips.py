@@ -30,8 +30,8 @@ class Clips:
 
     words `[B, n]`, n words in the longest sentence, 0 is padding; state `[B, T, frames, K, D]`; anchor
     `[B, T, K, D]`, the frame before each tick; streams: the other streams, `[B, T, ...]` as stored;
-    is_start `[B]`: tick 0 is the episode's own first; pixels: the frames, uint8 `[B, T, frames, H, W, 3]`,
-    where they are known.
+    is_start `[B]`: tick 0 is the episode's own first; steered `[B]`: a policy acts, of which no sentence
+    tells; pixels: the frames, uint8 `[B, T, frames, H, W, 3]`, where they are known.
     """
 
     words: Tensor
@@ -40,6 +40,7 @@ class Clips:
     has_anchor: Tensor
     streams: dict[str, Tensor]
     is_start: Tensor
+    steered: Tensor
     pixels: Tensor | None = None
 
     def to(self, device: str) -> Clips:
@@ -78,6 +79,7 @@ def draw_clips(
         has_anchor,
         {name: torch.from_numpy(np.stack(values).astype(np.float32)) for name, values in streams.items()},
         torch.tensor([is_start for _, is_start in spans]),
+        torch.from_numpy(latents.steered[rows]),
         torch.from_numpy(np.stack(pixels)) if pixels else None,
     )
 

@@ -33,12 +33,14 @@ class LatentSet:
     arrays: stream to `[num_episodes, num_ticks, ...]`: `video.main` as `[h * w, frames * channels]`,
     `audio.main` as `[tokens, numbers]`, the others as in the spec. scenes, texts: one an episode. pixels: the
     frames themselves, uint8 `[num_episodes, num_ticks, frames, H, W, 3]`, where `video.main` is encoded.
+    steered: bool `[num_episodes]`, where a policy acted, and not the scene's own script.
     """
 
     spec: WorldSpec
     arrays: dict[str, Array]
     scenes: list[dict[str, Any]]
     texts: list[str]
+    steered: Array
     pixels: Array | None = None
 
     def __len__(self) -> int:
@@ -61,7 +63,7 @@ class LatentSet:
     def _part(self, rows: slice) -> LatentSet:
         arrays = {name: array[rows] for name, array in self.arrays.items()}
         pixels = None if self.pixels is None else self.pixels[rows]
-        return LatentSet(self.spec, arrays, self.scenes[rows], self.texts[rows], pixels)
+        return LatentSet(self.spec, arrays, self.scenes[rows], self.texts[rows], self.steered[rows], pixels)
 
     @classmethod
     def open(cls, folder: str | Path) -> LatentSet:
@@ -74,7 +76,10 @@ class LatentSet:
             arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in about["streams"]}
             drawn = "video.main" in arrays
             pixels = np.load(folder / f"{PIXELS}.npy", mmap_mode="r") if drawn else None
-            return cls(WorldSpec.from_json(about["spec"]), arrays, about["scenes"], about["texts"], pixels)
+            steered = np.full(len(about["scenes"]), about["steered"])
+            return cls(
+                WorldSpec.from_json(about["spec"]), arrays, about["scenes"], about["texts"], steered, pixels
+            )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(
                 f"{folder}: a damaged encoded dataset ({error}); delete it to encode again"
@@ -123,6 +128,7 @@ def encode_dataset(
         "streams": names,
         "scenes": [dataset.scene(i) for i in numbers],
         "texts": [dataset.text(i) for i in numbers],
+        "steered": dataset.settings.get("policy") is not None,
     }
     for array in arrays.values():
         array.flush()  # type: ignore[attr-defined]

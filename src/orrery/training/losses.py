@@ -33,7 +33,7 @@ FINGER_WEIGHT = 5.0
 NEAR_WEIGHT = 4.0
 NEAR_M = 0.02
 """Weight of how a body moves that has another this near: collisions are rare, and all that parts bodies."""
-TOUCHED_WEIGHT = 20.0
+TOUCHED_WEIGHT = 4.0
 """Weight of ticks in which the finger feels something: few are, and the mean of all is near nothing."""
 FIRST_TICK_WEIGHT = 4.0
 DRAWN_FROM_STATE_SHARE = 0.85
@@ -85,7 +85,7 @@ def motion_loss(
     own_errors: count changes from the model's own one-step estimates of the tick before (pushforward).
     """
     num, ticks = clips.state.shape[:2]
-    levels = motion_levels(num, ticks, generator)
+    levels = motion_levels(num, ticks, generator, clips.steered.cpu())
     words = drop_words(clips.words, generator)
     others = clean_numbers(codecs, clips)
     anchor = shake(clips.anchor, codecs.state, generator)
@@ -190,8 +190,13 @@ def from_left_to_right(clips: Clips, which: Tensor, layout: StateLayout) -> Clip
     return replace(clips, state=reorder(clips.state), anchor=reorder(clips.anchor))
 
 
-def motion_levels(num: int, ticks: int, generator: torch.Generator) -> dict[str, Tensor]:
-    """Each tick is at one stage of its making: state under way, sound under way, or done."""
+def motion_levels(
+    num: int, ticks: int, generator: torch.Generator, steered: Tensor
+) -> dict[str, Tensor]:
+    """Each tick is at one stage of its making: state under way, sound under way, or done.
+
+    steered: bool `[num]`, clips whose action must be given, since nothing else tells of it.
+    """
     shape = (num, ticks)
     stage = torch.rand(shape, generator=generator) * (ticks > 1)  # a lone first tick is there for its state
     moving, sounding = stage < 0.5, (stage >= 0.5) & (stage < 0.8)
@@ -200,7 +205,8 @@ def motion_levels(num: int, ticks: int, generator: torch.Generator) -> dict[str,
     sound = torch.where(moving, torch.ones(()), sound)
     camera = torch.zeros(shape)
     camera[:, 0] = state[:, 0]
-    action = (torch.rand(num, 1, generator=generator) < 0.3).float().expand(shape)
+    withheld = (torch.rand(num, 1, generator=generator) < 0.3) & ~steered[:, None]
+    action = withheld.float().expand(shape)
     return {
         "action": action, "camera.main": camera, "state": state, "touch.finger": sound, "audio.main": sound
     }  # fmt: skip

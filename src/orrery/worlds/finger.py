@@ -11,15 +11,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from orrery.scenes.laboratory import LAB_TRAY, FingerTask, LabScene
-from orrery.scenes.scene import TRAY, Scene, Tray
+from orrery.scenes.scene import TRAY, Scene, Tray, reach_m
 from orrery.streams import Array
 from orrery.worlds.physics import FINGER_HALF_LENGTH_M, FINGER_PARKED_M, FINGER_RADIUS_M
 
-__all__ = ["MAX_SPEED_M_S", "FingerScript", "plan_script", "plan_task"]
+__all__ = ["MAX_SPEED_M_S", "PUSH_HEIGHT_M", "FingerScript", "begins_clear", "plan_script", "plan_task"]
 
 MAX_SPEED_M_S = 0.8
 _START_HEIGHT_M = 0.36
-_PUSH_HEIGHT_M = FINGER_HALF_LENGTH_M + FINGER_RADIUS_M + 0.012
+PUSH_HEIGHT_M = FINGER_HALF_LENGTH_M + FINGER_RADIUS_M + 0.012
 _DESCENT_M_S = 0.55
 _PAUSE_SECONDS = 0.25
 
@@ -54,6 +54,16 @@ def plan_script(scene: Scene) -> FingerScript:
     )
 
 
+def begins_clear(scene: Scene) -> bool:
+    """Whether no body reaches into the finger, a capsule that stands upright, where its plan starts."""
+    x, y, z = plan_script(scene).start_m
+    for body in scene.bodies:
+        height = float(np.clip(body.position_m[2], z - FINGER_HALF_LENGTH_M, z + FINGER_HALF_LENGTH_M))
+        if math.dist(body.position_m, (x, y, height)) <= reach_m(body) + FINGER_RADIUS_M:
+            return False
+    return True
+
+
 def _sideways(
     position_m: tuple[float, float, float],
     half_extent_m: float,
@@ -61,7 +71,7 @@ def _sideways(
     speed_m_s: float,
     distance_m: float,
     tray: Tray,
-    height_m: float = _PUSH_HEIGHT_M,
+    height_m: float = PUSH_HEIGHT_M,
 ) -> FingerScript:
     """Down beside a body, on towards it and beyond its near face, wait, up. height_m: of the finger's
     centre."""
@@ -94,7 +104,7 @@ def plan_task(scene: LabScene) -> FingerScript:
         top = thing.position_m[2] + half_height
         return _lifting(thing.position_m, top, task)
     half = max(thing.half_extents_m[:2])
-    height = _PUSH_HEIGHT_M
+    height = PUSH_HEIGHT_M
     if task.verb == "poke":  # high up, so that it tips over
         height = FINGER_HALF_LENGTH_M + FINGER_RADIUS_M + 1.35 * thing.half_extents_m[2]
     script = _sideways(
