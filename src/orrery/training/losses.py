@@ -190,9 +190,7 @@ def from_left_to_right(clips: Clips, which: Tensor, layout: StateLayout) -> Clip
     return replace(clips, state=reorder(clips.state), anchor=reorder(clips.anchor))
 
 
-def motion_levels(
-    num: int, ticks: int, generator: torch.Generator, steered: Tensor
-) -> dict[str, Tensor]:
+def motion_levels(num: int, ticks: int, generator: torch.Generator, steered: Tensor) -> dict[str, Tensor]:
     """Each tick is at one stage of its making: state under way, sound under way, or done.
 
     steered: bool `[num]`, clips whose action must be given, since nothing else tells of it.

@@ -314,7 +314,10 @@ def _join(sets: list[LatentSet]) -> LatentSet:
         )
     arrays = {name: np.concatenate([np.asarray(s.arrays[name]) for s in sets]) for name in first.arrays}
     return LatentSet(
-        first.spec, arrays, [x for s in sets for x in s.scenes], [x for s in sets for x in s.texts],
+        first.spec,
+        arrays,
+        [x for s in sets for x in s.scenes],
+        [x for s in sets for x in s.texts],
         np.concatenate([s.steered for s in sets]),
     )
 
