@@ -176,3 +176,12 @@ def test_a_curve_is_drawn_and_told(exact: list[Examined]) -> None:
     told = html[html.index("by how long ago") :]
     assert told.count("<polyline") == 2
     assert "<td>0.25 to 0.5 s</td><td>0.042</td><td>0</td>" in told
+
+
+def test_curves_of_long_films_are_folded_away(exact: list[Examined]) -> None:
+    curve = (Stretch(0.0, 8.0, 0.061, 0.002), Stretch(8.0, 16.0, 0.042, 0.0))
+    report = grade(exact, exact, [replace(_figure(0.05), section="length", curve=curve)])
+    html = page([Chapter("a world", report, [])], [])
+    folded = html[html.index("<details>") : html.index("</details>")]
+    assert folded.count("<polyline") == html.count("<polyline") == 2
+    assert "window by window" in folded

@@ -68,7 +68,13 @@ def _chapter(chapter: Chapter) -> str:
     report = chapter.report
     sections = " ".join(f"{escape(name)} {badge(v)}" for name, v in report.sections.items())
     rows = "".join(_row(figure) for figure in report.figures)
-    curves = "".join(_curve(figure) for figure in report.figures if figure.curve)
+    curved = [figure for figure in report.figures if figure.curve]
+    lasting = [_curve(figure, "window by window") for figure in curved if figure.section == "length"]
+    ago = "by how long ago the context ended"
+    curves = "".join(_curve(figure, ago) for figure in curved if figure.section != "length")
+    if lasting:
+        # One for every figure: most readers want none of them.
+        curves += f"<details><summary>Long films, window by window</summary>{''.join(lasting)}</details>"
     worst = "".join(map(_moment, chapter.moments)) or "<p>No recording holds anything that cannot be.</p>"
     return f"""<h2>{escape(chapter.name)} {badge(report.verdict)}</h2>
 <p>{sections}; anything moves in {report.motion:.0%} of the films in which it should</p>
@@ -122,8 +128,9 @@ def _row(figure: Figure) -> str:
     return _cells(cells)
 
 
-def _curve(figure: Figure, width: int = 600, height: int = 160) -> str:
-    """A figure over the horizon (blue) above its floor (grey), both on logarithmic axes, and as numbers."""
+def _curve(figure: Figure, over: str, width: int = 600, height: int = 160) -> str:
+    """A figure over time (blue) above its floor (grey), both on logarithmic axes, and as numbers. over: what
+    time it is."""
     values, floors = ([max(getattr(s, name), 1e-6) for s in figure.curve] for name in ("value", "floor"))
     logs = np.log10([*values, *floors])
     low, span = float(logs.min()), max(float(np.ptp(logs)), 1e-6)
@@ -140,11 +147,11 @@ def _curve(figure: Figure, width: int = 600, height: int = 160) -> str:
         for s in figure.curve
     )
     box = f'viewBox="0 0 {width} {height}" style="height:{height}px"'
-    plot = f'<svg {box} role="img" aria-label="over the horizon">'
+    plot = f'<svg {box} role="img" aria-label="{escape(over)}">'
     return (
-        f"<h3>{figure.id} {escape(figure.name)} by how long ago the context ended</h3>"
+        f"<h3>{figure.id} {escape(figure.name)} {escape(over)}</h3>"
         f"<figure>{plot}{line(floors, '#999')}{line(values, '#1f6feb')}</svg></figure>"
-        f'<div class="scroll"><table class="curve"><tr><th>after the context</th><th>value (blue)</th>'
+        f'<div class="scroll"><table class="curve"><tr><th>time</th><th>value (blue)</th>'
         f"<th>floor (grey)</th></tr>{told}</table></div>"
     )
 

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from orrery.evaluation.film.channels import lab
+from orrery.evaluation.film.parting import parted
 from orrery.evaluation.film.plate import Plate, band, contrast, gradient, padded
 from orrery.streams import Array
 
@@ -52,15 +53,19 @@ def blobs(frame: Array, plate: Plate) -> tuple[list[Blob], float]:
     _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     areas = stats[:, cv2.CC_STAT_AREA]
     order = [label for label in np.argsort(-areas) if label > 0 and areas[label] >= LEAST_AREA]
-    found = [_blob(frame, plate, weight, labels, int(label), stats[label]) for label in order[:MAX_BLOBS]]
+    found = [
+        _blob(frame, plate, weight, box, part)
+        for label in order[:MAX_BLOBS]
+        for box in [padded(stats[label])]
+        for part in parted(frame[box], (labels[box] == label).astype(np.uint8))
+    ]
     sure = [blob for blob in found if blob is not None]
     return sure, float(areas[order].sum())
 
 
-def _blob(frame: Array, plate: Plate, weight: Array, labels: Array, label: int, stats: Array) -> Blob | None:
-    """None for what differs from the plate, but nowhere for certain."""
-    box = padded(stats)
-    part = (labels[box] == label).astype(np.uint8)
+def _blob(frame: Array, plate: Plate, weight: Array, box: tuple[slice, slice], part: Array) -> Blob | None:
+    """Of a part of a region, uint8, within a box of the frame; None for what differs from the plate, but
+    nowhere for certain."""
     if (weight[box] * part).max() < CORE:
         return None
     # The soft rim belongs to the thing, and a hard one would be eight times as noisy.
@@ -73,15 +78,18 @@ def _blob(frame: Array, plate: Plate, weight: Array, labels: Array, label: int, 
     colours = lab(frame[box][core])
     edge = band(part)
     mine, theirs = gradient(frame[box])[edge].mean(), plate.slope[box][edge].mean()
-    left, top, width, height = (int(value) for value in stats[:4])
+    rows, columns = np.flatnonzero(part.any(1)), np.flatnonzero(part.any(0))
+    top, bottom = (box[0].start + int(k) for k in (rows[0], rows[-1] + 1))
+    left, right = (box[1].start + int(k) for k in (columns[0], columns[-1] + 1))
+    inside = left, top, right, bottom
     return Blob(
         x=float(across @ soft.sum(0) / total),
         y=float(down @ soft.sum(1) / total),
         area=total,
-        box=(left, top, left + width, top + height),
+        box=inside,
         colour=np.median(colours, axis=0),
         outline=float(mine / (mine + theirs + 1e-6)),
-        at_edge=_at_edge(part, box, plate, (left, top, left + width, top + height)),
+        at_edge=_at_edge(part, box, plate, inside),
     )
 
 

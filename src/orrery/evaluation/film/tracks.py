@@ -29,6 +29,8 @@ NEAR_PX = 6.0
 LEAST_PICTURES = 4
 PART_SHARE = 0.15
 """Of a blob's area: a smaller part of it, that comes or goes, leaves the rest what it is."""
+HELD_SHARE = 0.5
+"""Of a thing's area: what was smaller cannot have hidden it, nor had it in it."""
 GROWN = 1.3
 """A thing that is larger than this beside what it was before another met it still has that other in it."""
 
@@ -38,7 +40,8 @@ class Track:
     """One thing. blobs, seconds: what was seen of it, and when. clear: whether nothing else was in the same
     blob. alone_area: what it measured before it took another thing in; infinite while it has not. begins,
     ends: `start` (of the film, of a shot, of a stretch), `end`, `edge`, `split`, `merged`, or `nowhere`.
-    crowd: smallest distance to another blob in each picture, pixels."""
+    crowd: smallest distance to another blob in each picture, pixels. parents: what it split off from, and how
+    many pictures that had by then."""
 
     number: int
     begins: str
@@ -50,6 +53,7 @@ class Track:
     missing: int = 0
     merged: bool = False
     alone_area: float = np.inf
+    parents: list[tuple[Track, int]] = field(default_factory=list)
     _state: Array = field(default_factory=lambda: np.zeros(4))
     _spread: Array = field(default_factory=lambda: np.diag([1.0, 1.0, 1e6, 1e6]))
 
@@ -64,6 +68,16 @@ class Track:
         self.clear.append(clear)
         self.crowd.append(crowd)
         self.missing, self.merged = 0, False
+        if len(self.blobs) == LEAST_PICTURES:
+            self._part()
+
+    def _part(self) -> None:
+        """It is no crumb, but a thing: till it began, it and what it split off from were one blob, which was
+        neither of them."""
+        for parent, count in self.parents:
+            parent.clear[:count] = [False] * count
+            parent.alone_area = np.inf
+        self.parents = []
 
     def _update(self, blob: Blob, step: float, push: float) -> None:
         state, spread = self._ahead(step, push)
@@ -163,7 +177,12 @@ class Tracker:
                     owner.append(track)
 
     def _begin(self, blob: Blob, seconds: float, others: Sequence[Blob], known: Sequence[Track]) -> None:
-        near = [t for t in known if t.blobs[-1].apart(blob.x, blob.y) < NEAR_PX + blob.size]
+        near = [
+            t
+            for t in known
+            if t.blobs[-1].apart(blob.x, blob.y) < NEAR_PX + 0.6 * blob.size
+            and max(b.area for b in t.blobs[-3:]) > HELD_SHARE * blob.area
+        ]
         parted = [t for t in near if blob.area > PART_SHARE * t.blobs[-1].area]
         if self._fresh:
             reason = "start"
@@ -171,12 +190,9 @@ class Tracker:
             reason = "edge"
         else:
             reason = "split" if near else "nowhere"
-        for track in parted if reason == "split" else []:
-            # Till now the two were one blob, which was neither of them.
-            track.clear = [False] * len(track.clear)
-            track.alone_area = np.inf
         self._number += 1
         track = Track(self._number, reason)
+        track.parents = [(t, len(t.blobs)) for t in parted] if reason == "split" else []
         track.add(blob, seconds, True, _crowd(blob, others), self._push)
         self.active.append(track)
 
@@ -215,10 +231,11 @@ class Tracker:
 
 
 def _crowd(blob: Blob, others: Sequence[Blob]) -> float:
-    """Pixels between a blob's box and the nearest other's; infinite where there is none."""
+    """Pixels between a blob's box and the nearest other's, crumbs left out; infinite where there is none."""
     left, top, right, bottom = blob.box
     gaps = [
         np.hypot(max(o.box[0] - right, left - o.box[2], 0), max(o.box[1] - bottom, top - o.box[3], 0))
         for o in others
+        if o.area > PART_SHARE * blob.area
     ]
     return float(min(gaps, default=np.inf))
