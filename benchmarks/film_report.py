@@ -162,7 +162,7 @@ def trials(settings: Settings) -> list[Trial]:
 
 def measured(done: Sequence[Trial], settings: Settings) -> dict[str, Any]:
     """Shares of films by condition, and what finds what."""
-    names = dict.fromkeys(name for one in done for name in one.faulty)
+    names = dict.fromkeys(name for one in done for name in one.faulty if name != FROZEN)
     conditions = settings.conditions
     return {
         "false_alarms": {

@@ -194,7 +194,11 @@ def film_report(record: dict[str, Any]) -> str:
     for name, caught in figures["caught"].items():
         shares = [f"{percent(caught[c])} of {caught[c]['trials']}" for c in conditions]
         lines.append(f"| {name} | {' | '.join(shares)} | {', '.join(figures['by'][name])} |")
-    for label, key in (("exact films: false alarms", "false_alarms"), ("exact films: abstains", "abstains")):
+    for label, key in (
+        ("wholly frozen films: abstains or fails", "frozen_not_passed"),
+        ("exact films: false alarms", "false_alarms"),
+        ("exact films: abstains", "abstains"),
+    ):
         shares = [f"{percent(figures[key][c])} of {figures[key][c]['trials']}" for c in conditions]
         lines.append(f"| *{label}* | {' | '.join(shares)} | |")
     speeds = ", ".join(f"{number(value)} at {size}" for size, value in figures["speed"].items())
