@@ -1,7 +1,7 @@
-"""PhyWorld, side by side: velocity error in and out of distribution, as a multiple of the tracker's own floor.
+"""PhyWorld, side by side: velocity error in and out of distribution, over the tracker's own floor.
 
-Measured in one run: the exact world (which gives the floor), constant velocity as the tracker reads it off the
-three given pictures, and doing nothing. Writes the table and the pictures of docs/phyworld.md.
+Measured in one run: the exact world (which gives the floor), constant velocity as the tracker reads it off
+the three given pictures, and doing nothing. Writes the tables and the pictures of docs/phyworld.md.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ FIRST_SEED = 970_000
 METHODS = {EXACT: exact, "constant velocity": constant_velocity, "doing nothing": do_nothing}
 COLUMNS = ("", "in distribution", "outside", "outside / in", "in, over its floor", "outside, over its floor")
 DOCS = Path(__file__).parent.parent / "docs"
+EDGE = 190  # grey, so that white pictures on white paper show where they end
 BEGIN, END = "<!-- figures -->", "<!-- /figures -->"
 
 
@@ -75,12 +76,13 @@ def row(
 
 
 def write_docs(figures: dict[str, Any], settings: Settings, source: Path) -> None:
-    """Put the tables between the markers of docs/phyworld.md, and one contact sheet of each world beside it."""
+    """Put the tables between the markers of docs/phyworld.md, and a contact sheet of each world beside it."""
     lines = []
     for kind in KINDS:
         lines += ["", f"**{kind}**", "", "| " + " | ".join(COLUMNS) + " |", "|---" + "|---:" * 5 + "|"]
         lines += ["| " + " | ".join(cells) + " |" for cells in rows(figures, kind)]
-        frames = case(kind, "held-out", FIRST_SEED, 256).frames
+        frames = case(kind, "held-out", FIRST_SEED, 256).frames.copy()
+        frames[:, [0, -1]] = frames[:, :, [0, -1]] = EDGE
         sheet = settings.docs / f"phyworld-{kind}.png"
         title = f"phyworld:{kind}:held-out, seed {FIRST_SEED}"
         contact_sheet(frames, None, None, sheet, 1 / FRAME_SECONDS, num_frames=12, title=title)

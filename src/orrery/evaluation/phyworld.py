@@ -65,7 +65,7 @@ class Case:
     def valid(self) -> Array:
         """`[29, n]` bool: the ball is wholly in the picture at both ends of the frame's velocity."""
         reach = self.radii[None, :, None]
-        inside = ((self.positions >= reach) & (self.positions <= SIDE - reach)).all(axis=-1)
+        inside = np.asarray(((self.positions >= reach) & (self.positions <= SIDE - reach)).all(axis=-1))
         return (inside[1:] & inside[:-1])[NUM_GIVEN - 1 :]
 
 

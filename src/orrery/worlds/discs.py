@@ -46,7 +46,7 @@ def _lower_left_area(x: Array, y: Array) -> Array:
     middle = np.clip(x, -half_chord, half_chord)
     area = y * (middle + half_chord) + _under_arc(middle) - _under_arc(-half_chord)
     # Above the centre, the columns beyond the chord's ends are below y from top to bottom.
-    left = _under_arc(np.minimum(x, -half_chord)) - _under_arc(np.float64(-1))
+    left = _under_arc(np.minimum(x, -half_chord)) - _under_arc(np.array(-1.0))
     right = _under_arc(np.maximum(x, half_chord)) - _under_arc(half_chord)
     return area + np.where(y >= 0, 2 * (left + right), 0.0)
 

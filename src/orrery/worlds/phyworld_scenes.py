@@ -106,8 +106,8 @@ class PhyScene:
         shapes = [(num_balls,), (num_balls, 2), (num_balls, 2)]
         if given != kind or [a.shape for a in arrays] != shapes:
             raise BadUse(
-                f"a scene of phyworld:{kind} has radii [{num_balls}], positions and velocities [{num_balls}, 2]; "
-                f"got kind {given!r} and {[list(a.shape) for a in arrays]}"
+                f"a scene of phyworld:{kind} has radii [{num_balls}], positions and velocities "
+                f"[{num_balls}, 2]; got kind {given!r} and {[list(a.shape) for a in arrays]}"
             )
         if not all(np.isfinite(a).all() for a in arrays) or (arrays[0] <= 0).any():
             raise BadUse("a PhyWorld scene has finite numbers and radii above 0")
