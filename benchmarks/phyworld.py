@@ -31,7 +31,7 @@ BEGIN, END = "<!-- figures -->", "<!-- /figures -->"
 class Settings:
     """num_films: of each world and part. image_size: pixels on each side. docs: folder of phyworld.md."""
 
-    num_films: int = 60
+    num_films: int = 40
     image_size: int = 128
     results: Path = RESULTS
     docs: Path = DOCS
