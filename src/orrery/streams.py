@@ -205,7 +205,7 @@ class WorldSpec:
 class Event:
     """Something that happened at an instant.
 
-    seconds: since the episode's start. kind: `impact`, `touch` or `rest`.
+    seconds: since the episode's start. kind: `impact`, `touch`, `rest` or `exit` (from the picture).
     a, b: what took part (`object0`, `table`, `finger`, ...). impulse_ns: newton seconds along the normal.
     position_m: world frame.
     """

@@ -15,6 +15,7 @@ from orrery.world import Describable, Snapshotable, World
 from orrery.worlds import world_factory
 from orrery.worlds.dummy import DummyWorld
 from orrery.worlds.gymnasium import GymnasiumWorld, WorldEnv
+from orrery.worlds.phyworld_scenes import KINDS
 
 MakeWorld = Callable[[int], World]
 """Number of worlds to a new batch."""
@@ -41,6 +42,7 @@ WORLDS_UNDER_TEST = [
     pytest.param(_named("tabletop", 128), id="tabletop", marks=pytest.mark.slow),
     pytest.param(_named("laboratory", 32, without_video=True), id="laboratory-without-video"),
     pytest.param(_named("laboratory", 64), id="laboratory", marks=pytest.mark.slow),
+    *[pytest.param(_named(f"phyworld:{kind}", 32), id=f"phyworld-{kind}") for kind in KINDS],
     pytest.param(None, id="imagined", marks=pytest.mark.slow),
 ]
 every_world = pytest.mark.parametrize("make", WORLDS_UNDER_TEST, indirect=True)

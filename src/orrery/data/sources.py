@@ -81,6 +81,10 @@ def _world(name: str, request: Request) -> Source:
     return WorldSource(name, request)
 
 
+def _phyworld(rest: str, request: Request) -> Source:
+    return _world(f"phyworld:{rest}", request)
+
+
 def _gym(name: str, request: Request) -> Source:
     from orrery.data.gym_source import GymSource
 
@@ -101,6 +105,7 @@ def _lerobot(path: str, request: Request) -> Source:
 
 SOURCES: dict[str, Callable[[str, Request], Source]] = {
     "": _world,
+    "phyworld": _phyworld,
     "gym": _gym,
     "clips": _clips,
     "lerobot": _lerobot,

@@ -347,7 +347,7 @@ def register_worlds() -> None:
     Importing this module does it. Keywords: `image_size`, `streams`, `reward` and `max_ticks`.
     """
     for name in WORLDS:
-        identity = f"orrery/{name}-v0"
+        identity = f"orrery/{name.replace(':', '-')}-v0"  # Gymnasium takes what precedes a colon for a module
         if identity not in gymnasium.registry:
             gymnasium.register(
                 identity, entry_point="orrery.worlds.gymnasium:make_world_env", kwargs={"world": name}

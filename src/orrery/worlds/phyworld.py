@@ -1,0 +1,172 @@
+"""PhyWorld's balls on white: uniform motion, a collision, a parabola (arXiv 2411.02385).
+
+The three 2-D worlds on which video models were tested for physical laws, made anew: motion in closed form,
+pictures exact to the area of a pixel. A tick is one frame of 0.1 s; 3.2 s are the paper's 32 frames.
+The state's frame: x right, z up, y = 0; a unit of PhyWorld is a metre.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from orrery.errors import BadUse
+from orrery.streams import STATE, Array, Clock, Event, Observation, StreamSpec, WorldSpec
+from orrery.worlds.discs import draw
+from orrery.worlds.phyworld_motion import GRAVITY, Balls, advance
+from orrery.worlds.phyworld_scenes import FRAME_SECONDS, KINDS, PARTS, RANGES, SIDE, PhyScene, draw_scene
+
+__all__ = ["COLOURS", "PhyWorld"]
+
+COLOURS = np.array([(255, 0, 0), (0, 0, 255)])
+"""sRGB of the first and the second ball."""
+
+_CLOCK = Clock(frames_per_second=round(1 / FRAME_SECONDS), frames_per_tick=1)
+
+
+class _Life:
+    """One world's memory: its scene, its balls now, what has happened."""
+
+    def __init__(self, scene: PhyScene) -> None:
+        self.scene = scene
+        self.balls = Balls(
+            GRAVITY[scene.kind], scene.radii.copy(), scene.positions.copy(), scene.velocities.copy()
+        )
+        self.events: list[Event] = []
+        self.action = np.zeros(1, np.float32)
+
+    def advance(self, action: Array) -> None:
+        self.action = action
+        self.balls.velocities[0, 0] += float(action[0])
+        self.events += advance(self.balls, FRAME_SECONDS)
+
+
+class PhyWorld:
+    """PhyWorld's `kind` (uniform, collision, parabola), in `num_worlds` copies; Snapshotable and Describable.
+
+    part: `train` draws from the paper's 30K grid, `held-out` between its points, `outside` beyond its ranges.
+    The action is a kick, which the paper has not: a change of the first ball's velocity along x, in m/s; none
+    by default. Events: `impact` of the two balls, `exit` of a ball from the picture.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        part: str = "train",
+        num_worlds: int = 1,
+        streams: Sequence[str] | None = None,
+        image_size: int = 128,
+    ) -> None:
+        if kind not in KINDS or part not in PARTS:
+            raise BadUse(f"PhyWorld has {', '.join(KINDS)}, each {', '.join(PARTS)}; got {kind!r}, {part!r}")
+        if num_worlds < 1 or image_size < 2:
+            raise BadUse(f"PhyWorld needs num_worlds >= 1, image_size >= 2; got {num_worlds}, {image_size}")
+        self.kind, self.part = kind, part
+        self._num_worlds, self._image_size = num_worlds, image_size
+        self._spec = _spec(RANGES[kind].num_balls, image_size, streams)
+        self._lives: list[_Life] = []
+
+    @property
+    def spec(self) -> WorldSpec:
+        return self._spec
+
+    @property
+    def num_worlds(self) -> int:
+        return self._num_worlds
+
+    def reset(
+        self,
+        seed: int,
+        prompt: str | None = None,
+        scene: Mapping[str, Any] | None = None,
+        given: Mapping[str, Array] | None = None,
+        mask: Array | None = None,
+    ) -> Observation:
+        """See `World.reset`. scene: plain values, as `self.scene` returns them."""
+        if prompt is not None or given is not None:
+            raise BadUse(
+                "PhyWorld understands no sentences and takes no given streams; give it a seed or a scene"
+            )
+        chosen = np.ones(self.num_worlds, bool) if mask is None else np.asarray(mask)
+        if chosen.shape != (self.num_worlds,) or chosen.dtype != bool:
+            raise BadUse(f"a mask is [{self.num_worlds}] bool, got {list(chosen.shape)} {chosen.dtype}")
+        if not self._lives and not chosen.all():
+            raise BadUse("the first reset starts every world; leave the mask out")
+        described = None if scene is None else PhyScene.from_json(scene, self.kind)
+        fresh = [
+            self._begin(seed, b, described) if chosen[b] else self._lives[b] for b in range(self.num_worlds)
+        ]
+        self._lives = fresh
+        return self._observe()
+
+    def step(self, action: Array | None = None) -> Observation:
+        """See `World.step`. action: `[B, 1]` float32, clipped to [-1, 1]."""
+        if not self._lives:
+            raise BadUse("reset the world before its first step")
+        action = np.zeros((self.num_worlds, 1)) if action is None else np.asarray(action)
+        if action.shape != (self.num_worlds, 1):
+            raise BadUse(f"PhyWorld's action is [{self.num_worlds}, 1], got {list(action.shape)}")
+        for life, kick in zip(self._lives, np.clip(action, -1, 1).astype(np.float32), strict=True):
+            life.advance(kick)
+        return self._observe()
+
+    def snapshot(self) -> Any:
+        return copy.deepcopy(self._lives)
+
+    def restore(self, snapshot: Any) -> None:
+        self._lives = copy.deepcopy(snapshot)
+
+    def scene(self, index: int = 0) -> dict[str, Any]:
+        return self._lives[index].scene.to_json() | {"part": self.part}
+
+    def events(self, index: int = 0) -> list[Event]:
+        return list(self._lives[index].events)
+
+    def _begin(self, seed: int, index: int, scene: PhyScene | None) -> _Life:
+        return _Life(scene or draw_scene(self.kind, self.part, np.random.default_rng([seed, index])))
+
+    def _observe(self) -> Observation:
+        makers = {
+            "video.main": lambda life: _picture(life.balls, self._image_size),
+            "state": lambda life: _state(life.balls),
+            "action": lambda life: life.action.copy(),
+        }
+        return {name: np.stack([makers[name](life) for life in self._lives]) for name in self._spec.streams}
+
+
+def _spec(num_balls: int, image_size: int, streams: Sequence[str] | None) -> WorldSpec:
+    specs = [
+        StreamSpec("video.main", (1, image_size, image_size, 3), "uint8", "sRGB", 0, 255),
+        StreamSpec("state", (1, num_balls, STATE.width), "float32", "m, rad, s"),
+        StreamSpec("action", (1,), "float32", "m/s", -1.0, 1.0),
+    ]
+    spec = WorldSpec(_CLOCK, {s.name: s for s in specs})
+    if streams is None:
+        return spec
+    unknown = set(streams) - set(spec.streams) - {"text"}
+    if unknown:
+        raise BadUse(f"PhyWorld has no stream {', '.join(sorted(unknown))}; it has {', '.join(spec.streams)}")
+    return spec.only(streams)
+
+
+def _picture(balls: Balls, image_size: int) -> Array:
+    return draw(balls.positions, balls.radii, COLOURS[: len(balls.radii)], SIDE, image_size)[None]
+
+
+def _state(balls: Balls) -> Array:
+    state = np.zeros((1, len(balls.radii), STATE.width), np.float32)
+    reach = balls.radii[:, None]
+    overlaps = ((balls.positions + reach > 0) & (balls.positions - reach < SIDE)).all(axis=1)
+    STATE.get(state, "present")[:] = 1.0
+    STATE.get(state, "visible")[0, :, 0] = overlaps
+    STATE.get(state, "position")[0, :, ::2] = balls.positions
+    STATE.get(state, "linear_velocity")[0, :, ::2] = balls.velocities
+    STATE.get(state, "quaternion")[..., 0] = 1.0
+    STATE.get(state, "shape")[..., STATE.shapes.index("ball")] = 1.0
+    STATE.get(state, "size")[0] = reach
+    STATE.get(state, "colour")[0] = COLOURS[: len(balls.radii)] / 255.0
+    STATE.get(state, "material")[..., STATE.materials.index("plastic")] = 1.0
+    return state
