@@ -1,9 +1,9 @@
 """A thousand random scenes of the laboratory: does each stay sound, and do its sentences mean what happens?
 
 Each scene runs by its own script, without pictures (a sample is drawn as well). Faults: a value that is not
-finite; an explosion (something faster than anything thrown or dropped here can be, or, where no finger pushes,
-more energy than the scene began with); a thing under the table; sound that clips; an empty caption. Things that
-bounce or roll off the table are counted as well: that is no fault of physics. Sentences: the scene satisfies
+finite; an explosion (something faster than anything thrown or dropped here can be, or, where no finger
+pushes, more energy than the scene began with); a thing under the table; sound that clips; an empty caption.
+Things that bounce or roll off the table are counted too: that is no fault. Sentences: the scene satisfies
 what is read from its own caption, what is told to happen in it included; a new scene made from that sentence
 satisfies it too; and, for some, a scene is found in which what the sentence tells does happen.
 """

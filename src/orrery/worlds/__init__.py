@@ -6,13 +6,17 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from orrery.errors import BadUse, nearest
+from orrery.streams import Clock
 from orrery.world import World
 
 __all__ = ["WORLDS", "WorldFactory", "world_factory"]
 
 
 class WorldFactory(Protocol):
-    """Makes a world. streams: names to emit, None for all. image_size: pixels on each side."""
+    """Makes a world. streams: names to emit, None for all. image_size: pixels on each side.
+
+    One that can run at other rates takes a `clock` as well.
+    """
 
     def __call__(
         self, num_worlds: int = 1, streams: Sequence[str] | None = None, image_size: int = 128
@@ -31,10 +35,15 @@ def _tabletop(num_worlds: int = 1, streams: Sequence[str] | None = None, image_s
     return TabletopWorld(num_worlds, streams=streams, image_size=image_size)
 
 
-def _laboratory(num_worlds: int = 1, streams: Sequence[str] | None = None, image_size: int = 128) -> World:
+def _laboratory(
+    num_worlds: int = 1,
+    streams: Sequence[str] | None = None,
+    image_size: int = 128,
+    clock: Clock | None = None,
+) -> World:
     from orrery.worlds.laboratory import LaboratoryWorld
 
-    return LaboratoryWorld(num_worlds, streams=streams, image_size=image_size)
+    return LaboratoryWorld(num_worlds, streams=streams, image_size=image_size, clock=clock)
 
 
 WORLDS: dict[str, Callable[..., World]] = {

@@ -33,12 +33,12 @@ GRIP_N = 20.0
 """How strongly the finger's suction cup holds."""
 _FINGER_FORCE_N = 16.0
 _SOLVER_TOLERANCE = 1e-14
-"""Of the contact forces. MuJoCo's own 1e-8 stops Newton's method while a light body's force is still several
-times too large, for its cost is scaled by the mean inertia of all bodies, and a crate or a plank outweighs it.
+"""Of the contact forces. MuJoCo's own 1e-8 now and then stops Newton's method while a light body's force is
+still several times too large: what a step must still gain is scaled by the mean inertia of all bodies.
 """
 _COLLISION_TOLERANCE_M = 1e-9
-"""Of convex collision. With MuJoCo's own 1e-6, two cylinders whose ends lie on each other all but flat (tilted
-by some 1e-5) are now and then found one whole cylinder deep in each other, and fly apart.
+"""Of convex collision. With MuJoCo's own 1e-6, two cylinders whose ends lie on each other all but flat
+(tilted by some 1e-5) are now and then found one whole cylinder deep in each other, and fly apart.
 """
 _GREATEST_BOUNCE = 0.9
 
