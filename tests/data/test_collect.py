@@ -255,3 +255,20 @@ def test_bad_arguments_are_named_before_anything_is_written(
 def test_an_odd_picture_size_stops_at_once(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="even height and width"):
         collect("dummy", tmp_path / "d", 3, seconds=0.5, image_size=15, progress=False)
+
+
+def test_the_sample_rate_is_recorded_and_belongs_to_the_collection(tmp_path: Path) -> None:
+    pytest.importorskip("mujoco_warp")
+    asked = {"seconds": 0.25, "streams": ["audio.main", "state"], "image_size": 16, "progress": False}
+    collect("laboratory", tmp_path / "d", 1, sample_rate=48_000, **asked)
+    dataset = Dataset(tmp_path / "d")
+    assert dataset.spec.clock.samples_per_second == 48_000
+    assert dataset.load(0)["audio.main"].shape == (3, 4_000, 2)
+    with pytest.raises(UserError, match="sample_rate is 48000 there and None here"):
+        collect("laboratory", tmp_path / "d", 2, **asked)
+
+
+@pytest.mark.parametrize("source", ["dummy", "tabletop", "gym:CartPole-v1"])
+def test_a_source_with_one_sample_rate_says_so(source: str, tmp_path: Path) -> None:
+    with pytest.raises(BadUse, match="leave --sample-rate out"):
+        collect(source, tmp_path / "d", 1, sample_rate=48_000, **SMALL)

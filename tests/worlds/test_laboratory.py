@@ -244,3 +244,14 @@ def test_every_family_is_drawn_with_one_kernel() -> None:
         assert shared_studio(128) is studio
         pictures.append(tick["video.main"][0, -1].astype(int))
     assert all(np.abs(a - b).mean() > 3 for a, b in itertools.pairwise(pictures))
+
+
+def test_what_is_told_to_be_hit_is_there() -> None:
+    """No part of the sentence but its happening asks for the white ball."""
+    world = LaboratoryWorld(streams=["state"])
+    for seed in range(2):
+        world.reset(
+            seed, "The finger shoves an orange ball toward the viewer; then the ball hits the white ball."
+        )
+        things = world.scene()["things"]
+        assert any((thing["shape"], thing["colour"]) == ("ball", "white") for thing in things)

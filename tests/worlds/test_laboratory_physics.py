@@ -5,24 +5,25 @@ there.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 mujoco = pytest.importorskip("mujoco")
 
+from simulated import STEP_SECONDS, Run  # noqa: E402
+
 from orrery.scenes.drawing import LabRequest, ThingRequest, tilted  # noqa: E402
 from orrery.scenes.families import sample_laboratory  # noqa: E402
 from orrery.scenes.laboratory import Fixture, Hinge, LabScene, Orbit, Thing  # noqa: E402
 from orrery.scenes.materials import ALL_MATERIALS, SURFACES  # noqa: E402
 from orrery.scenes.scene import lying, quaternion_product  # noqa: E402
-from orrery.streams import Array, Clock  # noqa: E402
+from orrery.streams import Clock  # noqa: E402
 from orrery.worlds.physics import (  # noqa: E402
     FINGER_HALF_LENGTH_M,
     FINGER_PARKED_M,
     FINGER_RADIUS_M,
-    SUBSTEPS_PER_FRAME,
     rotate,
     simulate_frame,
 )
@@ -30,24 +31,7 @@ from orrery.worlds.rig import build_laboratory, table_bounce, table_friction  # 
 
 G = 9.81
 R = 0.03
-STEP_SECONDS = 1.0 / (24 * SUBSTEPS_PER_FRAME)
 HERE = Orbit("front", -1.5, 0.5, 1.1)
-
-
-@dataclass
-class Run:
-    """Every substep: position, velocity, spin `[n, K + 1, 3]`, quaternion `[n, K + 1, 4]`; masses `[K]`."""
-
-    position: Array
-    quaternion: Array
-    velocity: Array
-    spin: Array
-    mass: Array
-    touch_n: Array
-
-    @property
-    def seconds(self) -> Array:
-        return STEP_SECONDS * np.arange(1, len(self.position) + 1)
 
 
 def bare(*things: Thing, surface: str = "wood") -> LabScene:
@@ -69,16 +53,8 @@ def simulate(scene: LabScene, seconds: float) -> Run:
             spin = rotate(inverse, np.array(thing.angular_velocity_rad_s))
             at = model.jnt_dofadr[joint]
             data.qvel[at : at + 6] = [*thing.linear_velocity_m_s, *spin]
-    simulated = [simulate_frame(model, data, np.zeros(3)) for _ in range(math.ceil(seconds * 24))]
-    frames = [motion for motion, _, _ in simulated]
-    return Run(
-        np.concatenate([m.position_m for m in frames]),
-        np.concatenate([m.quaternion for m in frames]),
-        np.concatenate([m.linear_velocity_m_s for m in frames]),
-        np.concatenate([m.angular_velocity_rad_s for m in frames]),
-        model.body_mass[1 : 1 + len(scene.things)].copy(),
-        simulated[-1][2].sum(axis=(0, 1)),
-    )
+    frames = [simulate_frame(model, data, np.zeros(3)) for _ in range(math.ceil(seconds * 24))]
+    return Run.joined(frames, model.body_mass[1 : 1 + len(scene.things)])
 
 
 def test_everything_falls_alike() -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
 mujoco = pytest.importorskip("mujoco")
+
+from simulated import STEP_SECONDS, Run  # noqa: E402
 
 from orrery.scenes.materials import MATERIAL_TABLE  # noqa: E402
 from orrery.scenes.scene import Body, Push, Scene, sample_scene  # noqa: E402
@@ -25,25 +26,8 @@ from orrery.worlds.physics import (  # noqa: E402
 
 G = 9.81
 FRAMES_PER_SECOND = 24
-STEP_SECONDS = 1.0 / (FRAMES_PER_SECOND * SUBSTEPS_PER_FRAME)
 R = 0.04
 IDLE = np.zeros(3)
-
-
-@dataclass
-class Run:
-    """Every substep of a scene: `[n, K + 1, ...]`, contact forces summed a substep `[n]`, masses `[K]`."""
-
-    position: Array
-    quaternion: Array
-    velocity: Array
-    spin: Array
-    contact_force: Array
-    mass: Array
-
-    @property
-    def seconds(self) -> Array:
-        return STEP_SECONDS * np.arange(1, len(self.position) + 1)
 
 
 def start(scene: Scene) -> tuple[mujoco.MjModel, mujoco.MjData]:
@@ -60,18 +44,7 @@ def simulate(scene: Scene, seconds: float) -> Run:
     """The scene with its first velocities and an idle finger."""
     model, data = start(scene)
     frames = [simulate_frame(model, data, IDLE) for _ in range(math.ceil(seconds * FRAMES_PER_SECOND))]
-    motions = [motion for motion, _, _ in frames]
-    force = np.zeros((len(frames), SUBSTEPS_PER_FRAME))
-    for frame, (_, contacts, _) in enumerate(frames):
-        np.add.at(force[frame], contacts.substep, contacts.normal_force_n)
-    return Run(
-        np.concatenate([m.position_m for m in motions]),
-        np.concatenate([m.quaternion for m in motions]),
-        np.concatenate([m.linear_velocity_m_s for m in motions]),
-        np.concatenate([m.angular_velocity_rad_s for m in motions]),
-        force.ravel(),
-        model.body_mass[1:-1].copy(),
-    )
+    return Run.joined(frames, model.body_mass[1:-1])
 
 
 def ball(material: str = "rubber", x: float = 0.0, z: float = R, **more: object) -> Body:

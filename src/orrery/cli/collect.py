@@ -5,17 +5,23 @@ from __future__ import annotations
 import math
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import tyro
 
 from orrery.cli.console import needs
 from orrery.errors import BadUse, UserError
 
+if TYPE_CHECKING:
+    from orrery.data.collect import CollectReport
+
 __all__ = ["collect"]
 
 MAX_EPISODE_SECONDS = 600.0
 """An episode is held in memory: 600 s at 128x128 are 0.7 GB."""
 MAX_IMAGE_SIZE = 1024
+SAMPLE_RATES = (24_000, 48_000)
+"""Of sound, hertz."""
 
 
 def collect(
@@ -29,6 +35,7 @@ def collect(
     image_size: int = 128,
     policy: str | None = None,
     cluster: str | None = None,
+    sample_rate: int | None = None,
 ) -> int:
     """Record episodes of a world, or of what you have, into a dataset (LeRobotDataset v3.0 layout).
 
@@ -48,8 +55,9 @@ def collect(
         policy: who acts: `random`, or MODULE:FUNCTION, called with what is observed and a random generator.
             Left out, a world follows its own script and an environment gets random actions.
         cluster: address of a Ray cluster to run on instead, such as auto or 10.0.0.1:6379.
+        sample_rate: of the sound in hertz, 24000 or 48000; only `laboratory` has a choice.
     """
-    _check_numbers(seed, seconds, image_size)
+    _check_numbers(seed, seconds, image_size, sample_rate)
     with needs("cluster" if cluster else "sim", "collecting"):
         from orrery.data.collect import collect as run
 
@@ -64,7 +72,13 @@ def collect(
             image_size,
             policy=policy,
             cluster=cluster,
+            sample_rate=sample_rate,
         )
+    return _told(report, out)
+
+
+def _told(report: CollectReport, out: Path) -> int:
+    """Say what a collection did; UserError if episodes are missing, KeyboardInterrupt if it was stopped."""
     for name, reason in report.skipped.items():
         print(f"left out {name}: {reason}")
     if report.stopped:
@@ -82,10 +96,12 @@ def collect(
     return 0
 
 
-def _check_numbers(seed: int, seconds: float, image_size: int) -> None:
+def _check_numbers(seed: int, seconds: float, image_size: int, sample_rate: int | None) -> None:
     if seed < 0:
         raise BadUse(f"--seed {seed}: must be 0 or above")
     if not math.isfinite(seconds) or not 0 < seconds <= MAX_EPISODE_SECONDS:
         raise BadUse(f"--seconds {seconds:g}: must be above 0 and at most {MAX_EPISODE_SECONDS:g}")
     if image_size % 2 or not 16 <= image_size <= MAX_IMAGE_SIZE:
         raise BadUse(f"--image-size {image_size}: must be even, from 16 to {MAX_IMAGE_SIZE}")
+    if sample_rate is not None and sample_rate not in SAMPLE_RATES:
+        raise BadUse(f"--sample-rate {sample_rate}: must be {' or '.join(map(str, SAMPLE_RATES))}")

@@ -65,13 +65,14 @@ def collect(
     progress: bool = True,
     policy: str | None = None,
     cluster: str | None = None,
+    sample_rate: int | None = None,
 ) -> CollectReport:
     """Record `num_episodes` episodes of a world, or of another source, into the dataset `out`.
 
     world: a name from `orrery.worlds.WORLDS`, a prefix and what it takes (`orrery.data.sources.SOURCES`), or
     an importable factory (see `WorldFactory`). num_episodes: None for all that the source has. streams: names
-    to record, None for all; without pictures nothing is drawn. policy: see `Request`. cluster: address of a
-    Ray cluster to run on, instead of `num_workers` processes here.
+    to record, None for all; without pictures nothing is drawn. policy, sample_rate: see `Request`. cluster:
+    address of a Ray cluster to run on, instead of `num_workers` processes here.
 
     A folder that already holds part of the same collection is completed; UserError if it holds another. An
     episode in which the source raises is dropped and reported; the run goes on. Ctrl-C and a full disk leave
@@ -80,7 +81,8 @@ def collect(
     if num_workers < 1 or seconds <= 0 or (num_episodes is not None and num_episodes < 1):
         given = f"{num_episodes}, {num_workers} and {seconds}"
         raise BadUse(f"num_episodes, num_workers and seconds are above 0, got {given}")
-    request = Request(seed, seconds, tuple(streams) if streams is not None else None, image_size, policy)
+    wanted = tuple(streams) if streams is not None else None
+    request = Request(seed, seconds, wanted, image_size, policy, sample_rate)
     report, out = CollectReport(), Path(out)
     try:
         source, settings = _open_folder(source_of(world, request), out, num_episodes, progress)
@@ -127,7 +129,9 @@ def _open_folder(
     if found is not None:
         there = found.get("collect", {})
         differing = [
-            f"{k} is {there.get(k)!r} there and {v!r} here" for k, v in asked.items() if there.get(k) != v
+            f"{k} is {there.get(k)!r} there and {asked.get(k)!r} here"
+            for k in {**asked, **there}
+            if there.get(k) != asked.get(k)
         ]
         if differing:
             raise UserError(f"{out} holds another collection: {'; '.join(differing)}; choose another folder")

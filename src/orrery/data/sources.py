@@ -26,6 +26,7 @@ class Request:
 
     seconds: longest episode. streams: names to record, None for all. image_size: pixels on each side of the
     picture. policy: `random`, `module:function`, or None for what the source does by itself.
+    sample_rate: of the sound, hertz; None for the source's own.
     """
 
     seed: int = 0
@@ -33,6 +34,7 @@ class Request:
     streams: tuple[str, ...] | None = None
     image_size: int = 128
     policy: str | None = None
+    sample_rate: int | None = None
 
 
 class Recorder(Protocol):
@@ -118,6 +120,8 @@ def source_of(name: str | Callable[..., World], request: Request) -> Source:
 
     BadUse for a prefix or a world that is not known.
     """
+    if request.sample_rate is not None and isinstance(name, str) and ":" in name:
+        raise BadUse(f"{name} keeps its own sample rate; leave --sample-rate out")
     if not isinstance(name, str):
         from orrery.data.world_source import WorldSource
 

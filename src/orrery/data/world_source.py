@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -11,7 +12,7 @@ import numpy as np
 from orrery.data.policies import RANDOM, Policy, checked_action, load_policy, random_action
 from orrery.data.sources import Request
 from orrery.errors import BadUse
-from orrery.streams import Array, Episode, Observation, WorldSpec
+from orrery.streams import Array, Clock, Episode, Observation, WorldSpec
 from orrery.world import Describable, World
 from orrery.worlds import world_factory
 
@@ -86,7 +87,8 @@ class WorldSource:
             "streams": list(request.streams) if request.streams is not None else None,
             "image_size": request.image_size,
         }
-        return asked if request.policy is None else asked | {"policy": request.policy}
+        more = {"policy": request.policy, "sample_rate": request.sample_rate}
+        return asked | {name: value for name, value in more.items() if value is not None}
 
     def spec(self) -> WorldSpec:
         spec, streams = self.make_world().spec, self.request.streams
@@ -104,7 +106,13 @@ class WorldSource:
     def make_world(self, every_stream: bool = False) -> World:
         factory = world_factory(self.factory) if isinstance(self.factory, str) else self.factory
         streams = None if every_stream else self.request.streams
-        return factory(num_worlds=1, streams=streams, image_size=self.request.image_size)
+        rate = self.request.sample_rate
+        if rate is None:
+            return factory(num_worlds=1, streams=streams, image_size=self.request.image_size)
+        if "clock" not in inspect.signature(factory).parameters:
+            raise BadUse(f"{self.settings()['world']} has one sample rate; leave --sample-rate out")
+        clock = Clock(samples_per_second=rate)
+        return factory(num_worlds=1, streams=streams, image_size=self.request.image_size, clock=clock)
 
     def open(self) -> _WorldRecorder:
         return _WorldRecorder(self.make_world(), self.request)

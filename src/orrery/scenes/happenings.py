@@ -8,7 +8,7 @@ from orrery.scenes.drawing import Happening, Reference
 from orrery.scenes.laboratory import LabScene
 from orrery.streams import Event
 
-__all__ = ["FIXTURE_WORDS", "told_happenings", "what_happened_satisfies"]
+__all__ = ["FIXTURE_WORDS", "could_happen", "told_happenings", "what_happened_satisfies"]
 
 FIXTURE_WORDS = (
     "ramp",
@@ -111,6 +111,18 @@ def _is_told(scene: LabScene, happening: Happening, event: Event) -> bool:
         return all(_fits(scene, happening.a, name) for name in (event.a, event.b))
     ways = ((event.a, event.b), (event.b, event.a))
     return any(_fits(scene, happening.a, x) and _fits(scene, happening.b, y) for x, y in ways)
+
+
+def could_happen(scene: LabScene, happenings: Iterable[Happening]) -> bool:
+    """Whether all that is told of is there: "the white ball" is told to be hit, but perhaps not asked for."""
+    names = [f"object{k}" for k in range(len(scene.things))]
+    names += [f"fixture{k}" for k in range(len(scene.fixtures))] + ["table", "finger"]
+    for happening in happenings:
+        first = [name for name in names if _fits(scene, happening.a, name)]
+        second = first if happening.b is None else [n for n in names if _fits(scene, happening.b, n)]
+        if not any(a != b for a in first for b in second):
+            return False
+    return True
 
 
 def what_happened_satisfies(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from orrery.errors import BadUse, nearest
+from orrery.streams import Clock
 from orrery.world import World
 from orrery.worlds.phyworld_scenes import KINDS, PARTS
 
@@ -13,7 +14,10 @@ __all__ = ["WORLDS", "WorldFactory", "world_factory"]
 
 
 class WorldFactory(Protocol):
-    """Makes a world. streams: names to emit, None for all. image_size: pixels on each side."""
+    """Makes a world. streams: names to emit, None for all. image_size: pixels on each side.
+
+    One that can run at other rates takes a `clock` as well.
+    """
 
     def __call__(
         self, num_worlds: int = 1, streams: Sequence[str] | None = None, image_size: int = 128
@@ -32,10 +36,15 @@ def _tabletop(num_worlds: int = 1, streams: Sequence[str] | None = None, image_s
     return TabletopWorld(num_worlds, streams=streams, image_size=image_size)
 
 
-def _laboratory(num_worlds: int = 1, streams: Sequence[str] | None = None, image_size: int = 128) -> World:
+def _laboratory(
+    num_worlds: int = 1,
+    streams: Sequence[str] | None = None,
+    image_size: int = 128,
+    clock: Clock | None = None,
+) -> World:
     from orrery.worlds.laboratory import LaboratoryWorld
 
-    return LaboratoryWorld(num_worlds, streams=streams, image_size=image_size)
+    return LaboratoryWorld(num_worlds, streams=streams, image_size=image_size, clock=clock)
 
 
 def _phyworld(kind: str, part: str = "train") -> Callable[..., World]:

@@ -8,6 +8,7 @@ scene) and its `Bench` (what is on it, how it looks, where the camera is).
 from __future__ import annotations
 
 import copy
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -37,7 +38,7 @@ from orrery.worlds.visibility import visible_slots
 __all__ = ["Bench", "ExactWorld", "camera_pose", "describe", "describe_finger"]
 
 
-class ExactWorld:
+class ExactWorld(ABC):
     """`num_worlds` independent benches. spec: the streams that they give.
 
     what: the world's name, for messages.
@@ -51,13 +52,13 @@ class ExactWorld:
         self._action_shape = action_shape
         self._benches: list[Bench | None] = [None] * num_worlds
 
+    @abstractmethod
     def _read_scene(self, scene: Any) -> Any:
         """A scene from what the caller gave: one of this world's, or its plain values."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _build(self, rng: np.random.Generator, prompt: str | None, scene: Any) -> Bench:
         """A bench, not yet advanced."""
-        raise NotImplementedError
 
     def reset(
         self,
@@ -141,7 +142,7 @@ class _Snapshot:
     more: Any
 
 
-class Bench:
+class Bench(ABC):
     """One scene that runs: physics, finger, touch, state and sound. What it looks like is for its subclass.
 
     model: MuJoCo bodies are the table 0, objects 1 .. K, the finger K + 1, then fixtures. bodies: what
@@ -229,12 +230,12 @@ class Bench:
             **{name: np.stack([look[name] for look in looks]) for name in looks[0]},
         }
 
-    def _before_frame(self, action: Array) -> None:
+    def _before_frame(self, action: Array) -> None:  # noqa: B027 - most benches do nothing else
         """What an action `[A]` does besides moving the finger."""
 
+    @abstractmethod
     def _look(self, motion: Motion, state: Array) -> dict[str, Array]:
         """What is seen at the end of a frame: streams by name, among them `camera.main` `[8]`."""
-        raise NotImplementedError
 
     def _state(self, motion: Motion) -> Array:
         """All slots at the end of a frame, `[slots, D]` float32."""
@@ -288,7 +289,7 @@ class Bench:
         """What a subclass remembers besides, for its `_take_back`; not changed later."""
         return None
 
-    def _take_back(self, more: Any) -> None:
+    def _take_back(self, more: Any) -> None:  # noqa: B027 - nothing was remembered
         """Go back to what `_more` gave."""
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from orrery.errors import BadUse
 from orrery.scenes.drawing import LabRequest
 from orrery.scenes.families import sample_laboratory
-from orrery.scenes.happenings import what_happened_satisfies
+from orrery.scenes.happenings import could_happen, what_happened_satisfies
 from orrery.scenes.laboratory import LAB_STATE, MAX_FIXTURES, MAX_THINGS, NATURAL_COLOURS, LabScene
 from orrery.scenes.laboratory_language import caption_laboratory, parse_laboratory
 from orrery.scenes.materials import COLOURS
@@ -36,6 +36,8 @@ NUM_SLOTS = FINGER_SLOT + 1
 LABELS = ("depth.main", "segmentation.main", "tracks.main")
 """Streams that are made only where they are named: they would fill a disk unasked."""
 _SEEN = ("video.main", "depth.main", "segmentation.main")
+DRAWS = 400
+"""Scenes that are drawn in search of one that has all that a sentence names."""
 TRIES = 8
 """Scenes that are run in search of one in which what a sentence tells does happen."""
 TOLD_SECONDS = 3.0
@@ -104,11 +106,11 @@ class LaboratoryWorld(ExactWorld):
         What happens is for physics to say, so scenes are run without pictures until one does; where none
         does, the last one stands.
         """
-        scene = sample_laboratory(rng, request)
+        scene = _scene_with_all_that_is_told(rng, request)
         for _ in range(TRIES if request.happenings else 0):
             if what_happened_satisfies(scene, request.happenings, happens(scene, self.spec.clock)):
                 break
-            scene = sample_laboratory(rng, request)
+            scene = _scene_with_all_that_is_told(rng, request)
         return scene
 
     def text(self, index: int = 0) -> str:
@@ -118,6 +120,16 @@ class LaboratoryWorld(ExactWorld):
         if bench.text:
             return bench.text
         return caption_laboratory(bench.scene, self.events(index), np.random.default_rng(bench.seed))
+
+
+def _scene_with_all_that_is_told(rng: np.random.Generator, request: LabRequest) -> LabScene:
+    """A scene that satisfies a request, and of some hundred the first with all that its happenings name."""
+    scene = sample_laboratory(rng, request)
+    for _ in range(DRAWS):
+        if could_happen(scene, request.happenings):
+            break
+        scene = sample_laboratory(rng, request)
+    return scene
 
 
 def happens(scene: LabScene, clock: Clock, seconds: float = TOLD_SECONDS) -> list[Event]:

@@ -32,6 +32,14 @@ __all__ = ["GRIP_N", "build_laboratory", "laboratory_bodies", "table_bounce", "t
 GRIP_N = 20.0
 """How strongly the finger's suction cup holds."""
 _FINGER_FORCE_N = 16.0
+_SOLVER_TOLERANCE = 1e-14
+"""Of the contact forces. MuJoCo's own 1e-8 now and then stops Newton's method while a light body's force is
+still several times too large: what a step must still gain is scaled by the mean inertia of all bodies.
+"""
+_COLLISION_TOLERANCE_M = 1e-9
+"""Of convex collision. With MuJoCo's own 1e-6, two cylinders whose ends lie on each other all but flat
+(tilted by some 1e-5) are now and then found one whole cylinder deep in each other, and fly apart.
+"""
 _GREATEST_BOUNCE = 0.9
 
 
@@ -48,6 +56,7 @@ def table_bounce(material: str, surface: str) -> float:
 def build_laboratory(scene: LabScene, clock: Clock) -> mujoco.MjModel:
     """The scene as a model. First velocities are no part of it: whoever makes its data sets them."""
     spec = bare_table(clock, LAB_TRAY)
+    spec.option.tolerance, spec.option.ccd_tolerance = _SOLVER_TOLERANCE, _COLLISION_TOLERANCE_M
     for slot, thing in enumerate(scene.things):
         _add_thing(spec, slot, thing, SURFACES[scene.surface], scene.surface)
     add_finger(spec, _FINGER_FORCE_N)
