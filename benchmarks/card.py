@@ -46,6 +46,7 @@ def card(config: dict[str, Any], digest: str, megabytes: float, figures: str, hi
     data = "\n".join(
         f"- {part['episodes']} episodes of `{part['collect']['world']}`, {part['collect']['seconds']} s, "
         f"seed {part['collect']['seed']}, streams: {', '.join(part['collect']['streams'] or ['all'])} "
+        f"{'under ' + part['collect']['policy'] + ' ' if 'policy' in part['collect'] else ''}"
         f"(hash `{part['hash'][:12]}`)"
         for part in made["data"]
     )

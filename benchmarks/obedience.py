@@ -3,7 +3,8 @@
 Colours are right when exactly the named colours are seen, each as often as named; everything is right when
 the same holds for pairs of colour and shape. The states that the world itself holds are judged beside its
 pictures. The detector's own score on exact films of the same sentences and seeds is the floor: what it loses
-there, it loses to one thing hiding another and to its own mistakes.
+there, it loses to one thing hiding another and to its own mistakes. Where a model loses is told by what is
+seen of the exact films after its tokenizer alone, and of its own pictures of their states.
 """
 
 from __future__ import annotations
@@ -11,13 +12,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import torch
 import tyro
 
-from harness import Subject, floors, frames_of, progress, save, show, ticks_of
+from harness import EXACT, Subject, floors, frames_of, progress, save, show, ticks_of
 from orrery.evaluation.detect import detect
 from orrery.evaluation.names import objects_named
 from orrery.evaluation.prompts import HeldOutPrompt, held_out_prompts
 from orrery.evaluation.statistics import share
+from orrery.inference.checkpoints import load_model
+from orrery.registry import resolve_model
 
 
 @dataclass
@@ -55,6 +60,25 @@ def judged(subject: Subject, prompts: tuple[HeldOutPrompt, ...], seconds: float)
     }
 
 
+def drawn(subject: Subject, prompts: tuple[HeldOutPrompt, ...], seconds: float) -> dict[str, Any]:
+    """How often everything is right in the sentences' exact films once the model's tokenizer has encoded
+    and decoded them, and in the model's own pictures where it is told every exact state."""
+    exact, world = Subject(EXACT).open(), subject.open()
+    tokenizer = load_model(resolve_model(subject.model)).video
+    num_ticks = exact.spec.clock.num_ticks(seconds)
+    right = {"after its tokenizer": 0, "its pictures of exact states": 0}
+    for prompt in progress(prompts, "exact states, drawn"):
+        ticks = list(ticks_of(exact, prompt.seed, num_ticks, prompt=prompt.text))
+        given = {n: np.stack([t[n][0] for t in ticks])[None] for n in exact.spec.streams if n != "video.main"}
+        again = list(ticks_of(world, prompt.seed, num_ticks, given["action"][0], given=given))
+        with torch.inference_mode():
+            frames = torch.from_numpy(frames_of(ticks, "video.main"))[None]
+            decoded = tokenizer.decode(tokenizer.encode(frames))[0].numpy()
+        for name, frames in zip(right, (decoded, frames_of(again, "video.main")), strict=True):
+            right[name] += detect(frames, prompt.request.camera).names == prompt.objects
+    return {name: share(count, len(prompts)) for name, count in right.items()}
+
+
 def _named(names: Any) -> list[str]:
     return [" ".join(name) for name in sorted(names.elements())]
 
@@ -64,6 +88,9 @@ def main(settings: Settings) -> None:
     prompts = held_out_prompts()[: settings.num_prompts]
     figures = floors(subject, lambda world: judged(world, prompts, settings.seconds))
     score, floor = figures.get("figures", figures["exact"]), figures["exact"]
+    told = {} if subject.is_exact else drawn(subject, prompts, settings.seconds)
+    if told:
+        score["everything_right_when"] = told
     show(
         f"Sentences obeyed, {len(prompts)} held-out prompts",
         ["per cent (95 % interval)", subject.model, "exact", "bar"],
@@ -82,6 +109,7 @@ def main(settings: Settings) -> None:
                 "",
             ],
             ["all of them in the world's own state", score["states_right"], floor["states_right"], ""],
+            *([f"the same, exact films: {name}", value, "", ""] for name, value in told.items()),
         ],
     )
     save("obedience", subject, figures, seed=prompts[0].seed)

@@ -49,7 +49,9 @@ def obedience(model: Any, exact: Any) -> list[Row]:
         "everything_right": ("all named shapes, colours and counts right", "≥ 75 %"),
         "states_right": ("the same, in the state before it is drawn", ""),
     }
-    return [(label, percent(model[key]), percent(exact[key]), bar) for key, (label, bar) in bars.items()]
+    rows = [(label, percent(model[key]), percent(exact[key]), bar) for key, (label, bar) in bars.items()]
+    when = model.get("everything_right_when", {})
+    return rows + [(f"the same, exact films: {name}", percent(value), "", "") for name, value in when.items()]
 
 
 def dynamics(model: Any, exact: Any) -> list[Row]:

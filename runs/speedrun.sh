@@ -16,12 +16,15 @@ make --no-print-directory .venv/.dev
 ORRERY=.venv/bin/orrery
 
 # 1. Data from the exact world. 500 episodes with pictures, and 2,000 without: physics, sound and touch are
-#    an order of magnitude cheaper than pictures, and they are what dynamics is learned from. How things look is
-#    learned from many scenes rather than from long ones: 6,706 more of 12 frames each. Each episode follows
-#    from its number alone, so the number of workers changes nothing.
+#    an order of magnitude cheaper than pictures, and they are what dynamics is learned from. In 800 more the
+#    finger wanders, which shows what any action does, and not only those of a push. How things look is learned
+#    from many scenes rather than from long ones: 6,706 more of 12 frames each. Each episode follows from its
+#    number alone, so the number of workers changes nothing.
 $ORRERY collect tabletop --out "$WORK/data/pictures" --episodes 500 --seed 1 --seconds 3.5 --workers 2
 $ORRERY collect tabletop --out "$WORK/data/motion" --episodes 2000 --seed 2 --seconds 3.5 --workers 2 \
     --streams state audio.main touch.finger camera.main action
+$ORRERY collect tabletop --out "$WORK/data/wandering" --episodes 800 --seed 5 --seconds 3.5 --workers 2 \
+    --streams state audio.main touch.finger camera.main action --policy orrery.worlds.wandering:wander
 $ORRERY collect tabletop --out "$WORK/data/scenes" --episodes 6706 --seed 4 --seconds 0.5 --workers 2
 
 # 2. Train. The stages, in order, each leaving its result in the run's folder:

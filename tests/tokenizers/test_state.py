@@ -19,6 +19,7 @@ from orrery.errors import UserError
 from orrery.scenes.scene import CAMERAS
 from orrery.streams import STATE, Array
 from orrery.tokenizers.bodies import separation
+from orrery.tokenizers.inertia import COAST_WIDTH
 from orrery.tokenizers.state import MOVING_FIELDS, StateCodec
 
 CODEC = StateCodec(num_slots=4, frames=2)
@@ -28,8 +29,9 @@ NEIGHBOUR = slice(ANCHOR_FEATURES.stop, ANCHOR_FEATURES.stop + 13)
 ACTION = slice(NEIGHBOUR.stop, NEIGHBOUR.stop + 7)
 PICTURE = slice(ACTION.stop, ACTION.stop + 9 + 3)
 """Of the first frame: position, six numbers, u, v and apparent size."""
-IMPACT = 2 * 7
-"""The last features, seven for each frame."""
+COAST = slice(CODEC.feature_width - 2 * COAST_WIDTH, CODEC.feature_width)
+IMPACT = slice(COAST.start - 2 * 7, COAST.start)
+"""Seven for each frame, before the last features, which inertia gives."""
 
 
 def _get(state: Any, name: str) -> Any:
@@ -342,7 +344,9 @@ def test_objects_are_seen_where_the_camera_projects_them(camera: str, seed: int)
 
 def test_an_estimate_is_trusted_as_far_as_its_level_is_low() -> None:
     state = _random_state(6)
-    clean, half, nothing = (_features(state, level=level)[:, ACTION.stop :] for level in (0.0, 0.5, 1.0))
+    clean, half, nothing = (
+        _features(state, level=level)[:, ACTION.stop : COAST.start] for level in (0.0, 0.5, 1.0)
+    )
     torch.testing.assert_close(half, clean / 2)
     assert not nothing.any()
 
@@ -354,8 +358,8 @@ def test_without_an_anchor_nothing_of_it_is_seen() -> None:
     features = CODEC.features(numbers, state[-1], NO, torch.tensor(0.0), camera)
     assert features.shape == (4, CODEC.feature_width)
     assert not features[:, : NEIGHBOUR.stop].any()
-    assert features[:, NEIGHBOUR.stop : -IMPACT].any()
-    assert not features[:, -IMPACT:].any()
+    assert features[:, NEIGHBOUR.stop : IMPACT.start].any()
+    assert not features[:, IMPACT.start :].any()
 
 
 def test_impacts_are_told_from_falls() -> None:
@@ -367,7 +371,7 @@ def test_impacts_are_told_from_falls() -> None:
     _get(state, "linear_velocity")[:, 0, 2] = velocities[1:]
     numbers = CODEC.encode(state, falling, YES)
     camera = torch.from_numpy(_pose("front"))
-    told = CODEC.features(numbers, falling, YES, torch.tensor(0.0), camera)[0, -IMPACT:].unflatten(0, (2, 7))
+    told = CODEC.features(numbers, falling, YES, torch.tensor(0.0), camera)[0, IMPACT].unflatten(0, (2, 7))
     torch.testing.assert_close(told[:, 2], velocities.diff() / 0.5, atol=2e-3, rtol=1e-3)
     torch.testing.assert_close(told[:, 6], torch.zeros(2), atol=2e-3, rtol=0)
     assert not told[:, [0, 1, 3, 4, 5]].any()

@@ -45,9 +45,11 @@ def _figure(part: str, mine: Mapping[str, Sequence[Array]], floors: Mapping[str,
     """The limits, 3 and 10, are of a ratio whose floor is 1."""
     every = np.arange(len(mine[part]))
 
-    def ratio(of: Mapping[str, Sequence[Array]], chosen: Array) -> float:
-        usual = max(_mean(of[USUAL], chosen), _mean(floors[USUAL], every))  # nobody can be asked for less
-        return _mean(of[part], chosen) / usual
+    def ratio(of: Mapping[str, Sequence[Array]], chosen: Array) -> float | None:
+        usual, least, outside = _mean(of[USUAL], chosen), _mean(floors[USUAL], every), _mean(of[part], chosen)
+        if usual is None or least is None or outside is None:
+            return None
+        return outside / max(usual, least)  # nobody can be asked for less
 
     low, high = interval(lambda chosen: ratio(mine, chosen), len(mine[part]))
     return Figure(
@@ -56,6 +58,7 @@ def _figure(part: str, mine: Mapping[str, Sequence[Array]], floors: Mapping[str,
     )  # fmt: skip
 
 
-def _mean(errors: Sequence[Array], chosen: Array) -> float:
-    """Of all moving objects and frames of some scenes, m/s."""
-    return float(np.concatenate([errors[k].ravel() for k in chosen]).mean())
+def _mean(errors: Sequence[Array], chosen: Array) -> float | None:
+    """Of all moving objects and frames of some scenes, m/s; None where nothing moves in them."""
+    every = np.concatenate([errors[k].ravel() for k in chosen])
+    return float(every.mean()) if len(every) else None

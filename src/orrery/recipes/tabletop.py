@@ -32,7 +32,7 @@ def tabletop(minutes: float | None = None) -> Recipe:
         motion=WorldTraining(minutes=0.2 * minutes, decay_from=1.0, own_errors_from=0.5),
         world=WorldTraining(
             minutes=0.44 * minutes,
-            shares={"motion": 0.25, "beginnings": 0.13, "pictures": 0.5, "perception": 0.12},
+            shares={"motion": 0.36, "beginnings": 0.1, "pictures": 0.42, "perception": 0.12},
             # Pictures are drawn from the state alone, and a scene is perceived in its first tick: many scenes
             # teach more than long ones.
             batch={"motion": 32, "beginnings": 96, "pictures": 14, "perception": 48},

@@ -4,14 +4,15 @@ What is denoised is, per slot and frame, the *change* since the last frame of th
 rotation vector, velocities), squashed by asinh(change / s) with s a quarter of the field's RMS: impacts do
 not rule the scale and rest is exactly zero. The first tick has no previous one and is written absolutely.
 What the network sees besides is the anchor itself (the state the change is counted from), its clearance
-over the table, its nearest neighbour, and where the denoised estimate lies in the camera's picture. Pictures
+over the table, its nearest neighbour, where inertia would take it (`inertia`), and where the denoised
+estimate lies in the camera's picture. Pictures
 and touch see of it what concerns them (`sight`, `feeling`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -22,6 +23,7 @@ from orrery.errors import UserError
 from orrery.streams import STATE, StateLayout
 from orrery.tokenizers.bodies import apart, clearance, separation
 from orrery.tokenizers.feeling import feel, feel_width
+from orrery.tokenizers.inertia import COAST_WIDTH, coast
 from orrery.tokenizers.rotation import (
     conjugate,
     from_rotation_vector,
@@ -47,7 +49,8 @@ _KICK_SCALE = {"linear_velocity": 0.5, "angular_velocity": 8.0}
 class StateCodec:
     """Numbers for states of `num_slots` slots and `frames` frames a tick.
 
-    change_scale: field to the scale of its asinh, in the field's unit (m, rad, m/s, rad/s).
+    change_scale: field to the scale of its asinh, in the field's unit (m, rad, m/s, rad/s). frame_seconds:
+    from one frame to the next.
     """
 
     num_slots: int
@@ -61,6 +64,7 @@ class StateCodec:
         }
     )
     layout: StateLayout = STATE
+    frame_seconds: float = 1.0 / 24.0
 
     @property
     def what_width(self) -> int:
@@ -74,7 +78,7 @@ class StateCodec:
     @property
     def feature_width(self) -> int:
         """Numbers a slot that are only seen."""
-        return 1 + self.what_width + 22 + 13 + 1 + self.frames * (3 + 9 + 3 + 4 * _UV_BANDS + 7)
+        return 1 + self.what_width + 22 + 13 + 1 + self.frames * (3 + 9 + 3 + 4 * _UV_BANDS + 7 + COAST_WIDTH)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -82,12 +86,14 @@ class StateCodec:
             "frames": self.frames,
             "change_scale": dict(self.change_scale),
             "layout": {"shapes": list(self.layout.shapes), "materials": list(self.layout.materials)},
+            "frame_seconds": self.frame_seconds,
         }
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> StateCodec:
         layout = StateLayout(tuple(values["layout"]["shapes"]), tuple(values["layout"]["materials"]))
-        return cls(values["num_slots"], values["frames"], dict(values["change_scale"]), layout)
+        scale, seconds = dict(values["change_scale"]), values["frame_seconds"]
+        return cls(values["num_slots"], values["frames"], scale, layout, seconds)
 
     def fit(self, states: Tensor) -> StateCodec:
         """The same codec with scales from `states [num, ticks, frames, K, D]`.
@@ -107,7 +113,7 @@ class StateCodec:
             name: max(0.25 * float(value[present].square().mean().sqrt()), 1e-6)
             for name, value in change.items()
         }
-        return StateCodec(self.num_slots, self.frames, scale, self.layout)
+        return replace(self, change_scale=scale)
 
     def encode(self, state: Tensor, anchor: Tensor, has_anchor: Tensor) -> Tensor:
         """Numbers to denoise, `[..., K, width]`.
@@ -214,6 +220,9 @@ class StateCodec:
         for frame in range(self.frames):
             parts.append(self._picture_features(estimate[..., frame, :, :], camera) * trust)
         parts.append(self._impact_features(estimate, anchor) * trust * known)
+        for frame in range(self.frames):
+            seconds = (frame + 1) * self.frame_seconds
+            parts.append(coast(anchor, seconds, self.change_scale, self.layout) * known)
         return torch.cat(parts, dim=-1)
 
     def _anchor_features(self, anchor: Tensor) -> Tensor:

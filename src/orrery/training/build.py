@@ -49,7 +49,8 @@ def fit_codecs(spec: WorldSpec, states: Array, cameras: Array) -> Codecs:
     states: `[episodes, ticks, frames, K, D]`. cameras: `[episodes, ticks, 8]`.
     """
     frames, num_slots, _ = spec.streams["state"].shape
-    state = StateCodec(num_slots, frames, layout=spec.state).fit(torch.from_numpy(np.array(states[:1000])))
+    codec = StateCodec(num_slots, frames, layout=spec.state, frame_seconds=1.0 / spec.clock.frames_per_second)
+    state = codec.fit(torch.from_numpy(np.array(states[:1000])))
     mean, deviation = cameras.mean((0, 1)), cameras.std((0, 1))
     action = spec.streams["action"]
     vectors = {
