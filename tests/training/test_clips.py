@@ -197,5 +197,5 @@ def test_a_clip_as_long_as_its_episode(make_latents: MakeLatents, num_ticks: int
 def test_moving_a_batch_moves_all_of_it(make_latents: MakeLatents) -> None:
     clips = _draw(make_latents, num=2).to("meta")
     tensors = [v for v in vars(clips).values() if isinstance(v, torch.Tensor)]
-    assert len(tensors) == 6
+    assert len(tensors) == 7
     assert {t.device.type for t in (*tensors, *clips.streams.values())} == {"meta"}
