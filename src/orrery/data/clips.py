@@ -63,9 +63,11 @@ class ClipsSource:
 
     @property
     def num_episodes(self) -> int:
+        """How many there are, None for any number; see `Source`."""
         return len(self.clips)
 
     def settings(self) -> dict[str, Any]:
+        """Plain values that tell this collection from any other; see `Source`."""
         request = self.request
         return {
             "world": f"clips:{Path(self.folder).resolve().name}",
@@ -75,6 +77,7 @@ class ClipsSource:
         }
 
     def spec(self) -> WorldSpec:
+        """What its episodes hold; see `Source`."""
         size, asked = self.request.image_size, self.request.streams
         video = StreamSpec("video.main", (_CLOCK.frames_per_tick, size, size, 3), "uint8", "sRGB", 0, 255)
         audio = StreamSpec("audio.main", (_CLOCK.samples_per_tick, 2), "float32", "full scale", -1, 1)
@@ -87,6 +90,7 @@ class ClipsSource:
         return spec if asked is None else spec.only(asked)
 
     def open(self) -> _ClipsRecorder:
+        """A recorder for one process; see `Source`."""
         return _ClipsRecorder(self)
 
     def plan(self, cache: Callable[[str], Path], on_step: OnStep) -> dict[str, Any]:
@@ -187,6 +191,7 @@ class _ClipsRecorder:
         self._child = Isolated(READ_SECONDS)
 
     def episode(self, number: int) -> Episode:
+        """Episode `number`; see `Recorder`."""
         name, size, clip = self._source.clips[number]
         file = Path(self._source.folder) / name
         if not file.is_file():

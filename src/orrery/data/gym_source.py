@@ -31,9 +31,11 @@ class GymSource:
 
     @property
     def num_episodes(self) -> None:
+        """How many there are, None for any number; see `Source`."""
         return None
 
     def settings(self) -> dict[str, Any]:
+        """Plain values that tell this collection from any other; see `Source`."""
         request = self.request
         return {
             "world": f"gym:{self.name}",
@@ -45,6 +47,7 @@ class GymSource:
         }
 
     def spec(self) -> WorldSpec:
+        """What its episodes hold; see `Source`."""
         if self.request.policy not in (None, RANDOM):
             load_policy(self.request.policy)
         world = self.make_world()
@@ -62,9 +65,11 @@ class GymSource:
         return spec if self.request.streams is None else spec.only(self.request.streams)
 
     def make_world(self) -> GymnasiumWorld:
+        """One world with the streams, size and rate that were asked for, or with every stream."""
         return GymnasiumWorld(self.name, image_size=self.request.image_size, frames_per_tick=1)
 
     def open(self) -> _GymRecorder:
+        """A recorder for one process; see `Source`."""
         return _GymRecorder(self)
 
 
@@ -75,6 +80,7 @@ class _GymRecorder:
         self._spec = source.kept(self._world.spec)
 
     def episode(self, number: int) -> Episode:
+        """Episode `number`; see `Recorder`."""
         world, seed = self._world, episode_seed(self._request.seed, number)
         num_ticks = world.spec.clock.num_ticks(self._request.seconds)
         act = self._actor(seed)

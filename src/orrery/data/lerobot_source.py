@@ -52,9 +52,11 @@ class LeRobotSource:
 
     @property
     def num_episodes(self) -> int:
+        """How many there are, None for any number; see `Source`."""
         return int(self._info["total_episodes"])
 
     def settings(self) -> dict[str, Any]:
+        """Plain values that tell this collection from any other; see `Source`."""
         request = self.request
         return {
             "world": f"lerobot:{Path(self.path).resolve().name}",
@@ -64,6 +66,7 @@ class LeRobotSource:
         }
 
     def spec(self) -> WorldSpec:
+        """What its episodes hold; see `Source`."""
         streams = {stream.name: stream for stream in self._streams().values()}
         for name in self.request.streams or ():
             if name not in streams:
@@ -83,6 +86,7 @@ class LeRobotSource:
         return self._info["features"][name]
 
     def open(self) -> _LeRobotRecorder:
+        """A recorder for one process; see `Source`."""
         return _LeRobotRecorder(self)
 
     @cached_property
@@ -147,6 +151,7 @@ class _LeRobotRecorder:
         self._problem = "; ".join(problems) or f"{self._root / 'meta/episodes'} does not list it"
 
     def episode(self, number: int) -> Episode:
+        """Episode `number`; see `Recorder`."""
         row = self._rows.get(number)
         if row is None:
             raise UserError(f"episode {number}: {self._problem}")

@@ -75,9 +75,11 @@ class WorldSource:
 
     @property
     def num_episodes(self) -> None:
+        """How many there are, None for any number; see `Source`."""
         return None
 
     def settings(self) -> dict[str, Any]:
+        """Plain values that tell this collection from any other; see `Source`."""
         factory, request = self.factory, self.request
         name = factory if isinstance(factory, str) else f"{factory.__module__}:{factory.__qualname__}"
         asked = {
@@ -91,6 +93,7 @@ class WorldSource:
         return asked | {name: value for name, value in more.items() if value is not None}
 
     def spec(self) -> WorldSpec:
+        """What its episodes hold; see `Source`."""
         spec, streams = self.make_world().spec, self.request.streams
         unknown = set(streams or ()) - set(spec.streams) - {"text"}
         if unknown:
@@ -104,6 +107,7 @@ class WorldSource:
         return spec
 
     def make_world(self, every_stream: bool = False) -> World:
+        """One world with the streams, size and rate that were asked for, or with every stream."""
         factory = world_factory(self.factory) if isinstance(self.factory, str) else self.factory
         streams = None if every_stream else self.request.streams
         rate = self.request.sample_rate
@@ -115,6 +119,7 @@ class WorldSource:
         return factory(num_worlds=1, streams=streams, image_size=self.request.image_size, clock=clock)
 
     def open(self) -> _WorldRecorder:
+        """A recorder for one process; see `Source`."""
         return _WorldRecorder(self.make_world(), self.request)
 
 
@@ -124,5 +129,6 @@ class _WorldRecorder:
     request: Request
 
     def episode(self, number: int) -> Episode:
+        """Episode `number`; see `Recorder`."""
         seed = episode_seed(self.request.seed, number)
         return record(self.world, seed, self.request.seconds, self.request.policy)

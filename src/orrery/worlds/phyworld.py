@@ -71,10 +71,12 @@ class PhyWorld:
 
     @property
     def spec(self) -> WorldSpec:
+        """Its streams and clock."""
         return self._spec
 
     @property
     def num_worlds(self) -> int:
+        """How many copies run side by side."""
         return self._num_worlds
 
     def reset(
@@ -114,15 +116,19 @@ class PhyWorld:
         return self._observe()
 
     def snapshot(self) -> Any:
+        """All that `restore` needs; see `Snapshotable`."""
         return copy.deepcopy(self._lives)
 
     def restore(self, snapshot: Any) -> None:
+        """Go back to a snapshot; see `Snapshotable`."""
         self._lives = copy.deepcopy(snapshot)
 
     def scene(self, index: int = 0) -> dict[str, Any]:
+        """Plain values of a world's scene, from which `reset` can start."""
         return self._lives[index].scene.to_json() | {"part": self.part}
 
     def events(self, index: int = 0) -> list[Event]:
+        """What has happened in a world so far."""
         return list(self._lives[index].events)
 
     def _begin(self, seed: int, index: int, scene: PhyScene | None) -> _Life:

@@ -73,6 +73,20 @@ def test_what_vanishes_and_comes_back_is_found(report_on: Report) -> None:
     assert all(0.7 < finding.seconds < 1.8 for finding in report.findings)
 
 
+def test_of_two_things_that_touch_the_one_that_vanishes_is_found(report_on: Report) -> None:
+    """They rest beside each other; a third thing, which passes far above, is all that moves."""
+    num = len(instants())
+    red = Disc(np.tile([120.0, GROUND - 12], (num, 1)), 12.0)
+    blue = Disc(np.tile([143.0, GROUND - 12], (num, 1)), 12.0, (40, 60, 200))
+    passing = Disc(np.stack([30 + 60 * instants(), np.full(num, 40.0)], 1), 10.0, (60, 160, 60))
+    blue.path[20:50] = np.nan
+    pictures = drawn([red, blue, passing], wall(), num)
+    findings = report_on(pictures).findings
+    assert findings
+    assert all(finding.question.name == "births, deaths and leaps" for finding in findings)
+    assert all("blue" in finding.text for finding in findings)
+
+
 def test_a_leap_is_found(report_on: Report) -> None:
     discs, _ = two_things()
     discs[1].path[30:, 1] -= 70

@@ -5,7 +5,6 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from made_films import GROUND, Disc, Report, drawn, instants, wall
 
 from orrery.evaluation.film.parting import parted
 from orrery.streams import Array
@@ -55,17 +54,3 @@ def test_a_pattern_stays_whole() -> None:
     stripes = (np.arange(96) // 4 % 2 == 0)[None, :] & (region > 0)
     picture[stripes] = WHITE
     assert len(parted(picture, region)) == 1
-
-
-def test_of_two_things_that_touch_the_one_that_vanishes_is_found(report_on: Report) -> None:
-    """They rest beside each other; a third one, which passes far above, is all that moves."""
-    num = len(instants())
-    red = Disc(np.tile([120.0, GROUND - 12], (num, 1)), 12.0, RED)
-    blue = Disc(np.tile([143.0, GROUND - 12], (num, 1)), 12.0, BLUE)
-    passing = Disc(np.stack([30 + 60 * instants(), np.full(num, 40.0)], 1), 10.0, (60, 160, 60))
-    blue.path[20:50] = np.nan
-    pictures = drawn([red, blue, passing], wall(), num)
-    findings = report_on(pictures).findings
-    assert findings
-    assert all(finding.question.name == "births, deaths and leaps" for finding in findings)
-    assert all("blue" in finding.text for finding in findings)
