@@ -65,7 +65,7 @@ class GymSource:
         return spec if self.request.streams is None else spec.only(self.request.streams)
 
     def make_world(self) -> GymnasiumWorld:
-        """One world with the streams, size and rate that were asked for, or with every stream."""
+        """The environment as a world of one copy."""
         return GymnasiumWorld(self.name, image_size=self.request.image_size, frames_per_tick=1)
 
     def open(self) -> _GymRecorder:
