@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from orrery.data.reader import Dataset
 from orrery.errors import BadUse, UserError
 from orrery.inference.imagined_world import ImaginedWorld, load_world
 from orrery.streams import STATE, Array, Observation
-from orrery.tokenizers.bodies import apart
+from orrery.tokenizers.bodies import apart, sphere_gap
 from orrery.tokenizers.state import StateCodec
 from orrery.world import Snapshotable, World
 
@@ -149,6 +150,24 @@ def test_imagined_bodies_are_parted(world: ImaginedWorld, monkeypatch: pytest.Mo
     parted = depth_m()
     monkeypatch.setattr(StateCodec, "part", lambda self, state: state)
     assert parted < 0.5 * depth_m()
+
+
+def test_a_crowded_beginning_is_drawn_anew(tiny_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The roomiest of ten where none is as roomy as asked; one that has room stays as it was."""
+    world = load_world(tiny_run / "run" / "checkpoint")
+    codecs = world.model.codecs
+
+    def gaps(first_gap_m: float | None) -> torch.Tensor:
+        codec = replace(codecs.state, first_gap_m=first_gap_m)
+        monkeypatch.setattr(world.model, "codecs", replace(codecs, state=codec))
+        first = [torch.from_numpy(world.reset(seed=seed, prompt=THREE)["state"][0, 0]) for seed in range(4)]
+        return torch.stack([sphere_gap(state, STATE) for state in first])
+
+    as_drawn, roomy, endless = gaps(None), gaps(-0.02), gaps(10.0)
+    assert (endless >= as_drawn).all()
+    assert (endless > as_drawn).sum() >= 3
+    assert torch.equal(roomy[as_drawn >= -0.02], as_drawn[as_drawn >= -0.02])
+    assert (roomy >= as_drawn).all()
 
 
 def test_an_action_outdoes_one_that_was_given(world: ImaginedWorld, episode: dict[str, Array]) -> None:

@@ -18,7 +18,7 @@ from torch import Tensor
 from orrery.errors import UserError
 from orrery.scenes.scene import CAMERAS
 from orrery.streams import STATE, Array
-from orrery.tokenizers.bodies import separation
+from orrery.tokenizers.bodies import separation, sphere_gap
 from orrery.tokenizers.inertia import COAST_WIDTH
 from orrery.tokenizers.state import MOVING_FIELDS, StateCodec
 
@@ -239,7 +239,9 @@ def test_a_world_at_rest_still_fits_and_an_empty_one_is_refused() -> None:
 
 
 def test_survives_json() -> None:
-    codec = dataclasses.replace(CODEC, change_scale=dict.fromkeys(MOVING_FIELDS, 0.5))
+    codec = dataclasses.replace(
+        CODEC, change_scale=dict.fromkeys(MOVING_FIELDS, 0.5), frame_seconds=0.1, first_gap_m=0.02
+    )
     assert StateCodec.from_json(codec.to_json()) == codec
 
 
@@ -637,3 +639,43 @@ def test_the_finger_and_what_is_not_there_part_nothing() -> None:
         if slot == 2:
             other[:, 2, STATE.slice("present")] = 0.0
         assert torch.equal(CODEC.part(other), other)
+
+
+# Scenes begin with room between bodies.
+
+
+@pytest.mark.parametrize("shapes", [("ball", "box"), ("cylinder", "ball"), ("box", "cylinder")])
+@given(seed=st.integers(0, 1000), far=st.floats(0.02, 0.5))
+@settings(max_examples=15)
+def test_bounding_spheres_hold_all_of_their_bodies(shapes: tuple[str, str], seed: int, far: float) -> None:
+    """Their gap is what the farthest surface points leave of the distance between the centres."""
+    state, clouds = _pair(seed, shapes, far)
+    centres = STATE.get(state[0, :2], "position").numpy()
+    radii = [np.linalg.norm(c - at, axis=1).max() for c, at in zip(clouds, centres, strict=True)]
+    gap = float(sphere_gap(state[0], STATE))
+    assert gap == pytest.approx(far - sum(radii), abs=2e-3)
+    assert gap <= float(separation(state, STATE)[0][0, 0, 1]) + 1e-5
+
+
+def test_the_finger_and_what_is_not_there_crowd_nothing() -> None:
+    state, _ = _pair(0, ("ball", "ball"), 0.03)
+    for slot in (3, 2):
+        alone = state[0].clone()
+        alone[slot], alone[1] = alone[1], 0.0
+        alone[2, STATE.slice("present")] = 0.0
+        assert sphere_gap(alone, STATE) == torch.inf
+
+
+def test_room_is_counted_from_what_few_scenes_begin_with() -> None:
+    """Of 101 scenes with ever wider gaps, one begins nearer than the fitted gap."""
+    pairs = [_pair(0, ("ball", "ball"), far)[0] for far in np.linspace(0.1, 0.2, 101)]
+    first = torch.stack(pairs)[:, None].expand(-1, 2, -1, -1, -1)
+    codec = CODEC.fit(first)
+    assert codec.first_gap_m == pytest.approx(0.001, abs=1e-5)
+    room = codec.room(first[:, 0])
+    assert int((room < -1e-6).sum()) == 1
+    assert float(room[-1]) == pytest.approx(0.099, abs=1e-5)
+    lone = first.clone()
+    lone[..., 1, :] = 0.0
+    assert CODEC.fit(lone).first_gap_m is None
+    assert (CODEC.room(first[:, 0]) == torch.inf).all(), "without a fit nothing is known"

@@ -27,6 +27,9 @@ from orrery.tokenizers.codecs import GENERATE, PERCEIVE
 
 __all__ = ["ImaginedWorld", "load_world"]
 
+MAX_BEGINNINGS = 10
+"""How often a first tick is drawn at most."""
+
 
 def load_world(
     folder: str | Path, num_worlds: int = 1, streams: Iterable[str] | None = None
@@ -197,9 +200,10 @@ class _Dream:
         camera = known.get("camera.main", self._memory.camera)
         if "state" in self._given and number < len(self._given["state"]):
             state = self._given["state"][number][None]
+        elif number == 0 and "video.main" not in known:
+            state, camera = self._begin(known, anchor, has_anchor, camera)
         else:
-            numbers, camera = self._sample_state(known, anchor, has_anchor, camera)
-            state = codec.lift(codec.part(codec.decode(numbers, anchor, has_anchor)))
+            state, camera = self._sample_state(known, anchor, has_anchor, camera)
         if camera is None:
             camera = torch.zeros(1, 1, self._model.codecs.vectors["camera.main"].width)
         self._memory.camera = camera
@@ -213,10 +217,25 @@ class _Dream:
         )  # fmt: skip
         return state, codec.sight(*seen, self._model.video.config.latent_grid), codec.feeling(*seen[:4])
 
+    def _begin(
+        self, known: Mapping[str, Tensor], anchor: Tensor, has_anchor: Tensor, camera: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """An imagined first state and its camera, drawn anew while its objects crowd as they hardly ever do
+        when a scene begins (`StateCodec.room`); the roomiest of `MAX_BEGINNINGS` if all crowd."""
+        best = self._sample_state(known, anchor, has_anchor, camera)
+        for _ in range(MAX_BEGINNINGS - 1):
+            room = float(self._model.codecs.state.room(best[0]))
+            if room >= 0.0:
+                break
+            again = self._sample_state(known, anchor, has_anchor, camera)
+            if float(self._model.codecs.state.room(again[0])) > room:
+                best = again
+        return best
+
     def _sample_state(
         self, known: Mapping[str, Tensor], anchor: Tensor, has_anchor: Tensor, camera: Tensor | None
     ) -> tuple[Tensor, Tensor | None]:
-        """Imagined numbers of the state, and of the camera where it is not known yet.
+        """An imagined state `[1, frames, K, D]`, and numbers of the camera where it is not known yet.
 
         Both are denoised together, as one row of numbers.
         """
@@ -243,7 +262,8 @@ class _Dream:
         steps = self._model.sampling.state if bool(has_anchor) else self._model.sampling.first
         row = sample(estimate, self._noise(1, num_state + width), levels_for(steps))
         numbers = row[:, :num_state].unflatten(1, (codec.num_slots, codec.width))
-        return numbers, row[:, None, num_state:] if camera is None else camera
+        state = codec.lift(codec.part(codec.decode(numbers, anchor, has_anchor)))
+        return state, row[:, None, num_state:] if camera is None else camera
 
     def _perceiving_cache(self, known: Mapping[str, Tensor]) -> tuple[KVCache, TorchEngine]:
         """A memory of this tick's pictures and sound alone, for the engine that reads the state off them."""

@@ -11,7 +11,7 @@ from torch import Tensor
 from orrery.streams import StateLayout
 from orrery.tokenizers.rotation import conjugate, rotate
 
-__all__ = ["apart", "clearance", "reach", "separation"]
+__all__ = ["apart", "clearance", "reach", "separation", "sphere_gap"]
 
 
 def reach(state: Tensor, towards: Tensor, layout: StateLayout) -> Tensor:
@@ -80,3 +80,21 @@ def apart(state: Tensor, layout: StateLayout) -> tuple[Tensor, Tensor]:
     alone = ~(there[..., :, None] & there[..., None, :])
     alone = alone | torch.eye(gap.shape[-1], dtype=torch.bool, device=state.device)
     return gap.masked_fill(alone, torch.inf), towards
+
+
+def sphere_gap(state: Tensor, layout: StateLayout) -> Tensor:
+    """The least gap between the bounding spheres of two objects, `[...]` metres; infinite for a lone one.
+
+    The finger (the last slot) is no object.
+    """
+    objects = state[..., :-1, :]
+    position, size = (objects[..., layout.slice(name)] for name in ("position", "size"))
+    shape = objects[..., layout.slice("shape")]
+    flat = size[..., [0, 2]].norm(dim=-1)
+    by_shape = torch.stack([size[..., 0], size.norm(dim=-1), flat, flat], dim=-1)
+    radius = (by_shape * shape).sum(-1)
+    gap = torch.cdist(position, position) - radius[..., :, None] - radius[..., None, :]
+    there = objects[..., layout.slice("present")][..., 0] > 0.5
+    pairs = torch.ones(gap.shape[-2:], dtype=torch.bool, device=gap.device).triu(1)
+    counts = pairs & there[..., :, None] & there[..., None, :]
+    return gap.masked_fill(~counts, torch.inf).amin((-2, -1))

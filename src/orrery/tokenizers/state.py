@@ -21,7 +21,7 @@ from torch import Tensor
 
 from orrery.errors import UserError
 from orrery.streams import STATE, StateLayout
-from orrery.tokenizers.bodies import apart, clearance, separation
+from orrery.tokenizers.bodies import apart, clearance, separation, sphere_gap
 from orrery.tokenizers.feeling import feel, feel_width
 from orrery.tokenizers.inertia import COAST_WIDTH, coast
 from orrery.tokenizers.rotation import (
@@ -42,6 +42,8 @@ _UV_BANDS = 3
 _ACTION_SCALE_M_S = 0.2
 _NUM_PARTINGS = 2
 """Two pairs may push one body; a second round settles most of what the first leaves."""
+_RARE = 0.01
+"""Share of the scenes that may begin with objects nearer than `first_gap_m`."""
 _KICK_SCALE = {"linear_velocity": 0.5, "angular_velocity": 8.0}
 
 
@@ -50,7 +52,8 @@ class StateCodec:
     """Numbers for states of `num_slots` slots and `frames` frames a tick.
 
     change_scale: field to the scale of its asinh, in the field's unit (m, rad, m/s, rad/s). frame_seconds:
-    from one frame to the next.
+    from one frame to the next. first_gap_m: hardly a scene begins with the bounding spheres of two objects nearer
+    than this; None where nothing is known of it.
     """
 
     num_slots: int
@@ -65,6 +68,7 @@ class StateCodec:
     )
     layout: StateLayout = STATE
     frame_seconds: float = 1.0 / 24.0
+    first_gap_m: float | None = None
 
     @property
     def what_width(self) -> int:
@@ -87,16 +91,17 @@ class StateCodec:
             "change_scale": dict(self.change_scale),
             "layout": {"shapes": list(self.layout.shapes), "materials": list(self.layout.materials)},
             "frame_seconds": self.frame_seconds,
+            "first_gap_m": self.first_gap_m,
         }
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> StateCodec:
         layout = StateLayout(tuple(values["layout"]["shapes"]), tuple(values["layout"]["materials"]))
         scale, seconds = dict(values["change_scale"]), values["frame_seconds"]
-        return cls(values["num_slots"], values["frames"], scale, layout, seconds)
+        return cls(values["num_slots"], values["frames"], scale, layout, seconds, values["first_gap_m"])
 
     def fit(self, states: Tensor) -> StateCodec:
-        """The same codec with scales from `states [num, ticks, frames, K, D]`.
+        """The same codec with scales and first gap from `states [num, ticks, frames, K, D]`.
 
         A scale is a quarter of its change's RMS over present slots, and never zero. Raises UserError where
         there is nothing to measure: no object, or a single tick.
@@ -113,7 +118,10 @@ class StateCodec:
             name: max(0.25 * float(value[present].square().mean().sqrt()), 1e-6)
             for name, value in change.items()
         }
-        return replace(self, change_scale=scale)
+        gaps = sphere_gap(states[:, 0, 0], self.layout)
+        gaps = gaps[gaps.isfinite()]
+        first_gap_m = float(gaps.quantile(_RARE)) if len(gaps) else None
+        return replace(self, change_scale=scale, first_gap_m=first_gap_m)
 
     def encode(self, state: Tensor, anchor: Tensor, has_anchor: Tensor) -> Tensor:
         """Numbers to denoise, `[..., K, width]`.
@@ -192,6 +200,13 @@ class StateCodec:
             depth[..., -1, :] = depth[..., :, -1] = 0.0
             parted[..., place] -= (depth[..., None] / 2 * towards).sum(-2)
         return parted
+
+    def room(self, state: Tensor) -> Tensor:
+        """By how much the objects of a first tick `state [..., frames, K, D]` are further apart than the
+        nearest in which scenes begin, `[...]` metres; negative where hardly a scene begins like that."""
+        if self.first_gap_m is None:
+            return torch.full(state.shape[:-3], torch.inf, device=state.device)
+        return sphere_gap(state[..., 0, :, :], self.layout) - self.first_gap_m
 
     def features(
         self,
