@@ -44,8 +44,8 @@ class VideoTraining:
     crop_size: side of a crop, pixels. object_fraction: share of the crops that are centred on an object.
     object_weight: extra weight of pixels on or next to an object. kl_weight: of the divergence of the
     posterior of the latents from the standard normal, nats per latent value. full_frame_fraction: share of
-    the training, at its end, on whole frames. num_held_out: frames at the end of the source that only
-    measure. precision: `bf16` (autocast), `fp32`, or `auto` for what is fast on the device.
+    the training, at its end, on whole frames. encoder: whether it learns too; latents stay what they are
+    without. num_held_out: frames at the end of the source that only measure. precision: `bf16` (autocast), `fp32`, or `auto` for what is fast on the device.
     """
 
     batch_size: int = 48
@@ -59,6 +59,7 @@ class VideoTraining:
     num_warmup_steps: int = 40
     lr_floor: float = 0.01
     full_frame_fraction: float = 0.15
+    encoder: bool = True
     ema_decay: float = 0.999
     num_held_out: int = 64
     log_seconds: float = 60.0
@@ -188,11 +189,12 @@ class _Run:
             self.tokenizer = VideoTokenizer(config).to(self.device)
         if start is not None:
             self.tokenizer.load_state_dict(start.state_dict())
+        self.tokenizer.encoder.requires_grad_(training.encoder)
         self.average = AveragedModel(
             self.tokenizer, multi_avg_fn=get_ema_multi_avg_fn(training.ema_decay), use_buffers=False
         )
         self.optimizer = make_optimizer(
-            self.tokenizer.named_parameters(),
+            ((name, p) for name, p in self.tokenizer.named_parameters() if p.requires_grad),
             training.lr_matrix,
             training.lr_other,
             training.weight_decay,
@@ -329,12 +331,13 @@ class _Run:
         self.pace.step, self.pace.seconds = state["num_steps_done"], state["elapsed"]
 
     def _finish(self) -> VideoTokenizer:
-        """Fit the normalisation of the averaged tokenizer on frames of the training set; the first process
-        writes it."""
+        """Fit the normalisation of the averaged tokenizer on frames of the training set, where the encoder
+        has learned; the first process writes it."""
         tokenizer = self.averaged.eval()
-        indices = np.unique(np.linspace(0, len(self.train_set) - 1, 512).round().astype(int))
-        frames = (torch.from_numpy(np.array(self.train_set.frames[i])) for i in indices)
-        tokenizer.fit_normalisation(frame[None, None].to(self.device) for frame in frames)
+        if self.training.encoder:
+            indices = np.unique(np.linspace(0, len(self.train_set) - 1, 512).round().astype(int))
+            frames = (torch.from_numpy(np.array(self.train_set.frames[i])) for i in indices)
+            tokenizer.fit_normalisation(frame[None, None].to(self.device) for frame in frames)
         if parallel.rank() == 0:
             tokenizer.save(self.out / "video_tokenizer.safetensors")
         return tokenizer
