@@ -251,7 +251,8 @@ def test_survives_json() -> None:
 def _features(state: Tensor, camera: str = "front", level: float = 0.0) -> Tensor:
     """Features of a first frame that is its own anchor."""
     numbers = CODEC.encode(state, state[-1], YES)
-    return CODEC.features(numbers, state[-1], YES, torch.tensor(level), torch.from_numpy(_pose(camera)))
+    told = CODEC.tell(state[-1], YES)
+    return CODEC.features(numbers, state[-1], YES, torch.tensor(level), torch.from_numpy(_pose(camera)), told)
 
 
 def _pose(camera: str) -> Array:
@@ -357,7 +358,8 @@ def test_without_an_anchor_nothing_of_it_is_seen() -> None:
     state = _random_state(6)
     numbers = CODEC.encode(state, state[-1], NO)
     camera = torch.from_numpy(_pose("front"))
-    features = CODEC.features(numbers, state[-1], NO, torch.tensor(0.0), camera)
+    told = CODEC.tell(state[-1], NO)
+    features = CODEC.features(numbers, state[-1], NO, torch.tensor(0.0), camera, told)
     assert features.shape == (4, CODEC.feature_width)
     assert not features[:, : NEIGHBOUR.stop].any()
     assert features[:, NEIGHBOUR.stop : IMPACT.start].any()
@@ -373,7 +375,8 @@ def test_impacts_are_told_from_falls() -> None:
     _get(state, "linear_velocity")[:, 0, 2] = velocities[1:]
     numbers = CODEC.encode(state, falling, YES)
     camera = torch.from_numpy(_pose("front"))
-    told = CODEC.features(numbers, falling, YES, torch.tensor(0.0), camera)[0, IMPACT].unflatten(0, (2, 7))
+    features = CODEC.features(numbers, falling, YES, torch.tensor(0.0), camera, CODEC.tell(falling, YES))
+    told = features[0, IMPACT].unflatten(0, (2, 7))
     torch.testing.assert_close(told[:, 2], velocities.diff() / 0.5, atol=2e-3, rtol=1e-3)
     torch.testing.assert_close(told[:, 6], torch.zeros(2), atol=2e-3, rtol=0)
     assert not told[:, [0, 1, 3, 4, 5]].any()
@@ -454,7 +457,8 @@ def test_the_action_is_seen_by_all_slots_unless_it_is_withheld() -> None:
     action = torch.tensor([[0.1, 0.0, -0.2], [0.3, 0.0, 0.0]])
 
     def seen(action: Tensor | None) -> Tensor:
-        return CODEC.features(numbers, state[-1], YES, torch.tensor(0.0), camera, action)[:, ACTION]
+        told = CODEC.tell(state[-1], YES, action)
+        return CODEC.features(numbers, state[-1], YES, torch.tensor(0.0), camera, told)[:, ACTION]
 
     gone = torch.asinh(torch.tensor([0.1, 0.0, -0.2, 0.4, 0.0, -0.2]) / 0.2)
     for slot in seen(action):

@@ -24,6 +24,8 @@ from orrery.scenes.language import parse
 from orrery.streams import Array, Observation, WorldSpec
 from orrery.tokenizers.audio import AudioDecoderState
 from orrery.tokenizers.codecs import GENERATE, PERCEIVE
+from orrery.tokenizers.state import Told
+from orrery.tokenizers.video import prefers_bf16
 
 __all__ = ["ImaginedWorld", "load_world"]
 
@@ -54,6 +56,8 @@ class ImaginedWorld:
         self.spec = model.spec if streams is None else model.spec.only(streams)
         self.num_worlds = num_worlds
         self.checkpoint_hash = model.hash
+        if prefers_bf16():
+            model.video.decoder.bfloat16()
         self._engines = {
             "generate": TorchEngine(model.transformer, GENERATE),
             "perceive": TorchEngine(model.transformer, PERCEIVE),
@@ -198,19 +202,20 @@ class _Dream:
         if anchor is None:
             anchor = torch.zeros(1, codec.num_slots, codec.layout.width)
         camera = known.get("camera.main", self._memory.camera)
+        told = codec.tell(anchor, has_anchor, self._steering(known))
         if "state" in self._given and number < len(self._given["state"]):
             state = self._given["state"][number][None]
         elif number == 0 and "video.main" not in known:
-            state, camera = self._begin(known, anchor, has_anchor, camera)
+            state, camera = self._begin(known, anchor, has_anchor, camera, told)
         else:
-            state, camera = self._sample_state(known, anchor, has_anchor, camera)
+            state, camera = self._sample_state(known, anchor, has_anchor, camera, told)
         if camera is None:
             camera = torch.zeros(1, 1, self._model.codecs.vectors["camera.main"].width)
         self._memory.camera = camera
         numbers = codec.encode(state, anchor, has_anchor)
         pose = self._model.codecs.vectors["camera.main"].decode(camera)
         seen = (numbers, anchor, has_anchor, torch.zeros(1), pose)
-        features = codec.features(*seen, self._steering(known))
+        features = codec.features(*seen, told)
         self._estimate(
             {"action": self._action(known), "camera.main": camera, "state": numbers}, {"state": features},
             {"action": 0.0 if "action" in known else 1.0, "camera.main": 0.0, "state": 0.0}, settle=True,
@@ -218,22 +223,32 @@ class _Dream:
         return state, codec.sight(*seen, self._model.video.config.latent_grid), codec.feeling(*seen[:4])
 
     def _begin(
-        self, known: Mapping[str, Tensor], anchor: Tensor, has_anchor: Tensor, camera: Tensor | None
+        self,
+        known: Mapping[str, Tensor],
+        anchor: Tensor,
+        has_anchor: Tensor,
+        camera: Tensor | None,
+        told: Told,
     ) -> tuple[Tensor, Tensor | None]:
         """An imagined first state and its camera, drawn anew while its objects crowd as they hardly ever do
         when a scene begins (`StateCodec.room`); the roomiest of `MAX_BEGINNINGS` if all crowd."""
-        best = self._sample_state(known, anchor, has_anchor, camera)
+        best = self._sample_state(known, anchor, has_anchor, camera, told)
         for _ in range(MAX_BEGINNINGS - 1):
             room = float(self._model.codecs.state.room(best[0]))
             if room >= 0.0:
                 break
-            again = self._sample_state(known, anchor, has_anchor, camera)
+            again = self._sample_state(known, anchor, has_anchor, camera, told)
             if float(self._model.codecs.state.room(again[0])) > room:
                 best = again
         return best
 
     def _sample_state(
-        self, known: Mapping[str, Tensor], anchor: Tensor, has_anchor: Tensor, camera: Tensor | None
+        self,
+        known: Mapping[str, Tensor],
+        anchor: Tensor,
+        has_anchor: Tensor,
+        camera: Tensor | None,
+        told: Told,
     ) -> tuple[Tensor, Tensor | None]:
         """An imagined state `[1, frames, K, D]`, and numbers of the camera where it is not known yet.
 
@@ -251,7 +266,7 @@ class _Dream:
             view = row[:, None, num_state:] if camera is None else camera
             pose = self._model.codecs.vectors["camera.main"].decode(view)
             seen = (numbers, anchor, has_anchor, torch.full((1,), level), pose)
-            features = codec.features(*seen, self._steering(known))
+            features = codec.features(*seen, told)
             inputs = {"camera.main": view, "state": numbers}
             levels = {"camera.main": level if camera is None else 0.0, "state": level}
             if engine is None:

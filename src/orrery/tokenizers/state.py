@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -33,7 +33,7 @@ from orrery.tokenizers.rotation import (
 )
 from orrery.tokenizers.sight import project, see, see_width
 
-__all__ = ["MOVING_FIELDS", "StateCodec"]
+__all__ = ["MOVING_FIELDS", "StateCodec", "Told"]
 
 MOVING_FIELDS = ("position", "rotation", "linear_velocity", "angular_velocity")
 _ABSOLUTE_SCALE = {"position": 0.2, "rotation": 1.5, "linear_velocity": 0.4, "angular_velocity": 4.0}
@@ -45,6 +45,14 @@ _NUM_PARTINGS = 2
 _RARE = 0.01
 """Share of the scenes that may begin with objects nearer than `first_gap_m`."""
 _KICK_SCALE = {"linear_velocity": 0.5, "angular_velocity": 8.0}
+
+
+class Told(NamedTuple):
+    """Features of an anchor, `[..., K, n]` each: those that come before what is seen of the estimate, and
+    those that come after it."""
+
+    before: Tensor
+    after: Tensor
 
 
 @dataclass(frozen=True)
@@ -208,6 +216,24 @@ class StateCodec:
             return torch.full(state.shape[:-3], torch.inf, device=state.device)
         return sphere_gap(state[..., 0, :, :], self.layout) - self.first_gap_m
 
+    def tell(self, anchor: Tensor, has_anchor: Tensor, action: Tensor | None = None) -> Told:
+        """What the network sees of the anchor and the action: the same however noisy the state is, so that
+        a sampler asks once a tick.
+
+        action: `[..., frames, 3]` m/s of the finger's target, NaN where it is withheld.
+        """
+        known = has_anchor[..., None, None].to(anchor.dtype)
+        before = [
+            known.expand(*anchor.shape[:-1], 1),
+            self._what(anchor) * known,
+            self._anchor_features(anchor) * known,
+            self._neighbour_features(anchor) * known,
+            self._action_features(anchor, action),
+        ]
+        seconds = [(frame + 1) * self.frame_seconds for frame in range(self.frames)]
+        after = [coast(anchor, later, self.change_scale, self.layout) * known for later in seconds]
+        return Told(torch.cat(before, dim=-1), torch.cat(after, dim=-1))
+
     def features(
         self,
         numbers: Tensor,
@@ -215,30 +241,19 @@ class StateCodec:
         has_anchor: Tensor,
         level: Tensor,
         camera: Tensor,
-        action: Tensor | None = None,
+        told: Told,
     ) -> Tensor:
         """What the network sees besides `numbers`: `[..., K, feature_width]`.
 
-        level: `[...]` noise level of the state. camera: `[..., 8]` pose and field of view. action:
-        `[..., frames, 3]` m/s of the finger's target, NaN where it is withheld.
+        level: `[...]` noise level of the state. camera: `[..., 8]` pose and field of view. told: what
+        `tell` makes of this anchor.
         """
         known = has_anchor[..., None, None].to(numbers.dtype)
-        estimate = self.decode(numbers, anchor, has_anchor, snap=False)
         trust = (1.0 - level)[..., None, None]
-        parts = [
-            known.expand(*anchor.shape[:-1], 1),
-            self._what(anchor) * known,
-            self._anchor_features(anchor) * known,
-            self._neighbour_features(anchor) * known,
-            self._action_features(anchor, action),
-        ]
-        for frame in range(self.frames):
-            parts.append(self._picture_features(estimate[..., frame, :, :], camera) * trust)
-        parts.append(self._impact_features(estimate, anchor) * trust * known)
-        for frame in range(self.frames):
-            seconds = (frame + 1) * self.frame_seconds
-            parts.append(coast(anchor, seconds, self.change_scale, self.layout) * known)
-        return torch.cat(parts, dim=-1)
+        estimate = self.decode(numbers, anchor, has_anchor, snap=False)
+        seen = [self._picture_features(state, camera) * trust for state in estimate.unbind(-3)]
+        impacts = self._impact_features(estimate, anchor) * trust * known
+        return torch.cat([told.before, *seen, impacts, told.after], dim=-1)
 
     def _anchor_features(self, anchor: Tensor) -> Tensor:
         """Pose and velocities of the anchor at coarse and at fine scale, `[..., K, 22]`."""

