@@ -96,8 +96,11 @@ def test_half_precision_weights_decode_nearly_the_same() -> None:
     tokenizer = VideoTokenizer(SMALL)
     latents = tokenizer.encode(random_frames(1, 2, 64, 64))
     exact = tokenizer.decode(latents).float()
-    half = tokenizer.bfloat16().decode(latents).float()
+    tokenizer.decoder.bfloat16()  # the encoder stays as it is
+    half = tokenizer.decode(latents).float()
     assert (exact - half).abs().mean() < 2.0
+    assert torch.equal(tokenizer.encode(random_frames(1, 2, 64, 64)), latents)
+    tokenizer.bfloat16().encode(random_frames(1, 2, 64, 64))
 
 
 @pytest.mark.parametrize(
@@ -230,6 +233,17 @@ def test_training_goes_on_from_given_weights(tmp_path: Path) -> None:
     kept = train_video_tokenizer(source, SMALL, tmp_path, training=still, num_steps=3, seed=1, start=known)
     for name, value in known.decoder.state_dict().items():
         assert torch.equal(value, kept.decoder.state_dict()[name]), name
+
+
+def test_the_decoder_can_learn_alone(tmp_path: Path) -> None:
+    """Latents stay what they are, to the last bit of their normalisation."""
+    source, known = synthetic(60), VideoTokenizer(SMALL).eval()
+    known.fit_normalisation([torch.from_numpy(source.frames[None, :8])])
+    alone = dataclasses.replace(QUICK, encoder=False)
+    taught = train_video_tokenizer(source, SMALL, tmp_path, training=alone, num_steps=3, start=known)
+    frames = torch.from_numpy(source.frames[None, :2])
+    assert torch.equal(taught.encode(frames), known.encode(frames))
+    assert not torch.equal(taught.decode(known.encode(frames)), known.decode(known.encode(frames)))
 
 
 def test_time_budget_ends_training_and_is_not_spent_twice(tmp_path: Path) -> None:

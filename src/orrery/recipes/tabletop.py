@@ -23,7 +23,7 @@ def tabletop(minutes: float | None = None) -> Recipe:
     minutes = 180.0 if minutes is None else minutes
     return Recipe(
         name="tabletop",
-        video=VideoTokenizerConfig(num_decoder_blocks=(2, 2, 2)),
+        video=VideoTokenizerConfig(num_decoder_blocks=(4, 3, 2)),
         video_training=VideoTraining(object_fraction=0.8, object_weight=8.0),
         video_budget=Budget(minutes=0.25 * minutes),
         audio=AudioTrainingConfig(),

@@ -60,8 +60,8 @@ class StateCodec:
     """Numbers for states of `num_slots` slots and `frames` frames a tick.
 
     change_scale: field to the scale of its asinh, in the field's unit (m, rad, m/s, rad/s). frame_seconds:
-    from one frame to the next. first_gap_m: hardly a scene begins with the bounding spheres of two objects nearer
-    than this; None where nothing is known of it.
+    from one frame to the next. first_gap_m: hardly a scene begins with the bounding spheres of two objects
+    nearer than this; None where nothing is known of it.
     """
 
     num_slots: int

@@ -44,8 +44,9 @@ class VideoTraining:
     crop_size: side of a crop, pixels. object_fraction: share of the crops that are centred on an object.
     object_weight: extra weight of pixels on or next to an object. kl_weight: of the divergence of the
     posterior of the latents from the standard normal, nats per latent value. full_frame_fraction: share of
-    the training, at its end, on whole frames. encoder: whether it learns too; latents stay what they are
-    without. num_held_out: frames at the end of the source that only measure. precision: `bf16` (autocast), `fp32`, or `auto` for what is fast on the device.
+    the training, at its end, on whole frames. encoder: whether it learns too; without, latents stay what they
+    are. num_held_out: frames at the end of the source that only measure. precision: `bf16` (autocast),
+    `fp32`, or `auto` for what is fast on the device.
     """
 
     batch_size: int = 48
