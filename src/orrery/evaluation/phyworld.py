@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from orrery.evaluation.phyworld_tracker import track, velocities
-from orrery.streams import STATE, Array
+from orrery.streams import Array
 from orrery.worlds.discs import draw
-from orrery.worlds.phyworld import COLOURS, PhyWorld
+from orrery.worlds.phyworld import COLOURS, CORNER_M, LAYOUT, UNIT_M, PhyWorld
 from orrery.worlds.phyworld_scenes import FRAME_SECONDS, NUM_FRAMES, RANGES, SIDE
 
 __all__ = [
@@ -85,17 +85,17 @@ def case(kind: str, part: str, seed: int, image_size: int = 128) -> Case:
     """The exact film of a seed of `phyworld:KIND:PART`."""
     world = PhyWorld(kind, part, image_size=image_size, streams=["video.main", "state"])
     frames, positions, first = _film(world, world.reset(seed))
-    radii = STATE.get(first, "size")[:, 0].astype(float)
+    radii = LAYOUT.get(first, "size")[:, 0].astype(float) / UNIT_M
     return Case(kind, frames[:NUM_GIVEN], frames, positions, radii, world.scene(0))
 
 
 def _film(world: PhyWorld, tick: Mapping[str, Array]) -> tuple[Array, Array, Array]:
-    """32 frames from `tick` on: pictures, positions `[32, n, 2]`, and the first state `[n, D]`."""
+    """32 frames from `tick` on: pictures, positions `[32, n, 2]` in units, and the first state `[n, D]`."""
     ticks = [tick, *(world.step() for _ in range(NUM_FRAMES - 1))]
     states = np.stack([t["state"][0, 0] for t in ticks]).astype(float)
     return (
         np.stack([t["video.main"][0, 0] for t in ticks]),
-        STATE.get(states, "position")[..., ::2],
+        (LAYOUT.get(states, "position")[..., ::2] - CORNER_M) / UNIT_M,
         states[0],
     )
 
