@@ -108,9 +108,13 @@ def _knee(facing: Tensor, state: Tensor, layout: StateLayout) -> Tensor:
 
 
 def _is_a(state: Tensor, layout: StateLayout) -> tuple[Tensor, Tensor]:
-    """How much of a box and of a cylinder each object is, `[..., K, 1]` each."""
+    """How much of a box and of a cylinder each object is, `[..., K, 1]` each; 0 in a world without them."""
     shape = state[..., layout.slice("shape")]
-    box, cylinder = (shape[..., layout.shapes.index(name), None] for name in ("box", "cylinder"))
+    none = torch.zeros_like(shape[..., :1])
+    box, cylinder = (
+        shape[..., layout.shapes.index(name), None] if name in layout.shapes else none
+        for name in ("box", "cylinder")
+    )
     return box, cylinder
 
 
