@@ -13,8 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from orrery.errors import BadUse
 from orrery.evaluation.phyworld_tracker import track, velocities
 from orrery.streams import Array
+from orrery.world import World
 from orrery.worlds.discs import draw
 from orrery.worlds.phyworld import COLOURS, CORNER_M, LAYOUT, UNIT_M, PhyWorld
 from orrery.worlds.phyworld_scenes import FRAME_SECONDS, NUM_FRAMES, RANGES, SIDE
@@ -22,7 +24,7 @@ from orrery.worlds.phyworld_scenes import FRAME_SECONDS, NUM_FRAMES, RANGES, SID
 __all__ = [
     "NUM_GIVEN", "PAPER", "Case", "Continue", "Published", "Score",
     "case", "constant_velocity", "do_nothing", "exact",
-    "measure", "score",
+    "imagined", "measure", "score",
 ]  # fmt: skip
 
 NUM_GIVEN = 3
@@ -122,6 +124,29 @@ def constant_velocity(case: Case) -> Array:
         draw(balls.positions[-1] + t * velocity, radii, COLOURS[: len(radii)], SIDE, case.given.shape[1])
         for t in ahead
     ])  # fmt: skip
+
+
+def imagined(world: World, seed: int = 0) -> Continue:
+    """What a learned world makes of the three given pictures: it perceives where the balls are and how fast
+    they are, and goes on. All other streams are its own.
+
+    world: one (B = 1) whose pictures are the cases' in size and a whole number of whose ticks are 3 frames,
+    else BadUse.
+    """
+    shape = world.spec.streams["video.main"].shape
+    if NUM_GIVEN % shape[0]:
+        raise BadUse(f"{NUM_GIVEN} given frames are no whole number of ticks of {shape[0]} frames")
+
+    def go_on(case: Case) -> Array:
+        if case.given.shape[1:] != shape[1:]:
+            raise BadUse(
+                f"the model's pictures are {list(shape[1:])}, the films' {list(case.given.shape[1:])}"
+            )
+        first = world.reset(seed, given={"video.main": case.given.reshape(1, -1, *shape)})
+        ticks = [first, *(world.step() for _ in range(-(-NUM_FRAMES // shape[0]) - 1))]
+        return np.concatenate([tick["video.main"][0] for tick in ticks])[NUM_GIVEN:NUM_FRAMES]
+
+    return go_on
 
 
 def score(case: Case, frames: Array) -> Score:

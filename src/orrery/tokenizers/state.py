@@ -111,8 +111,8 @@ class StateCodec:
     def fit(self, states: Tensor) -> StateCodec:
         """The same codec with scales and first gap from `states [num, ticks, frames, K, D]`.
 
-        A scale is a quarter of its change's RMS over present slots, and never next to nothing. Raises UserError where
-        there is nothing to measure: no object, or a single tick.
+        A scale is a quarter of its change's RMS over present slots, and never next to nothing. Raises
+        UserError where there is nothing to measure: no object, or a single tick.
         """
         anchor = states[:, :-1, -1:]
         later = states[:, 1:]

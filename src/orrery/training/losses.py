@@ -74,6 +74,17 @@ def shake(anchor: Tensor, codec: StateCodec, generator: torch.Generator, most: f
     return shaken * (anchor[..., :1] > 0.5)
 
 
+def with_strange_velocities(anchor: Tensor, layout: StateLayout) -> Tensor:
+    """`anchor [B, T, K, D]`, every other clip with the velocities of the next one.
+
+    Where a tick is a single frame, the first one shows no velocity: what is perceived of it has some velocity
+    that occurs, and the pictures that follow must put it right.
+    """
+    strange, speed = anchor.clone(), layout.slice("linear_velocity")
+    strange[::2, ..., speed] = anchor.roll(-1, 0)[::2, ..., speed]
+    return strange
+
+
 def motion_loss(
     model: WorldTransformer,
     codecs: Codecs,
@@ -163,6 +174,8 @@ def perception_loss(
     words = torch.where(silent, torch.zeros_like(clips.words), clips.words)
     clips = from_left_to_right(clips, silent[:, 0], codecs.state.layout)
     anchor = shake(clips.anchor, codecs.state, generator, shaken)
+    if codecs.state.frames == 1:
+        anchor = with_strange_velocities(anchor, codecs.state.layout)
     clean = clean_numbers(codecs, clips) | {
         "state": codecs.state.encode(clips.state, anchor, clips.has_anchor)
     }

@@ -44,9 +44,10 @@ class WorldTraining:
     minutes: wall-clock budget; num_steps: instead of it, for runs that must repeat exactly. shares: how often
     each kind of batch is drawn, of those there are data for; *beginnings* are first ticks alone, for
     language. batch, ticks: clips and ticks a clip, by kind. own_errors_from: progress from which a share of
-    the motion batches starts from the model's own errors. decay_from: progress from which the learning rate
-    falls to a twentieth. shaken: how wrong anchors are made (`losses.shake`), 1 as on the tabletop. decoder_from: progress from which the decoder of pictures learns too; whole_from:
-    from which it draws whole frames instead of squares.
+    the motion batches starts from the model's own errors. shaken: how wrong anchors are made (see
+    `losses.shake`), 1 as on the tabletop. decay_from: progress from which the learning rate falls to a
+    twentieth. decoder_from: progress from which the decoder of pictures learns too; whole_from: from which it
+    draws whole frames instead of squares.
     """
 
     minutes: float | None = None
