@@ -126,12 +126,13 @@ def constant_velocity(case: Case) -> Array:
     ])  # fmt: skip
 
 
-def imagined(world: World, seed: int = 0) -> Continue:
+def imagined(world: World, seed: int = 0, drawn_exactly: bool = False) -> Continue:
     """What a learned world makes of the three given pictures: it perceives where the balls are and how fast
     they are, and goes on. All other streams are its own.
 
-    world: one (B = 1) whose pictures are the cases' in size and a whole number of whose ticks are 3 frames,
-    else BadUse.
+    drawn_exactly: discs where its state has the balls, instead of its pictures, which tells what it gets
+    wrong of the motion from what it draws badly. world: one (B = 1) whose pictures are the cases' in size and
+    a whole number of whose ticks are 3 frames, else BadUse.
     """
     shape = world.spec.streams["video.main"].shape
     if NUM_GIVEN % shape[0]:
@@ -144,9 +145,19 @@ def imagined(world: World, seed: int = 0) -> Continue:
             )
         first = world.reset(seed, given={"video.main": case.given.reshape(1, -1, *shape)})
         ticks = [first, *(world.step() for _ in range(-(-NUM_FRAMES // shape[0]) - 1))]
+        if drawn_exactly:
+            states = np.concatenate([tick["state"][0] for tick in ticks])[NUM_GIVEN:NUM_FRAMES]
+            return np.stack([_drawn(state.astype(float), shape[1]) for state in states])
         return np.concatenate([tick["video.main"][0] for tick in ticks])[NUM_GIVEN:NUM_FRAMES]
 
     return go_on
+
+
+def _drawn(state: Array, image_size: int) -> Array:
+    """A picture of `state [n, D]`."""
+    places = (LAYOUT.get(state, "position")[:, ::2] - CORNER_M) / UNIT_M
+    radii = LAYOUT.get(state, "size")[:, 0] / UNIT_M
+    return draw(places, radii, COLOURS[: len(radii)], SIDE, image_size)
 
 
 def score(case: Case, frames: Array) -> Score:
