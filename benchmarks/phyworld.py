@@ -88,10 +88,9 @@ def described(model: WorldModel, name: str) -> tuple[str, str]:
     made = model.provenance
     worlds = {data["collect"].get("world", "") for data in made.get("data", [])}
     kinds = {world.split(":")[1] for world in worlds if world.startswith("phyworld:")}
-    if len(kinds) != 1 or len(worlds) != len(kinds):
-        raise UserError(
-            f"{name} was trained on {', '.join(sorted(worlds)) or 'nothing known'}, not on one PhyWorld world"
-        )
+    if len(kinds) != 1 or not all(world.startswith("phyworld:") for world in worlds):
+        known = ", ".join(sorted(worlds)) or "nothing known"
+        raise UserError(f"{name} was trained on {known}, where one world of PhyWorld is needed")
     episodes = sum(data["episodes"] for data in made["data"])
     size = sum(p.numel() for p in model.transformer.parameters()) / 1e6
     minutes = sum(made["minutes"].values())

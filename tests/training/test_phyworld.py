@@ -83,6 +83,15 @@ def test_it_is_measured_by_the_protocol(world: ImaginedWorld) -> None:
         imagined(world)(case("collision", "held-out", 0, 64))
 
 
+def test_one_ball_is_enough(tmp_path: Path) -> None:
+    collect("phyworld:uniform", tmp_path / "data", 4, seconds=1.0, image_size=32, progress=False)
+    train(_few_steps(2), tmp_path / "data", tmp_path / "out", device="cpu", say=lambda _: None)
+    world = load_world(tmp_path / "out" / "checkpoint")
+    one = [case("uniform", "held-out", 0, 32)]
+    for drawn_exactly in (False, True):
+        assert np.isfinite(measure(one, imagined(world, drawn_exactly=drawn_exactly))["error"])
+
+
 def test_every_given_picture_tells_of_the_state(world: ImaginedWorld, film: dict[str, Array]) -> None:
     """Up to the third, which are perceived; a fourth passes through and changes nothing but itself."""
 

@@ -23,7 +23,7 @@ def phyworld(minutes: float | None = None) -> Recipe:
     minutes: for all stages together, 25 if left out.
     """
     minutes = 25.0 if minutes is None else minutes
-    batch = {"motion": 64, "beginnings": 64, "pictures": 12, "perception": 32}
+    batch = {"motion": 64, "beginnings": 64, "pictures": 12, "perception": 12}
     ticks = {"motion": 5, "beginnings": 1, "pictures": 2, "perception": 3}
     return Recipe(
         name="phyworld",
@@ -39,7 +39,7 @@ def phyworld(minutes: float | None = None) -> Recipe:
             shaken=0.05, lr_other=2e-3,
         ),
         world=WorldTraining(
-            minutes=0.65 * minutes, shares={"motion": 0.3, "pictures": 0.35, "perception": 0.35},
+            minutes=0.65 * minutes, shares={"motion": 0.25, "pictures": 0.35, "perception": 0.4},
             batch=batch, ticks=ticks, own_errors_from=0.0, shaken=0.05, lr_other=2e-3,
         ),
         frame_every=4,
