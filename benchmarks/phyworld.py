@@ -178,7 +178,8 @@ def main(settings: Settings) -> None:
     what, subject = what_is_measured(settings), Subject(settings.model)
     figures = measured(what, settings.num_films)
     named = {EXACT if subject.is_exact else "figures": figures}
-    path = save("phyworld", subject, named, FIRST_SEED, settings.results)
+    name = "phyworld" if subject.is_exact else f"phyworld-{what.kinds[0]}"
+    path = save(name, subject, named, FIRST_SEED, settings.results)
     for kind in what.kinds:
         show(f"PhyWorld {kind}: velocity error, units per second", COLUMNS, rows(figures, kind))
     write_docs(figures, what, settings, path)

@@ -115,14 +115,15 @@ def do_nothing(case: Case) -> Array:
 
 
 def constant_velocity(case: Case) -> Array:
-    """What the tracker reads off the three given pictures goes straight on, drawn exactly."""
+    """What the tracker reads off the three given pictures goes straight on, drawn exactly. A ball that it
+    cannot read (smaller than a few pixels) is left out."""
     balls = track(case.given, RANGES[case.kind].num_balls)
-    velocity = (balls.positions[-1] - balls.positions[0]) / ((NUM_GIVEN - 1) * FRAME_SECONDS)
-    radii = balls.radii.mean(axis=0)
+    read = np.isfinite(balls.positions).all(axis=(0, 2))
+    places, radii, colours = balls.positions[:, read], balls.radii[:, read].mean(axis=0), COLOURS[: len(read)]
+    velocity = (places[-1] - places[0]) / ((NUM_GIVEN - 1) * FRAME_SECONDS)
     ahead = FRAME_SECONDS * np.arange(1, NUM_FRAMES - NUM_GIVEN + 1)
     return np.stack([
-        draw(balls.positions[-1] + t * velocity, radii, COLOURS[: len(radii)], SIDE, case.given.shape[1])
-        for t in ahead
+        draw(places[-1] + t * velocity, radii, colours[read], SIDE, case.given.shape[1]) for t in ahead
     ])  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The recipe of PhyWorld's balls: half an hour on one CPU core, for one of the three worlds.
+"""The recipe of PhyWorld's balls: 25 minutes of one CPU core, for one of the three worlds.
 
 What is to be learned is small and must be exact: one or two discs, whose speed is read off three pictures and
 kept for 29. So the networks are small, anchors are shaken little, and the state is what the network expects
@@ -18,7 +18,7 @@ __all__ = ["phyworld"]
 
 
 def phyworld(minutes: float | None = None) -> Recipe:
-    """128x128 pixels, 1.2 M parameters in the transformer.
+    """128x128 pixels, 1.1 M parameters in the transformer.
 
     minutes: for all stages together, 25 if left out.
     """
