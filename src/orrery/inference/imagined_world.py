@@ -19,6 +19,7 @@ from orrery.diffusion.samplers import levels_for, sample
 from orrery.engines.torch import TorchEngine
 from orrery.errors import BadUse
 from orrery.inference.checkpoints import WorldModel, load_model
+from orrery.inference.coding import decoded, encoded
 from orrery.inference.senses import Senses
 from orrery.models.kv_cache import KVCache
 from orrery.scenes.language import parse
@@ -161,25 +162,11 @@ class _Dream:
         self.tick: dict[str, Array] = {}
         self._model, self._spec, self._engines = model, spec, engines
         self._given = {name: torch.from_numpy(np.ascontiguousarray(v)) for name, v in given.items()}
-        self._known = self._encode_given()
+        self._known = encoded(model, self._given)
         self._random = torch.Generator().manual_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
         self._shapes = model.transformer.config.streams
         self._words = torch.from_numpy(model.words.encode_batch([prompt]))
         self._memory = _Memory(engines["generate"].new_cache(self._words))
-
-    def _encode_given(self) -> dict[str, Tensor]:
-        """Given pictures and sound as latents, `[num_ticks, tokens, numbers]`, encoded as one stretch."""
-        known = {}
-        if "video.main" in self._given:
-            latents = self._model.video.encode(self._given["video.main"])
-            known["video.main"] = latents.permute(0, 2, 3, 1, 4).flatten(3).flatten(1, 2)
-        if "audio.main" in self._given and self._model.audio is not None:
-            known["audio.main"] = self._model.audio.encode(self._given["audio.main"][None])[0]
-        for name, codec in self._model.codecs.vectors.items():
-            if name in self._given:
-                value = self._given[name][:, -1] if name == "camera.main" else self._given[name]
-                known[name] = codec.encode(value)
-        return known
 
     def advance(self, action: Array | None) -> None:
         """Make the next tick and leave its payload in `self.tick`. action: outdoes one that was given."""
@@ -375,25 +362,14 @@ class _Dream:
         video: Tensor | None,
     ) -> dict[str, Array]:
         """The tick as observed: given streams as they were given, the others decoded."""
-        model = self._model
-        vectors = model.codecs.vectors
         assert self._memory.camera is not None
-        tick = {
-            "state": state,
-            "camera.main": vectors["camera.main"]
-            .decode(self._memory.camera)[:, None]
-            .expand(-1, model.spec.clock.frames_per_tick, -1),
-            "action": vectors["action"].decode(self._action(known)),
-        }
-        if model.audio is not None:
-            heard, self._memory.sound = model.audio.decode_tick(sound["audio.main"], self._memory.sound)
-            tick["audio.main"] = heard.clamp(-1.0, 1.0)
-        if "touch.finger" in sound:
-            tick["touch.finger"] = vectors["touch.finger"].decode(sound["touch.finger"])
+        numbers = {"camera.main": self._memory.camera, "action": self._action(known), **sound}
         if video is not None:
-            size = model.video.config.latent_grid
-            latents = video.unflatten(1, (size, size)).unflatten(3, (model.spec.clock.frames_per_tick, -1))
-            tick["video.main"] = model.video.decode(latents.permute(0, 3, 1, 2, 4))
+            numbers["video.main"] = video
+        tick = {"state": state, **decoded(self._model, numbers)}
+        if (audio := self._model.audio) is not None:
+            heard, self._memory.sound = audio.decode_tick(sound["audio.main"], self._memory.sound)
+            tick["audio.main"] = heard.clamp(-1.0, 1.0)
         tick |= {name: value[None] for name, value in given.items()}
         return {name: tick[name][0].numpy().astype(spec.dtype) for name, spec in self._spec.streams.items()}
 
