@@ -176,9 +176,9 @@ class _Dream:
         if action is not None:
             given["action"] = torch.from_numpy(action)
             known["action"] = self._model.codecs.vectors["action"].encode(given["action"])[None]
-        state, told = self._settle_state(number, known)
-        sound = self._settle_sound(known, told)
-        video = self._settle_video(known, told)
+        state, shown = self._settle_state(number, known)
+        sound = self._settle_sound(known, shown)
+        video = self._settle_video(known, shown)
         self._memory.cache.end_tick()
         self._memory.anchor = state[:, -1]
         self.tick = self._payload(given, known, state, sound, video)
@@ -212,10 +212,10 @@ class _Dream:
             senses.settle(settled, features)
         levels = {"action": float("action" not in known), "camera.main": 0.0, "state": 0.0}
         self.estimate({"action": self._action(known), **settled}, features, levels, settle=True)
-        told = {"video.main": codec.sight(*seen, self._model.video.config.latent_grid)}
+        shown = {"video.main": codec.sight(*seen, self._model.video.config.latent_grid)}
         if "touch.finger" in self._shapes:
-            told["touch.finger"] = codec.feeling(*seen[:4])
-        return state, told
+            shown["touch.finger"] = codec.feeling(*seen[:4])
+        return state, shown
 
     def _begin(
         self, known: Mapping[str, Tensor], anchor: Tensor, has_anchor: Tensor, camera: Tensor | None
@@ -279,13 +279,13 @@ class _Dream:
         self._memory.senses.take_in(known)
         return self._memory.senses
 
-    def _settle_sound(self, known: Mapping[str, Tensor], told: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def _settle_sound(self, known: Mapping[str, Tensor], shown: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The tick's touch and sound, as far as the world has them, denoised together; touch from what there
         is to be felt of the state."""
         names = tuple(name for name in ("touch.finger", "audio.main") if name in self._shapes)
-        return self._settle(names, known, self._model.sampling.sound, told) if names else {}
+        return self._settle(names, known, self._model.sampling.sound, shown) if names else {}
 
-    def _settle_video(self, known: Mapping[str, Tensor], told: Mapping[str, Tensor]) -> Tensor | None:
+    def _settle_video(self, known: Mapping[str, Tensor], shown: Mapping[str, Tensor]) -> Tensor | None:
         """The tick's pictures `[1, tokens, width]`, from what each of their cells knows of the state; None
         where nobody looks."""
         if "video.main" not in self._spec.streams:
@@ -294,7 +294,7 @@ class _Dream:
                 self._noise(1, shape.num_tokens * shape.width)
             return None
         sampling = self._model.sampling
-        settled = self._settle(("video.main",), known, sampling.video, told, sampling.remember_video)
+        settled = self._settle(("video.main",), known, sampling.video, shown, sampling.remember_video)
         return settled["video.main"]
 
     def _settle(
