@@ -1,7 +1,8 @@
 """PhyWorld, side by side: velocity error in and out of distribution, over the tracker's own floor.
 
 Measured in one run: the exact world (which gives the floor), constant velocity as the tracker reads it off
-the three given pictures, and doing nothing. Writes the tables and the pictures of docs/phyworld.md.
+the three given pictures, and doing nothing; with `--model CHECKPOINT` also a model, on the world that it was
+trained on. Writes the tables and the pictures of docs/phyworld.md.
 """
 
 from __future__ import annotations
@@ -10,43 +11,103 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tyro
 
 from harness import EXACT, RESULTS, Subject, number, progress, save, show
 from orrery.atomic import write_atomically
 from orrery.contact_sheet import contact_sheet
 from orrery.errors import UserError
-from orrery.evaluation.phyworld import PAPER, case, constant_velocity, do_nothing, exact, measure
+from orrery.evaluation.phyworld import (
+    PAPER,
+    Case,
+    Continue,
+    case,
+    constant_velocity,
+    do_nothing,
+    exact,
+    imagined,
+    measure,
+)  # fmt: skip
+from orrery.inference.checkpoints import WorldModel, load_model
+from orrery.inference.imagined_world import ImaginedWorld
+from orrery.registry import resolve_model
+from orrery.streams import Array
 from orrery.worlds.phyworld_scenes import FRAME_SECONDS, KINDS
 
 FIRST_SEED = 970_000
-METHODS = {EXACT: exact, "constant velocity": constant_velocity, "doing nothing": do_nothing}
+METHODS: dict[str, Continue] = {
+    EXACT: exact, "constant velocity": constant_velocity, "doing nothing": do_nothing
+}  # fmt: skip
 COLUMNS = ("", "in distribution", "outside", "outside / in", "in, over its floor", "outside, over its floor")
 DOCS = Path(__file__).parent.parent / "docs"
 EDGE = 190  # grey, so that white pictures on white paper show where they end
-BEGIN, END = "<!-- figures -->", "<!-- /figures -->"
 
 
 @dataclass
 class Settings:
-    """num_films: of each world and part. image_size: pixels on each side. docs: folder of phyworld.md."""
+    """num_films: of each world and part. image_size: pixels on each side; a model's films have its own size.
+    model: a checkpoint, measured on its world alone. docs: folder of phyworld.md."""
 
     num_films: int = 40
     image_size: int = 128
+    model: str = EXACT
     results: Path = RESULTS
     docs: Path = DOCS
 
 
-def measured(settings: Settings) -> dict[str, Any]:
+@dataclass
+class Measured:
+    """What is measured: worlds by kind, at `image_size`, and ways to go on by name. about: of a model."""
+
+    kinds: tuple[str, ...]
+    image_size: int
+    methods: dict[str, Continue]
+    about: str = ""
+
+    def case(self, kind: str, part: str, seed: int) -> Case:
+        return case(kind, part, seed, self.image_size)
+
+
+def what_is_measured(settings: Settings) -> Measured:
+    """All worlds, or a model's own, with the model beside the rest."""
+    if settings.model == EXACT:
+        return Measured(KINDS, settings.image_size, METHODS)
+    model = load_model(resolve_model(settings.model))
+    kind, about = described(model, settings.model)
+    world = ImaginedWorld(model)
+    ours = {
+        "our model": imagined(world),
+        "our model, its states drawn exactly": imagined(world, drawn_exactly=True),
+    }
+    return Measured((kind,), model.video.config.image_size, METHODS | ours, about)
+
+
+def described(model: WorldModel, name: str) -> tuple[str, str]:
+    """The kind of PhyWorld that a model was trained on, and how long, in a sentence."""
+    made = model.provenance
+    worlds = {data["collect"].get("world", "") for data in made.get("data", [])}
+    kinds = {world.split(":")[1] for world in worlds if world.startswith("phyworld:")}
+    if len(kinds) != 1 or not all(world.startswith("phyworld:") for world in worlds):
+        known = ", ".join(sorted(worlds)) or "nothing known"
+        raise UserError(f"{name} was trained on {known}, where one world of PhyWorld is needed")
+    episodes = sum(data["episodes"] for data in made["data"])
+    size = sum(p.numel() for p in model.transformer.parameters()) / 1e6
+    minutes = sum(made["minutes"].values())
+    return kinds.pop(), (
+        f"Our model: recipe `{made['recipe']}`, {size:.1f} M parameters, {episodes} films, "
+        f"{minutes:.0f} minutes on {made['device']}."
+    )
+
+
+def measured(what: Measured, num_films: int) -> dict[str, Any]:
     """kind -> part -> method -> figures (see `measure`)."""
     figures: dict[str, Any] = {}
-    for kind in KINDS:
+    for kind in what.kinds:
         for part in ("held-out", "outside"):
-            seeds = range(FIRST_SEED, FIRST_SEED + settings.num_films)
-            cases = [
-                case(kind, part, seed, settings.image_size) for seed in progress(seeds, f"{kind} {part}")
-            ]
-            by_method = {name: measure(cases, method) for name, method in METHODS.items()}
+            seeds = range(FIRST_SEED, FIRST_SEED + num_films)
+            cases = [what.case(kind, part, seed) for seed in progress(seeds, f"{kind} {part}")]
+            by_method = {name: measure(cases, method) for name, method in what.methods.items()}
             figures.setdefault(kind, {})[part] = by_method
     return figures
 
@@ -55,7 +116,7 @@ def rows(figures: dict[str, Any], kind: str) -> list[tuple[str, ...]]:
     """Ours, each over our floor of the same part; then the paper's, over the paper's one floor."""
     made = []
     floors = [figures[kind][part][EXACT]["error"] for part in ("held-out", "outside")]
-    for method in METHODS:
+    for method in figures[kind]["held-out"]:
         errors = [figures[kind][part][method]["error"] for part in ("held-out", "outside")]
         name = "exact world: our floor" if method == EXACT else method
         made.append(row(name, errors[0], errors[1], floors[0], floors[1]))
@@ -75,36 +136,53 @@ def row(
     return (name, *map(number, (inside, outside, ratio, inside / floor, over)))
 
 
-def write_docs(figures: dict[str, Any], settings: Settings, source: Path) -> None:
-    """Put the tables between the markers of docs/phyworld.md, and a contact sheet of each world beside it."""
-    lines = []
-    for kind in KINDS:
-        lines += ["", f"**{kind}**", "", "| " + " | ".join(COLUMNS) + " |", "|---" + "|---:" * 5 + "|"]
-        lines += ["| " + " | ".join(cells) + " |" for cells in rows(figures, kind)]
-        frames = case(kind, "held-out", FIRST_SEED, 256).frames.copy()
-        frames[:, [0, -1]] = frames[:, :, [0, -1]] = EDGE
-        sheet = settings.docs / f"phyworld-{kind}.png"
-        title = f"phyworld:{kind}:held-out, seed {FIRST_SEED}"
-        contact_sheet(frames, None, None, sheet, 1 / FRAME_SECONDS, num_frames=12, title=title)
-    lines += [
-        "",
-        f"{settings.num_films} films of each world and part, `benchmarks/results/{source.name}`.",
-        "",
-    ]
+def write_docs(figures: dict[str, Any], what: Measured, settings: Settings, source: Path) -> None:
+    """Put each world's table between its markers in docs/phyworld.md, and contact sheets beside it."""
     page = settings.docs / "phyworld.md"
-    before, begin, rest = page.read_text("utf-8").partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise UserError(f"{page} has no {BEGIN} … {END} for the tables to go between")
-    write_atomically(page, (before + begin + "\n".join(lines) + end + after).encode())
+    text = page.read_text("utf-8")
+    for kind in what.kinds:
+        lines = ["", f"**{kind}**", "", "| " + " | ".join(COLUMNS) + " |", "|---" + "|---:" * 5 + "|"]
+        lines += ["| " + " | ".join(cells) + " |" for cells in rows(figures, kind)]
+        films = f"{settings.num_films} films of each part, `benchmarks/results/{source.name}`. {what.about}"
+        lines += ["", films.strip(), ""]
+        begin, end = f"<!-- figures {kind} -->", f"<!-- /figures {kind} -->"
+        before, found, rest = text.partition(begin)
+        _, closed, after = rest.partition(end)
+        if not found or not closed:
+            raise UserError(f"{page} has no {begin} … {end} for the table to go between")
+        text = before + begin + "\n".join(lines) + end + after
+        draw_sheets(kind, what, settings.docs)
+    write_atomically(page, text.encode())
+
+
+def draw_sheets(kind: str, what: Measured, docs: Path) -> None:
+    """A contact sheet of an exact film, and, of a model, of its own with the same beginning."""
+    title = f"phyworld:{kind}:held-out, seed {FIRST_SEED}"
+    if "our model" in what.methods:
+        one = what.case(kind, "held-out", FIRST_SEED)
+        frames = np.concatenate([one.given, what.methods["our model"](one)])
+        draw_sheet(
+            frames, docs / f"phyworld-{kind}-imagined.png", f"{title}, imagined from its first 3 frames"
+        )
+    else:
+        draw_sheet(case(kind, "held-out", FIRST_SEED, 256).frames, docs / f"phyworld-{kind}.png", title)
+
+
+def draw_sheet(frames: Array, path: Path, title: str) -> None:
+    frames = frames.copy()
+    frames[:, [0, -1]] = frames[:, :, [0, -1]] = EDGE
+    contact_sheet(frames, None, None, path, 1 / FRAME_SECONDS, num_frames=12, title=title)
 
 
 def main(settings: Settings) -> None:
-    figures = measured(settings)
-    path = save("phyworld", Subject(EXACT), {EXACT: figures}, FIRST_SEED, settings.results)
-    for kind in KINDS:
+    what, subject = what_is_measured(settings), Subject(settings.model)
+    figures = measured(what, settings.num_films)
+    named = {EXACT if subject.is_exact else "figures": figures}
+    name = "phyworld" if subject.is_exact else f"phyworld-{what.kinds[0]}"
+    path = save(name, subject, named, FIRST_SEED, settings.results)
+    for kind in what.kinds:
         show(f"PhyWorld {kind}: velocity error, units per second", COLUMNS, rows(figures, kind))
-    write_docs(figures, settings, path)
+    write_docs(figures, what, settings, path)
 
 
 if __name__ == "__main__":

@@ -54,6 +54,15 @@ def test_a_vanished_ball_is_no_gain(cases: dict[str, list[Case]]) -> None:
     np.testing.assert_allclose(vanished.errors, score(one, do_nothing(one)).errors, rtol=1e-5)
 
 
+def test_a_ball_too_small_to_be_read_is_lost_and_no_error() -> None:
+    small = next(
+        one for seed in range(40) if (one := case("collision", "outside", seed, 32)).radii.min() < 0.35
+    )
+    figures = measure([small], constant_velocity)
+    assert figures["lost"] > 0.0
+    assert np.isfinite(figures["error"])
+
+
 def test_what_is_no_continuation_is_refused(cases: dict[str, list[Case]]) -> None:
     one = cases["uniform"][0]
     with pytest.raises(ValueError, match="29"):

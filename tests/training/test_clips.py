@@ -164,6 +164,22 @@ def test_what_looks_and_moves_alike_is_a_twin_half_of_the_time(make_latents: Mak
     assert shared("ball", "flies") == 0.0
 
 
+def test_a_scene_that_our_language_does_not_tell_of_is_shown_as_it_was_recorded(
+    make_latents: MakeLatents,
+) -> None:
+    """With the sentence that was recorded with it, or none; no slot and no colour changes."""
+    latents = make_latents(num=1, video=False)
+    latents.scenes[0], latents.texts[0] = {"kind": "uniform"}, "a red ball"
+    clips = draw_clips(latents, np.random.default_rng(0), 40, 1, WORDS)
+    start = clips.is_start.numpy()
+    state = latents.arrays["state"][0]
+    assert np.array_equal(clips.state[start, 0].numpy(), np.tile(state[0], (start.sum(), 1, 1, 1)))
+    told = [_sentence(row) for row in clips.words.numpy()]
+    assert set(np.array(told)[start]) == {"a red ball"}
+    latents.texts[0] = ""
+    assert not draw_clips(latents, np.random.default_rng(0), 40, 1, WORDS).words.any()
+
+
 def test_other_streams_keep_step_with_the_state(make_latents: MakeLatents) -> None:
     """The formula's sound and touch say where body 0 was before slots moved."""
     clips = _draw(make_latents, video=True)

@@ -37,6 +37,7 @@ from orrery.training.losses import (
     random_levels,
     shake,
     slight_levels,
+    with_strange_velocities,
 )
 
 MakeLatents = Callable[..., LatentSet]
@@ -166,6 +167,17 @@ def test_shaken_anchors_are_slightly_wrong(clips: Clips, codecs: Codecs) -> None
         most = float(gap[..., STATE.slice(name)].max())
         assert 0 < most < limits[name] if name in limits else most == 0.0, name
     assert not shaken[clips.anchor[..., 0] < 0.5].any()
+    little = shake(clips.anchor, codecs.state, _generator(), most=0.1)
+    torch.testing.assert_close((little - clips.anchor).abs(), 0.1 * gap, atol=1e-6, rtol=1e-3)
+
+
+def test_strange_velocities_are_another_clips_and_all_else_stays(clips: Clips, codecs: Codecs) -> None:
+    strange = with_strange_velocities(clips.anchor, codecs.state.layout)
+    speed = STATE.slice("linear_velocity")
+    assert torch.equal(strange[1::2], clips.anchor[1::2])
+    assert torch.equal(strange[::2, ..., speed], clips.anchor[1::2, ..., speed])
+    strange[..., speed] = clips.anchor[..., speed]
+    assert torch.equal(strange, clips.anchor)
 
 
 def test_own_anchors_are_where_the_model_itself_arrives(clips: Clips, codecs: Codecs) -> None:

@@ -46,7 +46,9 @@ def test_recipes_fit_together(name: str) -> None:
 
 
 def test_an_unknown_recipe_is_named_with_the_nearest() -> None:
-    with pytest.raises(BadUse, match=r"no recipe 'tinny'; there are tiny, tabletop; did you mean tiny\?"):
+    with pytest.raises(
+        BadUse, match=r"no recipe 'tinny'; there are tiny, tabletop, phyworld; did you mean tiny\?"
+    ):
         recipe("tinny")
 
 

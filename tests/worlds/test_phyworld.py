@@ -6,51 +6,57 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from orrery.data.collect import collect
 from orrery.data.reader import Dataset
 from orrery.errors import BadUse
-from orrery.streams import STATE, Array
+from orrery.evaluation.phyworld_tracker import track
+from orrery.streams import Array
+from orrery.tokenizers.sight import project
 from orrery.worlds import world_factory
 from orrery.worlds.discs import coverage
-from orrery.worlds.phyworld import PhyWorld
+from orrery.worlds.phyworld import CORNER_M, LAYOUT, UNIT_M, PhyWorld
 from orrery.worlds.phyworld_motion import masses
-from orrery.worlds.phyworld_scenes import KINDS, PARTS, RANGES, draw_scene
+from orrery.worlds.phyworld_scenes import KINDS, PARTS, RANGES, SIDE, draw_scene
 
 SECONDS = 0.1 * np.arange(32)
 
 
-def _states(world: PhyWorld, seed: int) -> Array:
+def _states(world: PhyWorld, seed: int) -> tuple[Array, Array]:
+    """Positions and velocities `[32, n, 2]` in PhyWorld's units, from the state stream's metres."""
     ticks = [world.reset(seed), *(world.step() for _ in range(31))]
-    return np.stack([tick["state"][0, 0] for tick in ticks]).astype(float)
+    state = np.stack([tick["state"][0, 0] for tick in ticks]).astype(float)
+    place, speed = (LAYOUT.get(state, name)[..., ::2] for name in ("position", "linear_velocity"))
+    return (place - CORNER_M) / UNIT_M, speed / UNIT_M
 
 
 @pytest.mark.parametrize(("kind", "gravity"), [("uniform", 0.0), ("parabola", -2.5)])
 def test_one_ball_flies_as_the_closed_form_says(kind: str, gravity: float) -> None:
     world = PhyWorld(kind, streams=["state"])
-    state = _states(world, 4)
+    place, speed = _states(world, 4)
     (start,), (velocity,) = world.scene()["positions"], world.scene()["velocities"]
     fall = np.outer(SECONDS, [0.0, gravity])
     expected = start + np.outer(SECONDS, velocity) + SECONDS[:, None] * fall / 2
-    np.testing.assert_allclose(STATE.get(state, "position")[:, 0, ::2], expected, atol=1e-5)
-    np.testing.assert_allclose(STATE.get(state, "linear_velocity")[:, 0, ::2], velocity + fall, atol=1e-5)
+    np.testing.assert_allclose(place[:, 0], expected, atol=1e-5)
+    np.testing.assert_allclose(speed[:, 0], velocity + fall, atol=1e-5)
 
 
 @pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize("seed", range(5))
 def test_a_collision_keeps_momentum_and_energy_and_its_instant(part: str, seed: int) -> None:
     world = PhyWorld("collision", part, streams=["state"])
-    state = _states(world, seed)
+    place, speed = _states(world, seed)
     mass = masses(np.array(world.scene()["radii"]))
-    velocity = STATE.get(state, "linear_velocity")[..., 0]
+    velocity = speed[..., 0]
     np.testing.assert_allclose(velocity @ mass, velocity[0] @ mass, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(velocity**2 @ mass, velocity[0] ** 2 @ mass, rtol=1e-5)
     (hit,) = [event for event in world.events() if event.kind == "impact"]
     position, radii = np.array(world.scene()["positions"]), np.array(world.scene()["radii"])
     gap, closing = position[1, 0] - position[0, 0] - radii.sum(), velocity[0, 0] - velocity[0, 1]
     assert hit.seconds == pytest.approx(gap / closing, abs=1e-6)
-    assert hit.impulse_ns == pytest.approx(abs(velocity[-1, 0] - velocity[0, 0]) * mass[0], rel=1e-4)
-    apart = np.diff(STATE.get(state, "position")[..., 0], axis=1)[:, 0]
+    assert hit.impulse_ns == pytest.approx(UNIT_M * abs(velocity[-1, 0] - velocity[0, 0]) * mass[0], rel=1e-4)
+    apart = np.diff(place[..., 0], axis=1)[:, 0]
     assert (apart >= radii.sum() - 1e-5).all()
 
 
@@ -64,6 +70,17 @@ def test_a_ball_that_leaves_does_so_once_and_when_the_closed_form_says() -> None
     (left,) = world.events()
     assert left.kind == "exit"
     assert left.seconds == pytest.approx((11.0 - 6.0) / 4.0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_camera_sees_the_balls_where_the_picture_has_them(kind: str) -> None:
+    """The pinhole's projection of the state, against the centroid and the width of what is drawn."""
+    tick = PhyWorld(kind, image_size=128).reset(1)
+    state, camera = (torch.from_numpy(tick[name][0, 0]) for name in ("state", "camera.main"))
+    place, size, _ = project(LAYOUT.get(state, "position"), LAYOUT.get(state, "size"), camera)
+    seen = track(tick["video.main"][0], len(state))
+    np.testing.assert_allclose(seen.positions[0], (place.numpy() + 1.0) * SIDE / 2, atol=2e-3)
+    np.testing.assert_allclose(seen.radii[0], size[:, 0].numpy() * SIDE / 2, atol=2e-3)
 
 
 @pytest.mark.parametrize("centre", [(5.0, 5.0), (3.217, 6.913), (0.4, 9.9)])

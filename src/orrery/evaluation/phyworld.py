@@ -13,16 +13,18 @@ from typing import Any
 
 import numpy as np
 
+from orrery.errors import BadUse
 from orrery.evaluation.phyworld_tracker import track, velocities
-from orrery.streams import STATE, Array
+from orrery.streams import Array
+from orrery.world import World
 from orrery.worlds.discs import draw
-from orrery.worlds.phyworld import COLOURS, PhyWorld
+from orrery.worlds.phyworld import COLOURS, CORNER_M, LAYOUT, UNIT_M, PhyWorld
 from orrery.worlds.phyworld_scenes import FRAME_SECONDS, NUM_FRAMES, RANGES, SIDE
 
 __all__ = [
     "NUM_GIVEN", "PAPER", "Case", "Continue", "Published", "Score",
     "case", "constant_velocity", "do_nothing", "exact",
-    "measure", "score",
+    "imagined", "measure", "score",
 ]  # fmt: skip
 
 NUM_GIVEN = 3
@@ -85,17 +87,17 @@ def case(kind: str, part: str, seed: int, image_size: int = 128) -> Case:
     """The exact film of a seed of `phyworld:KIND:PART`."""
     world = PhyWorld(kind, part, image_size=image_size, streams=["video.main", "state"])
     frames, positions, first = _film(world, world.reset(seed))
-    radii = STATE.get(first, "size")[:, 0].astype(float)
+    radii = LAYOUT.get(first, "size")[:, 0].astype(float) / UNIT_M
     return Case(kind, frames[:NUM_GIVEN], frames, positions, radii, world.scene(0))
 
 
 def _film(world: PhyWorld, tick: Mapping[str, Array]) -> tuple[Array, Array, Array]:
-    """32 frames from `tick` on: pictures, positions `[32, n, 2]`, and the first state `[n, D]`."""
+    """32 frames from `tick` on: pictures, positions `[32, n, 2]` in units, and the first state `[n, D]`."""
     ticks = [tick, *(world.step() for _ in range(NUM_FRAMES - 1))]
     states = np.stack([t["state"][0, 0] for t in ticks]).astype(float)
     return (
         np.stack([t["video.main"][0, 0] for t in ticks]),
-        STATE.get(states, "position")[..., ::2],
+        (LAYOUT.get(states, "position")[..., ::2] - CORNER_M) / UNIT_M,
         states[0],
     )
 
@@ -113,15 +115,50 @@ def do_nothing(case: Case) -> Array:
 
 
 def constant_velocity(case: Case) -> Array:
-    """What the tracker reads off the three given pictures goes straight on, drawn exactly."""
+    """What the tracker reads off the three given pictures goes straight on, drawn exactly. A ball that it
+    cannot read (smaller than a few pixels) is left out."""
     balls = track(case.given, RANGES[case.kind].num_balls)
-    velocity = (balls.positions[-1] - balls.positions[0]) / ((NUM_GIVEN - 1) * FRAME_SECONDS)
-    radii = balls.radii.mean(axis=0)
+    read = np.isfinite(balls.positions).all(axis=(0, 2))
+    places, radii, colours = balls.positions[:, read], balls.radii[:, read].mean(axis=0), COLOURS[: len(read)]
+    velocity = (places[-1] - places[0]) / ((NUM_GIVEN - 1) * FRAME_SECONDS)
     ahead = FRAME_SECONDS * np.arange(1, NUM_FRAMES - NUM_GIVEN + 1)
     return np.stack([
-        draw(balls.positions[-1] + t * velocity, radii, COLOURS[: len(radii)], SIDE, case.given.shape[1])
-        for t in ahead
+        draw(places[-1] + t * velocity, radii, colours[read], SIDE, case.given.shape[1]) for t in ahead
     ])  # fmt: skip
+
+
+def imagined(world: World, seed: int = 0, drawn_exactly: bool = False) -> Continue:
+    """What a learned world makes of the three given pictures: it perceives where the balls are and how fast
+    they are, and goes on. All other streams are its own.
+
+    drawn_exactly: discs where its state has the balls, instead of its pictures, which tells what it gets
+    wrong of the motion from what it draws badly. world: one (B = 1) whose pictures are the cases' in size and
+    a whole number of whose ticks are 3 frames, else BadUse.
+    """
+    shape = world.spec.streams["video.main"].shape
+    if NUM_GIVEN % shape[0]:
+        raise BadUse(f"{NUM_GIVEN} given frames are no whole number of ticks of {shape[0]} frames")
+
+    def go_on(case: Case) -> Array:
+        if case.given.shape[1:] != shape[1:]:
+            raise BadUse(
+                f"the model's pictures are {list(shape[1:])}, the films' {list(case.given.shape[1:])}"
+            )
+        first = world.reset(seed, given={"video.main": case.given.reshape(1, -1, *shape)})
+        ticks = [first, *(world.step() for _ in range(-(-NUM_FRAMES // shape[0]) - 1))]
+        if drawn_exactly:
+            states = np.concatenate([tick["state"][0] for tick in ticks])[NUM_GIVEN:NUM_FRAMES]
+            return np.stack([_drawn(state.astype(float), shape[1]) for state in states])
+        return np.concatenate([tick["video.main"][0] for tick in ticks])[NUM_GIVEN:NUM_FRAMES]
+
+    return go_on
+
+
+def _drawn(state: Array, image_size: int) -> Array:
+    """A picture of `state [n, D]`."""
+    places = (LAYOUT.get(state, "position")[:, ::2] - CORNER_M) / UNIT_M
+    radii = LAYOUT.get(state, "size")[:, 0] / UNIT_M
+    return draw(places, radii, COLOURS[: len(radii)], SIDE, image_size)
 
 
 def score(case: Case, frames: Array) -> Score:

@@ -27,7 +27,9 @@ class Sampling:
     """Steps of the sampler: for the first tick's state, for later states, for sound with touch, for video.
 
     remember_video: whether imagined pictures are context for later ones. Without it, pictures are drawn from
-    the state alone, so that their errors cannot feed on themselves, and cost one pass a tick.
+    the state alone, so that their errors cannot feed on themselves, and cost one pass a tick. perceived: of
+    how many first ticks, whose pictures are given, the state is read off them (as many as perception was
+    trained on); in later ones it is imagined. Where a tick is one frame, one shows no velocity.
     """
 
     first: int = 16
@@ -35,21 +37,29 @@ class Sampling:
     sound: int = 2
     video: int = 1
     remember_video: bool = False
+    perceived: int = 1
 
 
 @dataclass
 class WorldModel:
-    """Everything that generation needs. provenance: how it was made, plain values."""
+    """Everything that generation needs. audio: None in a world without sound. provenance: how it was made,
+    plain values."""
 
     spec: WorldSpec
     transformer: WorldTransformer
     codecs: Codecs
     words: WordTokenizer
     video: VideoTokenizer
-    audio: AudioTokenizer
+    audio: AudioTokenizer | None
     sampling: Sampling
     provenance: dict[str, Any]
     hash: str = ""
+
+    @property
+    def parts(self) -> dict[str, nn.Module]:
+        """The networks, by the names of their weights' files."""
+        parts: dict[str, nn.Module] = {"transformer": self.transformer, "video": self.video}
+        return parts if self.audio is None else parts | {"audio": self.audio}
 
 
 def save_model(model: WorldModel, folder: str | Path, card: str = "") -> Path:
@@ -61,12 +71,11 @@ def save_model(model: WorldModel, folder: str | Path, card: str = "") -> Path:
         "codecs": model.codecs.to_json(),
         "words": model.words.to_json(),
         "video": asdict(model.video.config),
-        "audio": asdict(model.audio.config),
+        "audio": None if model.audio is None else asdict(model.audio.config),
         "sampling": asdict(model.sampling),
         "provenance": model.provenance,
     }
-    parts = {"transformer": model.transformer, "video": model.video, "audio": model.audio}
-    tensors = {name: _half(part) for name, part in parts.items()}
+    tensors = {name: _half(part) for name, part in model.parts.items()}
     return save_checkpoint(folder, config, tensors, {"card.md": card} if card else None)
 
 
@@ -81,7 +90,7 @@ def load_model(folder: str | Path) -> WorldModel:
             codecs=Codecs.from_json(config["codecs"]),
             words=WordTokenizer.from_json(config["words"]),
             video=VideoTokenizer(VideoTokenizerConfig.from_json(config["video"])),
-            audio=AudioTokenizer(AudioTokenizerConfig(**config["audio"])),
+            audio=_audio(config["audio"]),
             sampling=Sampling(**config["sampling"]),
             provenance=config["provenance"],
             hash=checkpoint_hash(folder),
@@ -98,19 +107,24 @@ def load_model(folder: str | Path) -> WorldModel:
     ) as error:
         problem = f"{type(error).__name__}: {error}"
         raise UserError(f"{folder}/config.json does not describe a world model ({problem})") from error
-    for name in ("transformer", "video", "audio"):
-        _fill(getattr(model, name), name, checkpoint)
+    for name, part in model.parts.items():
+        _fill(part, name, checkpoint)
     return model
+
+
+def _audio(values: Mapping[str, Any] | None) -> AudioTokenizer | None:
+    return None if values is None else AudioTokenizer(AudioTokenizerConfig(**values))
 
 
 def _check_fit(model: WorldModel) -> None:
     """Raise ValueError where the parts' sizes contradict each other."""
     codecs, frames = model.codecs, model.spec.clock.frames_per_tick
-    video, audio = model.video.config, model.audio.config
+    video = model.video.config
     widths = {name: (1, codec.width) for name, codec in codecs.vectors.items()}
     widths["state"] = (codecs.state.num_slots, codecs.state.width)
     widths["video.main"] = (video.latent_grid**2, frames * video.latent_channels)
-    widths["audio.main"] = (audio.tokens_per_tick, audio.latent_width)
+    if model.audio is not None:
+        widths["audio.main"] = (model.audio.config.tokens_per_tick, model.audio.config.latent_width)
     shapes = model.transformer.config.streams
     seen = {
         "state": codecs.state.feature_width,

@@ -7,7 +7,7 @@ stream that is given is encoded instead of sampled; nothing else changes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ from orrery.diffusion.samplers import levels_for, sample
 from orrery.engines.torch import TorchEngine
 from orrery.errors import BadUse
 from orrery.inference.checkpoints import WorldModel, load_model
+from orrery.inference.coding import decoded, encoded
+from orrery.inference.senses import Senses
 from orrery.models.kv_cache import KVCache
 from orrery.scenes.language import parse
 from orrery.streams import Array, Observation, WorldSpec
@@ -75,8 +77,8 @@ class ImaginedWorld:
     ) -> Observation:
         """Start again. given: streams `[B, num_ticks, *shape]`, used tick by tick until they run out.
 
-        With `video.main` given and no `state`, the state of the first tick is perceived. Raises UserError
-        for a prompt with words that the model does not know.
+        With `video.main` given and no `state`, that of the first `sampling.perceived` ticks is perceived.
+        Raises UserError for a prompt with words that the model does not know.
         """
         if scene is not None:
             raise BadUse("an imagined world starts from a prompt or from given streams, not from a scene")
@@ -140,7 +142,12 @@ class _Memory:
     camera: Tensor | None = None
     anchor: Tensor | None = None
     sound: AudioDecoderState | None = None
+    senses: Senses | None = None
     generator: Tensor = field(default_factory=lambda: torch.empty(0))
+
+    def copy(self) -> _Memory:
+        senses = None if self.senses is None else self.senses.copy()
+        return replace(self, cache=self.cache.copy(), senses=senses)
 
 
 class _Dream:
@@ -159,24 +166,11 @@ class _Dream:
         self.tick: dict[str, Array] = {}
         self._model, self._spec, self._engines = model, spec, engines
         self._given = {name: torch.from_numpy(np.ascontiguousarray(v)) for name, v in given.items()}
-        self._known = self._encode_given()
+        self._known = encoded(model, self._given)
         self._random = torch.Generator().manual_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
+        self._shapes = model.transformer.config.streams
         self._words = torch.from_numpy(model.words.encode_batch([prompt]))
         self._memory = _Memory(engines["generate"].new_cache(self._words))
-
-    def _encode_given(self) -> dict[str, Tensor]:
-        """Given pictures and sound as latents, `[num_ticks, tokens, numbers]`, encoded as one stretch."""
-        known = {}
-        if "video.main" in self._given:
-            latents = self._model.video.encode(self._given["video.main"])
-            known["video.main"] = latents.permute(0, 2, 3, 1, 4).flatten(3).flatten(1, 2)
-        if "audio.main" in self._given:
-            known["audio.main"] = self._model.audio.encode(self._given["audio.main"][None])[0]
-        for name, codec in self._model.codecs.vectors.items():
-            if name in self._given:
-                value = self._given[name][:, -1] if name == "camera.main" else self._given[name]
-                known[name] = codec.encode(value)
-        return known
 
     def advance(self, action: Array | None) -> None:
         """Make the next tick and leave its payload in `self.tick`. action: outdoes one that was given."""
@@ -186,16 +180,16 @@ class _Dream:
         if action is not None:
             given["action"] = torch.from_numpy(action)
             known["action"] = self._model.codecs.vectors["action"].encode(given["action"])[None]
-        state, sight, feeling = self._settle_state(number, known)
-        sound = self._settle_sound(known, feeling)
-        video = self._settle_video(known, sight)
+        state, shown = self._settle_state(number, known)
+        sound = self._settle_sound(known, shown)
+        video = self._settle_video(known, shown)
         self._memory.cache.end_tick()
         self._memory.anchor = state[:, -1]
         self.tick = self._payload(given, known, state, sound, video)
 
-    def _settle_state(self, number: int, known: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    def _settle_state(self, number: int, known: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """The tick's state `[1, frames, K, D]`, given, perceived or imagined, and what pictures see and the
-        finger feels of it."""
+        finger feels of it: features of these streams."""
         codec = self._model.codecs.state
         has_anchor = torch.tensor([number > 0])
         anchor = self._memory.anchor
@@ -203,24 +197,30 @@ class _Dream:
             anchor = torch.zeros(1, codec.num_slots, codec.layout.width)
         camera = known.get("camera.main", self._memory.camera)
         told = codec.tell(anchor, has_anchor, self._steering(known))
-        if "state" in self._given and number < len(self._given["state"]):
+        is_given = "state" in self._given and number < len(self._given["state"])
+        senses = None if is_given else self._senses(number, known)
+        if is_given:
             state = self._given["state"][number][None]
-        elif number == 0 and "video.main" not in known:
+        elif number == 0 and senses is None:
             state, camera = self._begin(known, anchor, has_anchor, camera, told)
         else:
-            state, camera = self._sample_state(known, anchor, has_anchor, camera, told)
+            state, camera = self._sample_state(known, anchor, has_anchor, camera, told, senses)
         if camera is None:
             camera = torch.zeros(1, 1, self._model.codecs.vectors["camera.main"].width)
         self._memory.camera = camera
         numbers = codec.encode(state, anchor, has_anchor)
         pose = self._model.codecs.vectors["camera.main"].decode(camera)
         seen = (numbers, anchor, has_anchor, torch.zeros(1), pose)
-        features = codec.features(*seen, told)
-        self._estimate(
-            {"action": self._action(known), "camera.main": camera, "state": numbers}, {"state": features},
-            {"action": 0.0 if "action" in known else 1.0, "camera.main": 0.0, "state": 0.0}, settle=True,
-        )  # fmt: skip
-        return state, codec.sight(*seen, self._model.video.config.latent_grid), codec.feeling(*seen[:4])
+        features = {"state": codec.features(*seen, told)}
+        settled = {"camera.main": camera, "state": numbers}
+        if senses is not None:
+            senses.settle(settled, features)
+        levels = {"action": float("action" not in known), "camera.main": 0.0, "state": 0.0}
+        self.estimate({"action": self._action(known), **settled}, features, levels, settle=True)
+        shown = {"video.main": codec.sight(*seen, self._model.video.config.latent_grid)}
+        if "touch.finger" in self._shapes:
+            shown["touch.finger"] = codec.feeling(*seen[:4])
+        return state, shown
 
     def _begin(
         self,
@@ -249,14 +249,14 @@ class _Dream:
         has_anchor: Tensor,
         camera: Tensor | None,
         told: Told,
+        senses: Senses | None = None,
     ) -> tuple[Tensor, Tensor | None]:
-        """An imagined state `[1, frames, K, D]`, and numbers of the camera where it is not known yet.
+        """An imagined state `[1, frames, K, D]`, or what `senses` say of it, and numbers of the camera where
+        it is not known yet.
 
         Both are denoised together, as one row of numbers.
         """
         codec = self._model.codecs.state
-        perceives = "video.main" in known and not bool(has_anchor)
-        cache, engine = self._perceiving_cache(known) if perceives else (self._memory.cache, None)
         width = self._model.codecs.vectors["camera.main"].width
         num_state = codec.num_slots * codec.width
 
@@ -269,9 +269,9 @@ class _Dream:
             features = codec.features(*seen, told)
             inputs = {"camera.main": view, "state": numbers}
             levels = {"camera.main": level if camera is None else 0.0, "state": level}
-            if engine is None:
+            if senses is None:
                 inputs["action"], levels["action"] = self._action(known), float("action" not in known)
-            out = (engine or self._engines["generate"]).estimate(cache, inputs, {"state": features}, levels)
+            out = (senses or self).estimate(inputs, {"state": features}, levels)
             return torch.cat([out["state"].flatten(1), out["camera.main"].flatten(1)], dim=1)
 
         steps = self._model.sampling.state if bool(has_anchor) else self._model.sampling.first
@@ -280,37 +280,32 @@ class _Dream:
         state = codec.lift(codec.part(codec.decode(numbers, anchor, has_anchor)))
         return state, row[:, None, num_state:] if camera is None else camera
 
-    def _perceiving_cache(self, known: Mapping[str, Tensor]) -> tuple[KVCache, TorchEngine]:
-        """A memory of this tick's pictures and sound alone, for the engine that reads the state off them."""
-        engine = self._engines["perceive"]
-        cache = engine.new_cache(self._words)
-        action = self._action(known)
-        engine.estimate(cache, {"action": action}, {}, {"action": float("action" not in known)}, settle=True)
-        inputs, levels, features = {}, {}, {}
-        for name in ("video.main", "touch.finger", "audio.main"):
-            shape = self._model.transformer.config.streams[name]
-            inputs[name] = known.get(name, torch.zeros(1, shape.num_tokens, shape.width))
-            levels[name] = float(name not in known)
-            if shape.feature_width:
-                features[name] = torch.zeros(1, shape.num_tokens, shape.feature_width)
-        engine.estimate(cache, inputs, features, levels, settle=True)
-        return cache, engine
+    def _senses(self, number: int, known: Mapping[str, Tensor]) -> Senses | None:
+        """What is sensed of this tick, and was of the ones before; None where it is not to be perceived."""
+        if "video.main" not in known or number >= self._model.sampling.perceived:
+            return None
+        if self._memory.senses is None:
+            engine = self._engines["perceive"]
+            self._memory.senses = Senses(engine, engine.new_cache(self._words))
+        self._memory.senses.take_in(known)
+        return self._memory.senses
 
-    def _settle_sound(self, known: Mapping[str, Tensor], feeling: Tensor) -> dict[str, Tensor]:
-        """The tick's touch and sound, denoised together; touch from what there is to be felt of the state."""
-        names, features = ("touch.finger", "audio.main"), {"touch.finger": feeling}
-        return self._settle(names, known, self._model.sampling.sound, features)
+    def _settle_sound(self, known: Mapping[str, Tensor], shown: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The tick's touch and sound, as far as the world has them, denoised together; touch from what there
+        is to be felt of the state."""
+        names = tuple(name for name in ("touch.finger", "audio.main") if name in self._shapes)
+        return self._settle(names, known, self._model.sampling.sound, shown) if names else {}
 
-    def _settle_video(self, known: Mapping[str, Tensor], sight: Tensor) -> Tensor | None:
+    def _settle_video(self, known: Mapping[str, Tensor], shown: Mapping[str, Tensor]) -> Tensor | None:
         """The tick's pictures `[1, tokens, width]`, from what each of their cells knows of the state; None
         where nobody looks."""
         if "video.main" not in self._spec.streams:
-            shape = self._model.transformer.config.streams["video.main"]
+            shape = self._shapes["video.main"]
             if "video.main" not in known:  # the other streams' noise is that of a dream that is drawn
                 self._noise(1, shape.num_tokens * shape.width)
             return None
-        sampling, features = self._model.sampling, {"video.main": sight}
-        settled = self._settle(("video.main",), known, sampling.video, features, sampling.remember_video)
+        sampling = self._model.sampling
+        settled = self._settle(("video.main",), known, sampling.video, shown, sampling.remember_video)
         return settled["video.main"]
 
     def _settle(
@@ -326,7 +321,7 @@ class _Dream:
         remember: keep what was sampled; else keep the first pass, at level 1, in which it is still withheld.
         """
         features = dict(features or {})
-        shapes = {name: self._model.transformer.config.streams[name] for name in names}
+        shapes = {name: self._shapes[name] for name in names}
         wanted = [name for name in names if name not in known]
         settled = {name: known[name] for name in names if name in known}
         sizes = [shapes[name].num_tokens * shapes[name].width for name in wanted]
@@ -338,30 +333,31 @@ class _Dream:
         def estimate(row: Tensor, level: float) -> Tensor:
             levels = {name: level if name in wanted else 0.0 for name in names}
             withheld = not remember and level >= 1.0
-            out = self._estimate(settled | split(row), features, levels, settle=withheld)
+            out = self.estimate(settled | split(row), features, levels, settle=withheld)
             return torch.cat([out[name].flatten(1) for name in wanted], dim=1)
 
         if wanted:
             settled |= split(sample(estimate, self._noise(1, sum(sizes)), levels_for(steps)))
         if remember or not wanted:
-            self._estimate(settled, features, dict.fromkeys(names, 0.0), settle=True)
+            self.estimate(settled, features, dict.fromkeys(names, 0.0), settle=True)
         return settled
 
-    def _estimate(
+    def estimate(
         self,
         numbers: dict[str, Tensor],
         features: dict[str, Tensor],
         levels: dict[str, float],
         settle: bool = False,
     ) -> dict[str, Tensor]:
+        """One pass of the generating engine over streams of one rank; see `TorchEngine.estimate`."""
         return self._engines["generate"].estimate(self._memory.cache, numbers, features, levels, settle)
 
     def _action(self, known: Mapping[str, Tensor]) -> Tensor:
         return known.get("action", torch.zeros(1, 1, self._model.codecs.vectors["action"].width))
 
     def _steering(self, known: Mapping[str, Tensor]) -> Tensor | None:
-        """The tick's action `[1, frames, 3]` m/s, None where it is withheld."""
-        if "action" not in known:
+        """The tick's action `[1, frames, 3]` m/s of a finger, None where it is withheld or there is none."""
+        if "action" not in known or not self._model.codecs.state.has_finger:
             return None
         return self._model.codecs.vectors["action"].decode(known["action"])
 
@@ -377,35 +373,22 @@ class _Dream:
         video: Tensor | None,
     ) -> dict[str, Array]:
         """The tick as observed: given streams as they were given, the others decoded."""
-        model = self._model
-        heard, self._memory.sound = model.audio.decode_tick(sound["audio.main"], self._memory.sound)
-        vectors = model.codecs.vectors
         assert self._memory.camera is not None
-        tick = {
-            "audio.main": heard.clamp(-1.0, 1.0),
-            "touch.finger": vectors["touch.finger"].decode(sound["touch.finger"]),
-            "state": state,
-            "camera.main": vectors["camera.main"]
-            .decode(self._memory.camera)[:, None]
-            .expand(-1, model.spec.clock.frames_per_tick, -1),
-            "action": vectors["action"].decode(self._action(known)),
-        }
+        numbers = {"camera.main": self._memory.camera, "action": self._action(known), **sound}
         if video is not None:
-            size = model.video.config.latent_grid
-            latents = video.unflatten(1, (size, size)).unflatten(3, (model.spec.clock.frames_per_tick, -1))
-            tick["video.main"] = model.video.decode(latents.permute(0, 3, 1, 2, 4))
+            numbers["video.main"] = video
+        tick = {"state": state, **decoded(self._model, numbers)}
+        if (audio := self._model.audio) is not None:
+            heard, self._memory.sound = audio.decode_tick(sound["audio.main"], self._memory.sound)
+            tick["audio.main"] = heard.clamp(-1.0, 1.0)
         tick |= {name: value[None] for name, value in given.items()}
         return {name: tick[name][0].numpy().astype(spec.dtype) for name, spec in self._spec.streams.items()}
 
     def snapshot(self) -> tuple[_Memory, dict[str, Array]]:
-        memory = _Memory(
-            self._memory.cache.copy(), self._memory.camera, self._memory.anchor, self._memory.sound,
-            self._random.get_state(),
-        )  # fmt: skip
-        return memory, dict(self.tick)
+        return replace(self._memory.copy(), generator=self._random.get_state()), dict(self.tick)
 
     def restore(self, snapshot: tuple[_Memory, dict[str, Array]]) -> None:
         memory, tick = snapshot
-        self._memory = _Memory(memory.cache.copy(), memory.camera, memory.anchor, memory.sound)
+        self._memory = memory.copy()
         self._random.set_state(memory.generator)
         self.tick = dict(tick)

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from orrery.errors import BadUse, nearest
+from orrery.recipes.phyworld import phyworld
 from orrery.recipes.tabletop import tabletop
 from orrery.recipes.tiny import tiny
 from orrery.training.run import Recipe
 
 __all__ = ["RECIPES", "recipe"]
 
-RECIPES: dict[str, Callable[[float | None], Recipe]] = {"tiny": tiny, "tabletop": tabletop}
+RECIPES: dict[str, Callable[[float | None], Recipe]] = {
+    "tiny": tiny,
+    "tabletop": tabletop,
+    "phyworld": phyworld,
+}
 
 
 def recipe(name: str, minutes: float | None = None) -> Recipe:

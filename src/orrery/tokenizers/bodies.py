@@ -11,7 +11,12 @@ from torch import Tensor
 from orrery.streams import StateLayout
 from orrery.tokenizers.rotation import conjugate, rotate
 
-__all__ = ["apart", "clearance", "reach", "separation", "sphere_gap"]
+__all__ = ["apart", "clearance", "has_finger", "reach", "separation", "sphere_gap"]
+
+
+def has_finger(layout: StateLayout) -> bool:
+    """Whether the last slot is a finger, which goes where it is steered; where not, it is a body like any."""
+    return "finger" in layout.shapes
 
 
 def reach(state: Tensor, towards: Tensor, layout: StateLayout) -> Tensor:
@@ -25,9 +30,13 @@ def reach(state: Tensor, towards: Tensor, layout: StateLayout) -> Tensor:
     radius, half_length = size[..., 0], size[..., 2]
     box = (along * size).sum(-1)
     across = (1.0 - along[..., 2].square()).clamp_min(0.0).sqrt()
-    cylinder = along[..., 2] * half_length + across * radius
-    capsule = along[..., 2] * half_length + radius
-    by_shape = torch.stack([radius.expand_as(box), box, cylinder, capsule], dim=-1)
+    forms = {
+        "ball": radius.expand_as(box),
+        "box": box,
+        "cylinder": along[..., 2] * half_length + across * radius,
+        "finger": along[..., 2] * half_length + radius,
+    }
+    by_shape = torch.stack([forms[name] for name in layout.shapes], dim=-1)
     return (by_shape * state[..., layout.slice("shape")][..., None, :]).sum(-1)
 
 
@@ -85,13 +94,14 @@ def apart(state: Tensor, layout: StateLayout) -> tuple[Tensor, Tensor]:
 def sphere_gap(state: Tensor, layout: StateLayout) -> Tensor:
     """The least gap between the bounding spheres of two objects, `[...]` metres; infinite for a lone one.
 
-    The finger (the last slot) is no object.
+    The finger (the last slot, where there is one) is no object.
     """
-    objects = state[..., :-1, :]
+    objects = state[..., : state.shape[-2] - has_finger(layout), :]
     position, size = (objects[..., layout.slice(name)] for name in ("position", "size"))
     shape = objects[..., layout.slice("shape")]
     flat = size[..., [0, 2]].norm(dim=-1)
-    by_shape = torch.stack([size[..., 0], size.norm(dim=-1), flat, flat], dim=-1)
+    forms = {"ball": size[..., 0], "box": size.norm(dim=-1), "cylinder": flat, "finger": flat}
+    by_shape = torch.stack([forms[name] for name in layout.shapes], dim=-1)
     radius = (by_shape * shape).sum(-1)
     gap = torch.cdist(position, position) - radius[..., :, None] - radius[..., None, :]
     there = objects[..., layout.slice("present")][..., 0] > 0.5

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from orrery.streams import StateLayout
-from orrery.tokenizers.bodies import apart, clearance
+from orrery.tokenizers.bodies import apart, clearance, has_finger
 from orrery.tokenizers.rotation import from_rotation_vector, multiply
 
 __all__ = ["COAST_WIDTH", "coast"]
@@ -30,13 +30,14 @@ def coast(anchor: Tensor, seconds: float, scale: Mapping[str, float], layout: St
 
     Position, once held by the table and once falling, and rotation vector are squashed as `StateCodec` writes
     changes, by `scale` (m, rad); then the clearance over the table, held and falling, and the smallest gap to
-    another body, coarse and fine. The last slot, the finger, is driven and does not fall.
+    another body, coarse and fine. A finger is driven and does not fall.
     """
     place, turned = layout.slice("position"), layout.slice("quaternion")
     way = anchor[..., layout.slice("linear_velocity")] * seconds
     turn = anchor[..., layout.slice("angular_velocity")] * seconds
     drop = torch.full_like(way[..., 2:], GRAVITY_M_S2 * seconds**2 / 2)
-    drop[..., -1, :] = 0.0
+    if has_finger(layout):
+        drop[..., -1, :] = 0.0
     on = anchor.clone()
     on[..., place] += way
     on[..., turned] = multiply(from_rotation_vector(turn), anchor[..., turned])

@@ -108,9 +108,13 @@ def _knee(facing: Tensor, state: Tensor, layout: StateLayout) -> Tensor:
 
 
 def _is_a(state: Tensor, layout: StateLayout) -> tuple[Tensor, Tensor]:
-    """How much of a box and of a cylinder each object is, `[..., K, 1]` each."""
+    """How much of a box and of a cylinder each object is, `[..., K, 1]` each; 0 in a world without them."""
     shape = state[..., layout.slice("shape")]
-    box, cylinder = (shape[..., layout.shapes.index(name), None] for name in ("box", "cylinder"))
+    none = torch.zeros_like(shape[..., :1])
+    box, cylinder = (
+        shape[..., layout.shapes.index(name), None] if name in layout.shapes else none
+        for name in ("box", "cylinder")
+    )
     return box, cylinder
 
 
@@ -155,10 +159,12 @@ def _nearest_in_cells(
     uv: Tensor, about: Tensor, present: Tensor, cells: Tensor, grid: int, num: int, reach_cells: float
 ) -> tuple[Tensor, Tensor]:
     """Nearness `[..., C, num]`, 1 to 0, of the `num` nearest points for each cell; their offset in cells and
-    `about`, `[..., C, num, 2 + n]`.
+    `about`, `[..., C, num, 2 + n]`. Where there are fewer points, the others have no nearness.
 
     uv: `[..., K, 2]`, about: `[..., K, n]`, present: `[..., K, 1]`, cells: `[C, 2]`.
     """
+    spare = (0, 0, 0, max(num - uv.shape[-2], 0))
+    uv, about, present = (torch.nn.functional.pad(part, spare) for part in (uv, about, present))
     offset = (uv[..., None, :, :] - cells[:, None, :]) * (grid / 2)
     near = torch.exp(-offset.square().sum(-1) / (2.0 * reach_cells**2)) * present[..., None, :, 0]
     weight, index = near.topk(num, dim=-1)

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from orrery.errors import UserError
 from orrery.streams import STATE, StateLayout
-from orrery.tokenizers.bodies import apart, clearance, separation, sphere_gap
+from orrery.tokenizers.bodies import apart, clearance, has_finger, separation, sphere_gap
 from orrery.tokenizers.feeling import feel, feel_width
 from orrery.tokenizers.inertia import COAST_WIDTH, coast
 from orrery.tokenizers.rotation import (
@@ -44,6 +44,8 @@ _NUM_PARTINGS = 2
 """Two pairs may push one body; a second round settles most of what the first leaves."""
 _RARE = 0.01
 """Share of the scenes that may begin with objects nearer than `first_gap_m`."""
+_LEAST_SCALE = {"position": 0.001, "rotation": 0.01, "linear_velocity": 0.01, "angular_velocity": 0.1}
+"""Of changes: where a field never changes, the slightest error of an anchor would be enormous."""
 _KICK_SCALE = {"linear_velocity": 0.5, "angular_velocity": 8.0}
 
 
@@ -90,7 +92,13 @@ class StateCodec:
     @property
     def feature_width(self) -> int:
         """Numbers a slot that are only seen."""
-        return 1 + self.what_width + 22 + 13 + 1 + self.frames * (3 + 9 + 3 + 4 * _UV_BANDS + 7 + COAST_WIDTH)
+        told = 1 + 3 * self.frames if self.has_finger else 0
+        return 1 + self.what_width + 22 + 13 + told + self.frames * (9 + 3 + 4 * _UV_BANDS + 7 + COAST_WIDTH)
+
+    @property
+    def has_finger(self) -> bool:
+        """Whether the last slot is a finger, which the action steers."""
+        return has_finger(self.layout)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -111,8 +119,8 @@ class StateCodec:
     def fit(self, states: Tensor) -> StateCodec:
         """The same codec with scales and first gap from `states [num, ticks, frames, K, D]`.
 
-        A scale is a quarter of its change's RMS over present slots, and never zero. Raises UserError where
-        there is nothing to measure: no object, or a single tick.
+        A scale is a quarter of its change's RMS over present slots, and never next to nothing. Raises
+        UserError where there is nothing to measure: no object, or a single tick.
         """
         anchor = states[:, :-1, -1:]
         later = states[:, 1:]
@@ -123,7 +131,7 @@ class StateCodec:
             )
         change = self._change(later, anchor)
         scale = {
-            name: max(0.25 * float(value[present].square().mean().sqrt()), 1e-6)
+            name: max(0.25 * float(value[present].square().mean().sqrt()), _LEAST_SCALE[name])
             for name, value in change.items()
         }
         gaps = sphere_gap(states[:, 0, 0], self.layout)
@@ -197,15 +205,16 @@ class StateCodec:
         """`state [..., K, D]` with objects that reach into one another moved apart, each half of the way,
         along the direction in which that takes least.
 
-        No two bodies are ever in one place, so a state that has them there is known to be wrong. The finger
-        (the last slot) is left alone: it goes where it is steered.
+        No two bodies are ever in one place, so a state that has them there is known to be wrong. A finger is
+        left alone: it goes where it is steered.
         """
         place = self.layout.slice("position")
         parted = state.clone()
         for _ in range(_NUM_PARTINGS):
             gap, towards = apart(parted, self.layout)
             depth = (-gap).clamp_min(0.0)
-            depth[..., -1, :] = depth[..., :, -1] = 0.0
+            if self.has_finger:
+                depth[..., -1, :] = depth[..., :, -1] = 0.0
             parted[..., place] -= (depth[..., None] / 2 * towards).sum(-2)
         return parted
 
@@ -274,7 +283,9 @@ class StateCodec:
 
     def _action_features(self, anchor: Tensor, action: Tensor | None) -> Tensor:
         """How far the action takes the finger by each frame, and that it is known, `[..., K, 3 frames + 1]`;
-        every slot sees it, for what the finger touches moves as it does."""
+        every slot sees it, for what the finger touches moves as it does. Nothing where no finger is."""
+        if not self.has_finger:
+            return anchor.new_zeros(*anchor.shape[:-1], 0)
         shape = *anchor.shape[:-1], 3 * self.frames + 1
         if action is None:
             return anchor.new_zeros(shape)
@@ -297,7 +308,7 @@ class StateCodec:
         chosen, normal = (v.gather(-2, pick)[..., 0, :] for v in (offset, normal))
         linear = self._get(anchor, "linear_velocity")
         relative = (linear[..., None, :, :] - linear[..., :, None, :]).gather(-2, pick)[..., 0, :]
-        is_finger = (nearest == self.num_slots - 1).to(anchor.dtype)
+        is_finger = (nearest == self.num_slots - self.has_finger).to(anchor.dtype)
         near = torch.exp(-chosen_gap.clamp_min(0.0) / 0.05)
         gaps = [torch.asinh(chosen_gap / 0.01), torch.asinh(chosen_gap / 0.002)]
         parts = [chosen / 0.2, normal, *gaps, near, relative, is_finger]

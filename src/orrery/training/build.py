@@ -17,6 +17,12 @@ from orrery.tokenizers.vector import VectorCodec
 
 __all__ = ["ModelSize", "fit_codecs", "transformer_config", "word_tokenizer"]
 
+EXPERTS = {
+    "action": "control", "camera.main": "control", "state": "state", "touch.finger": "sound",
+    "audio.main": "sound", "video.main": "video",
+}  # fmt: skip
+"""Stream to the feed-forward that it uses."""
+
 
 @dataclass(frozen=True)
 class ModelSize:
@@ -52,37 +58,39 @@ def fit_codecs(spec: WorldSpec, states: Array, cameras: Array) -> Codecs:
     codec = StateCodec(num_slots, frames, layout=spec.state, frame_seconds=1.0 / spec.clock.frames_per_second)
     state = codec.fit(torch.from_numpy(np.array(states[:1000])))
     mean, deviation = cameras.mean((0, 1)), cameras.std((0, 1))
-    action = spec.streams["action"]
-    vectors = {
-        "camera.main": VectorCodec(
-            (8,), tuple(map(float, mean)), tuple(float(max(d, 0.05)) for d in deviation)
-        ),
-        "action": VectorCodec(action.shape, scale=(0.4,)),
-        "touch.finger": VectorCodec(spec.streams["touch.finger"].shape, scale=(0.05,), squash=True),
-    }
+    pose = VectorCodec((8,), tuple(map(float, mean)), tuple(float(max(d, 0.05)) for d in deviation))
+    vectors = {"camera.main": pose, "action": VectorCodec(spec.streams["action"].shape, scale=(0.4,))}
+    if "touch.finger" in spec.streams:
+        touch = spec.streams["touch.finger"]
+        vectors["touch.finger"] = VectorCodec(touch.shape, scale=(0.05,), squash=True)
     return Codecs(state, vectors)
 
 
 def transformer_config(
     size: ModelSize, spec: WorldSpec, codecs: Codecs, audio: tuple[int, int], video: tuple[int, int]
 ) -> TransformerConfig:
-    """Configuration for a world's streams. audio, video: (tokens a tick, numbers a token)."""
+    """Configuration for a world's streams: those of `spec`, and no others. audio, video: (tokens a tick,
+    numbers a token), of a world that has them."""
     vectors, state = codecs.vectors, codecs.state
     near, far = size.video_window_ticks, size.window_ticks
+    widths = {name: (1, codec.width) for name, codec in vectors.items()}
+    widths |= {"state": (state.num_slots, state.width), "audio.main": audio, "video.main": video}
+    told = {
+        "state": state.feature_width, "touch.finger": state.feeling_width, "video.main": state.sight_width
+    }  # fmt: skip
     streams = {
-        "action": StreamShape(1, vectors["action"].width, "control", window=far),
-        "camera.main": StreamShape(1, vectors["camera.main"].width, "control", window=far),
-        "state": StreamShape(state.num_slots, state.width, "state", state.feature_width, window=far),
-        "touch.finger": StreamShape(
-            1, vectors["touch.finger"].width, "sound", state.feeling_width, window=far
-        ),
-        "audio.main": StreamShape(*audio, "sound", window=far),
-        "video.main": StreamShape(*video, "video", state.sight_width, window=near),
+        name: StreamShape(
+            *widths[name], expert, told.get(name, 0), window=near if name == "video.main" else far
+        )
+        for name, expert in EXPERTS.items()
+        if name in spec.streams
     }
-    hidden = {
+    units = {
         "text": size.hidden_text, "control": size.hidden_control, "state": size.hidden_state,
         "sound": size.hidden_sound, "video": size.hidden_video,
     }  # fmt: skip
+    used = {"text", *(shape.expert for shape in streams.values())}
+    hidden = {name: units[name] for name in units if name in used}
     tokenizer = word_tokenizer()
     return TransformerConfig(
         streams, hidden, tokenizer.num_tokens, tokenizer.max_words, size.width, size.num_heads,

@@ -1,8 +1,9 @@
 """Clips for training the world transformer, drawn from encoded episodes.
 
 A clip is an episode's first tick followed by a run of later ones: the same thing the network sees when it
-generates, whose window holds the first tick and the most recent ones. Sentences are written anew for every
-clip, and where there are no pictures to contradict it, objects are recoloured and change slots first.
+generates, whose window holds the first tick and the most recent ones. Where the scene is one of bodies that
+our language tells of, its sentence is written anew for every clip, and where there are no pictures to
+contradict it, objects are recoloured and change slots first. Any other episode is shown as it was recorded.
 """
 
 from __future__ import annotations
@@ -60,10 +61,13 @@ def draw_clips(
     states, anchors, texts, pixels, streams = [], [], [], [], {name: [] for name in names}
     for row, (ticks, is_start) in zip(rows, spans, strict=True):
         whole = np.array(latents.arrays["state"][row])
-        scene, whole = _dress(Scene.from_json(latents.scenes[row]), whole, rng, recolour)
+        text = latents.texts[row] if is_start else ""
+        if "bodies" in latents.scenes[row]:
+            scene, whole = _dress(Scene.from_json(latents.scenes[row]), whole, rng, recolour)
+            text = caption(scene, (), rng) if is_start else ""
         states.append(whole[ticks])
         anchors.append(whole[np.maximum(ticks - 1, 0), -1])
-        texts.append(caption(scene, (), rng) if is_start else "")
+        texts.append(text)
         if latents.pixels is not None:
             pixels.append(latents.pixels[row][ticks])
         for name in names:

@@ -17,7 +17,7 @@ from torch import Tensor
 from orrery.diffusion.noise import add_noise, loss_weight
 from orrery.models.transformer import WorldTransformer
 from orrery.streams import StateLayout
-from orrery.tokenizers.bodies import apart
+from orrery.tokenizers.bodies import apart, has_finger
 from orrery.tokenizers.codecs import GENERATE, PERCEIVE, Codecs
 from orrery.tokenizers.sight import project
 from orrery.tokenizers.state import StateCodec
@@ -29,7 +29,7 @@ __all__ = ["clean_numbers", "motion_loss", "perception_loss", "picture_loss"]
 WHAT_WEIGHT = 0.05
 """Weight of what an object is, on ticks whose anchor already tells it."""
 FINGER_WEIGHT = 5.0
-"""Weight of how the finger (the last slot) moves: it turns seldom, but what it pushes inherits its errors."""
+"""Weight of how a finger (the last slot) moves: it turns seldom, but what it pushes inherits its errors."""
 NEAR_WEIGHT = 4.0
 NEAR_M = 0.02
 """Weight of how a body moves that has another this near: collisions are rare, and all that parts bodies."""
@@ -60,17 +60,29 @@ def slight_levels(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     return torch.where(torch.rand(shape, generator=generator) < 0.5, torch.zeros(()), levels)
 
 
-def shake(anchor: Tensor, codec: StateCodec, generator: torch.Generator) -> Tensor:
+def shake(anchor: Tensor, codec: StateCodec, generator: torch.Generator, most: float = 1.0) -> Tensor:
     """Anchors `[B, T, K, D]` slightly wrong, as a model's own are, so that it learns to come back.
 
-    Positions by up to 2 mm, velocities by up to 4 cm/s and 0.3 rad/s (one sigma), drawn anew for each clip.
+    Positions by up to 2 mm, velocities by up to 4 cm/s and 0.3 rad/s (one sigma), drawn anew for each clip;
+    all times `most`.
     """
-    strength = torch.rand(anchor.shape[0], 1, 1, 1, generator=generator).square()
+    strength = most * torch.rand(anchor.shape[0], 1, 1, 1, generator=generator).square()
     shaken = anchor.clone()
     for name, sigma in (("position", 0.002), ("linear_velocity", 0.04), ("angular_velocity", 0.3)):
         part = shaken[..., codec.layout.slice(name)]
         part += sigma * strength * torch.randn(part.shape, generator=generator)
     return shaken * (anchor[..., :1] > 0.5)
+
+
+def with_strange_velocities(anchor: Tensor, layout: StateLayout) -> Tensor:
+    """`anchor [B, T, K, D]`, every other clip with the velocities of the next one.
+
+    Where a tick is a single frame, the first one shows no velocity: what is perceived of it has some velocity
+    that occurs, and the pictures that follow must put it right.
+    """
+    strange, speed = anchor.clone(), layout.slice("linear_velocity")
+    strange[::2, ..., speed] = anchor.roll(-1, 0)[::2, ..., speed]
+    return strange
 
 
 def motion_loss(
@@ -79,24 +91,28 @@ def motion_loss(
     clips: Clips,
     generator: torch.Generator,
     own_errors: bool = False,
+    shaken: float = 1.0,
 ) -> dict[str, Tensor]:
     """Losses by stream on clips without pictures.
 
     own_errors: count changes from the model's own one-step estimates of the tick before (pushforward).
+    shaken: how much anchors are shaken, 1 as on the tabletop.
     """
     num, ticks = clips.state.shape[:2]
     levels = motion_levels(num, ticks, generator, clips.steered.cpu())
     words = drop_words(clips.words, generator)
     others = clean_numbers(codecs, clips)
-    anchor = shake(clips.anchor, codecs.state, generator)
+    anchor = shake(clips.anchor, codecs.state, generator, shaken)
     if own_errors:
         anchor = own_anchor(model, codecs, clips, anchor, others, words, levels["action"])
     clean = others | {"state": codecs.state.encode(clips.state, anchor, clips.has_anchor)}
     estimate = _estimate(model, codecs, clips, anchor, clean, levels, words, GENERATE, generator)
     first = torch.ones(num, ticks)
     first[:, 0] = FIRST_TICK_WEIGHT
-    touched = clean["touch.finger"].abs().amax((-1, -2)) > 0.0
-    rare = {"state": first, "touch.finger": torch.where(touched, TOUCHED_WEIGHT, 1.0)}
+    rare = {"state": first}
+    if "touch.finger" in clean:
+        touched = clean["touch.finger"].abs().amax((-1, -2)) > 0.0
+        rare["touch.finger"] = torch.where(touched, TOUCHED_WEIGHT, 1.0)
     losses = {}
     for name in estimate.keys() - {"action"}:
         weight = loss_weight(levels[name]) * is_asked(levels, name) * rare.get(name, 1.0)
@@ -140,9 +156,9 @@ def picture_loss(
 
 
 def perception_loss(
-    model: WorldTransformer, codecs: Codecs, clips: Clips, generator: torch.Generator
+    model: WorldTransformer, codecs: Codecs, clips: Clips, generator: torch.Generator, shaken: float = 1.0
 ) -> dict[str, Tensor]:
-    """Loss of the state when video and sound are given."""
+    """Loss of the state when video and sound are given. shaken: how much anchors are shaken."""
     shape = clips.state.shape[:2]
     state = random_levels(shape, generator, share_of_ones=0.5)
     seen = slight_levels(shape, generator)
@@ -157,7 +173,9 @@ def perception_loss(
     silent = torch.rand(shape[0], 1, generator=generator) < 0.5
     words = torch.where(silent, torch.zeros_like(clips.words), clips.words)
     clips = from_left_to_right(clips, silent[:, 0], codecs.state.layout)
-    anchor = shake(clips.anchor, codecs.state, generator)
+    anchor = shake(clips.anchor, codecs.state, generator, shaken)
+    if codecs.state.frames == 1:
+        anchor = with_strange_velocities(anchor, codecs.state.layout)
     clean = clean_numbers(codecs, clips) | {
         "state": codecs.state.encode(clips.state, anchor, clips.has_anchor)
     }
@@ -177,11 +195,12 @@ def from_left_to_right(clips: Clips, which: Tensor, layout: StateLayout) -> Clip
         first[..., layout.slice("position")], first[..., layout.slice("size")],
         clips.streams["camera.main"][:, 0],
     )  # fmt: skip
-    there = first[:, :-1, layout.slice("present")][..., 0] > 0.5
-    order = seen[:, :-1, 0].masked_fill(~there, torch.inf).argsort(dim=1)
     num_slots = clips.state.shape[-2]
+    num_bodies = num_slots - has_finger(layout)
+    there = first[:, :num_bodies, layout.slice("present")][..., 0] > 0.5
+    order = seen[:, :num_bodies, 0].masked_fill(~there, torch.inf).argsort(dim=1)
     slots = torch.arange(num_slots, device=order.device).repeat(len(order), 1)
-    slots[:, :-1] = torch.where(which.to(order.device)[:, None], order, slots[:, :-1])
+    slots[:, :num_bodies] = torch.where(which.to(order.device)[:, None], order, slots[:, :num_bodies])
 
     def reorder(values: Tensor) -> Tensor:
         index = slots.view(len(slots), *[1] * (values.ndim - 3), num_slots, 1)
@@ -241,8 +260,11 @@ def drop_words(words: Tensor, generator: torch.Generator) -> Tensor:
     return words * keep
 
 
-def steering(clips: Clips, level: Tensor) -> Tensor:
-    """The action `[B, T, frames, 3]` as `StateCodec.features` takes it: NaN where it is withheld."""
+def steering(codecs: Codecs, clips: Clips, level: Tensor) -> Tensor | None:
+    """The action `[B, T, frames, 3]` as `StateCodec.features` takes it: NaN where it is withheld, None in a
+    world without a finger to steer."""
+    if not codecs.state.has_finger:
+        return None
     withheld = (level >= 1.0)[..., None, None].to(clips.state.device)
     return torch.where(withheld, torch.nan, clips.streams["action"])
 
@@ -261,7 +283,8 @@ def _care(clips: Clips, layout: StateLayout) -> Tensor:
     """How much each slot's motion weighs in each tick, `[B, T, K]`."""
     gap, _ = apart(clips.state, layout)  # [B, T, frames, K, K]
     care = torch.where(gap.amin((-1, -3)) < NEAR_M, NEAR_WEIGHT, 1.0)
-    care[..., -1] = FINGER_WEIGHT
+    if has_finger(layout):
+        care[..., -1] = FINGER_WEIGHT
     return care
 
 
@@ -282,13 +305,12 @@ def _estimate(
     }
     camera = codecs.vectors["camera.main"].decode(noisy["camera.main"])
     seen = (noisy["state"], anchor, clips.has_anchor, levels["state"], camera)
-    told = codecs.state.tell(anchor, clips.has_anchor, steering(clips, levels["action"]))
+    told = codecs.state.tell(anchor, clips.has_anchor, steering(codecs, clips, levels["action"]))
+    features = {"state": codecs.state.features(*seen, told)}
     # Where pictures and touch come first, they must not be told what is to be read off them.
-    feeling = codecs.state.feeling(*seen[:4])
-    features = {
-        "state": codecs.state.features(*seen, told),
-        "touch.finger": feeling * (ranks["state"] < ranks["touch.finger"]),
-    }
+    if "touch.finger" in noisy:
+        feeling = codecs.state.feeling(*seen[:4])
+        features["touch.finger"] = feeling * (ranks["state"] < ranks["touch.finger"])
     if "video.main" in noisy:
         grid = math.isqrt(noisy["video.main"].shape[2])
         features["video.main"] = codecs.state.sight(*seen, grid) * (ranks["state"] < ranks["video.main"])
@@ -316,7 +338,7 @@ def own_anchor(
     numbers["camera.main"] = others["camera.main"]
     numbers["action"] = others["action"] * (1.0 - action_level)[..., None, None]
     numbers["state"] = torch.zeros(*shape, codecs.state.num_slots, codecs.state.width)
-    told = codecs.state.tell(anchor, clips.has_anchor, steering(clips, action_level))
+    told = codecs.state.tell(anchor, clips.has_anchor, steering(codecs, clips, action_level))
     seen = codecs.state.features(
         numbers["state"], anchor, clips.has_anchor, levels["state"], clips.streams["camera.main"], told
     )

@@ -4,9 +4,10 @@
     frames -> video tokenizer -> encoded -> world -> checkpoint
               sound tokenizer ---^
 
-The motion stage needs no tokenizer, so that it can be trained while they are. A stage leaves its result in
-the run's folder under its own name: a run that was stopped goes on where it was, and a stage is trained again
-by deleting its folder.
+Which streams the model has, the data say: without sound there is no sound tokenizer. The motion stage needs
+no tokenizer, so that it can be trained while they are. A stage leaves its result in the run's folder under
+its own name: a run that was stopped goes on where it was, and a stage is trained again by deleting its
+folder.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from orrery.errors import UserError
 from orrery.inference.checkpoints import Sampling, WorldModel, load_model, save_model
 from orrery.models.transformer import WorldTransformer
 from orrery.provenance import git, hardware
+from orrery.streams import WorldSpec
 from orrery.tokenizers.audio import AudioTokenizer
 from orrery.tokenizers.codecs import Codecs
 from orrery.tokenizers.video import VideoTokenizer, VideoTokenizerConfig
@@ -45,6 +47,8 @@ __all__ = ["Budget", "Recipe", "Reporting", "RunFolder", "train"]
 
 
 STAGES = ("motion", "video_tokenizer", "audio_tokenizer", "world")
+NEEDED = ("state", "camera.main", "action")
+"""What every data set must have; sound and touch are learned where they are there."""
 
 
 @dataclass(frozen=True)
@@ -59,19 +63,19 @@ class Budget:
 class Recipe:
     """A complete training run. Every number that shapes the result is here or in the data.
 
-    frame_every: each k-th frame of an episode trains the video tokenizer. num_held_out: episodes of each data
-    set that only measure.
+    audio, audio_budget: of a tokenizer of sound, where the data have sound. frame_every: each k-th frame of
+    an episode trains the video tokenizer. num_held_out: episodes of each data set that only measure.
     """
 
     name: str
     video: VideoTokenizerConfig
     video_training: VideoTraining
     video_budget: Budget
-    audio: AudioTrainingConfig
-    audio_budget: Budget
     size: ModelSize
     motion: WorldTraining
     world: WorldTraining
+    audio: AudioTrainingConfig = field(default_factory=AudioTrainingConfig)
+    audio_budget: Budget = field(default_factory=Budget)
     frame_every: int = 4
     num_held_out: int = 64
     sampling: Sampling = field(default_factory=Sampling)
@@ -124,6 +128,7 @@ def _train(
     heard = parallel.rank() == 0
     say = say if say and heard else Console(stderr=True, quiet=not heard).log
     pictures, others = _find_datasets(Path(data))
+    _check_streams([*pictures, *others])
     _check_size(recipe, pictures)
     moving = others or pictures[:1]
     say(f"{recipe.name}: {sum(map(len, pictures))} episodes with pictures, {sum(map(len, others))} without")
@@ -163,7 +168,7 @@ def _first_stages(
     recipe: Recipe, folder: RunFolder, pictures: list[Dataset], moving: list[Dataset]
 ) -> WorldModel:
     """A model that has learned motion and whose tokenizers are done."""
-    model, codecs = folder.motion(recipe, moving)
+    model, codecs = folder.motion(recipe, moving, pictures[0].spec)
     video, audio = folder.video_tokenizer(recipe, pictures), folder.audio_tokenizer(recipe, pictures[0])
     return WorldModel(
         pictures[0].spec, model, codecs, word_tokenizer(), video, audio, recipe.sampling, provenance={}
@@ -178,8 +183,13 @@ class RunFolder:
     seed: int
     device: str
 
-    def motion(self, recipe: Recipe, datasets: list[Dataset]) -> tuple[WorldTransformer, Codecs]:
-        """`motion/`: the transformer after its first stage, and the codecs that fit the data."""
+    def motion(
+        self, recipe: Recipe, datasets: list[Dataset], spec: WorldSpec
+    ) -> tuple[WorldTransformer, Codecs]:
+        """`motion/`: the transformer after its first stage, and the codecs that fit the data.
+
+        spec: all streams that the model is to have.
+        """
         with parallel.first_alone():
             sets = [
                 encode_dataset(dataset, None, None, self.path / "encoded" / f"silent{number}")
@@ -189,9 +199,9 @@ class RunFolder:
         codecs = fit_codecs(moving.spec, moving.arrays["state"], moving.arrays["camera.main"])
         audio, video = recipe.audio.tokenizer, recipe.video
         config = transformer_config(
-            recipe.size, moving.spec, codecs,
+            recipe.size, spec, codecs,
             audio=(audio.tokens_per_tick, audio.latent_width),
-            video=(video.latent_grid**2, video.latent_channels * moving.spec.clock.frames_per_tick),
+            video=(video.latent_grid**2, video.latent_channels * spec.clock.frames_per_tick),
         )  # fmt: skip
         torch.manual_seed(self.seed)
         model = WorldTransformer(config)
@@ -216,8 +226,10 @@ class RunFolder:
             return FrameSource.open(frames)
         return extract_frames(pictures, frames, recipe.frame_every)
 
-    def audio_tokenizer(self, recipe: Recipe, dataset: Dataset) -> AudioTokenizer:
-        """`audio_tokenizer/`, trained on the sound of the data set."""
+    def audio_tokenizer(self, recipe: Recipe, dataset: Dataset) -> AudioTokenizer | None:
+        """`audio_tokenizer/`, trained on the sound of the data set; None where it has none."""
+        if "audio.main" not in dataset.spec.streams:
+            return None
         done = self.path / "audio_tokenizer" / "audio_tokenizer.safetensors"
         with parallel.first_alone():
             if not done.exists():
@@ -233,7 +245,7 @@ class RunFolder:
         model: WorldTransformer,
         codecs: Codecs,
         video: VideoTokenizer,
-        audio: AudioTokenizer,
+        audio: AudioTokenizer | None,
         pictures: list[Dataset],
         moving: list[Dataset],
         watch: Watch | None = None,
@@ -289,6 +301,17 @@ def _find_datasets(path: Path) -> tuple[list[Dataset], list[Dataset]]:
         )
     with_pictures.sort(key=lambda d: d.num_ticks(d.readable[0]) if d.readable else 0, reverse=True)
     return with_pictures, [d for d in datasets if "video.main" not in d.spec.streams]
+
+
+def _check_streams(datasets: list[Dataset]) -> None:
+    """Refuse data without the streams that everything else is drawn from."""
+    for dataset in datasets:
+        missing = [name for name in NEEDED if name not in dataset.spec.streams]
+        if missing:
+            raise UserError(
+                f"{dataset.path}: training needs {', '.join(NEEDED)}, and this data set has no "
+                f"{', '.join(missing)}; collect a world that has them (see orrery worlds)"
+            )
 
 
 def _check_size(recipe: Recipe, pictures: list[Dataset]) -> None:

@@ -44,9 +44,10 @@ class WorldTraining:
     minutes: wall-clock budget; num_steps: instead of it, for runs that must repeat exactly. shares: how often
     each kind of batch is drawn, of those there are data for; *beginnings* are first ticks alone, for
     language. batch, ticks: clips and ticks a clip, by kind. own_errors_from: progress from which a share of
-    the motion batches starts from the model's own errors. decay_from: progress from which the learning rate
-    falls to a twentieth. decoder_from: progress from which the decoder of pictures learns too; whole_from:
-    from which it draws whole frames instead of squares.
+    the motion batches starts from the model's own errors. shaken: how wrong anchors are made (see
+    `losses.shake`), 1 as on the tabletop. decay_from: progress from which the learning rate falls to a
+    twentieth. decoder_from: progress from which the decoder of pictures learns too; whole_from: from which it
+    draws whole frames instead of squares.
     """
 
     minutes: float | None = None
@@ -67,6 +68,7 @@ class WorldTraining:
     decay_from: float = 0.4
     own_errors_from: float = 0.3
     own_errors_share: float = 0.4
+    shaken: float = 1.0
     decoder_from: float = 0.3
     whole_from: float = 0.85
     object_weight: float = 4.0
@@ -229,12 +231,13 @@ class _Run:
         source = _draw_set(self.pictures, rng) if kind in ("pictures", "perception") else self.motion
         batch, ticks = self.training.batch[kind], self.training.ticks[kind]
         clips = draw_clips(source, rng, batch, min(ticks, source.num_ticks), self.words).to(self.device)
+        shaken = self.training.shaken
         if kind == "beginnings":
-            return motion_loss(self.model, self.codecs, clips, generator)
+            return motion_loss(self.model, self.codecs, clips, generator, shaken=shaken)
         if kind == "motion":
-            return motion_loss(self.model, self.codecs, clips, generator, own_errors)
+            return motion_loss(self.model, self.codecs, clips, generator, own_errors, shaken)
         if kind == "perception":
-            return perception_loss(self.model, self.codecs, clips, generator)
+            return perception_loss(self.model, self.codecs, clips, generator, shaken)
         assert self.weigh is not None
         if self.looks is not None:
             self.looks.whole = self.pace.progress >= self.training.whole_from

@@ -2,28 +2,38 @@
 
 The three 2-D worlds on which video models were tested for physical laws, made anew: motion in closed form,
 pictures exact to the area of a pixel. A tick is one frame of 0.1 s; 3.2 s are the paper's 32 frames.
-The state's frame: x right, z up, y = 0; a unit of PhyWorld is a metre.
+The state's frame: x right, z up, y = 0, the picture's lower left corner at `CORNER_M`; a unit of PhyWorld is
+`UNIT_M`, so that balls are as large and as fast as things on the tabletop, and what learns the one learns
+the other. The camera is a pinhole's: to one that looks straight at a plane, all of it is equally far away.
 """
 
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from orrery.errors import BadUse
-from orrery.streams import STATE, Array, Clock, Event, Observation, StreamSpec, WorldSpec
+from orrery.streams import Array, Clock, Event, Observation, StateLayout, StreamSpec, WorldSpec
 from orrery.worlds.discs import draw
 from orrery.worlds.phyworld_motion import GRAVITY, Balls, advance
 from orrery.worlds.phyworld_scenes import FRAME_SECONDS, KINDS, PARTS, RANGES, SIDE, PhyScene, draw_scene
 
-__all__ = ["COLOURS", "PhyWorld"]
+__all__ = ["COLOURS", "CORNER_M", "LAYOUT", "UNIT_M", "PhyWorld"]
 
 COLOURS = np.array([(255, 0, 0), (0, 0, 255)])
 """sRGB of the first and the second ball."""
+LAYOUT = StateLayout(shapes=("ball",), materials=("plastic",))
+UNIT_M = 0.04
+CORNER_M = np.array([-0.5 * SIDE * UNIT_M, 0.2])
+"""Of the picture, right and up. So high that a ball which falls out of it is still above 0, where worlds have
+their ground and this one has none."""
 
+_CAMERA_DISTANCE_M = 1.0
 _CLOCK = Clock(frames_per_second=round(1 / FRAME_SECONDS), frames_per_tick=1)
 
 
@@ -40,7 +50,7 @@ class _Life:
 
     def advance(self, action: Array) -> None:
         self.action = action
-        self.balls.velocities[0, 0] += float(action[0])
+        self.balls.velocities[0, 0] += float(action[0]) / UNIT_M
         self.events += advance(self.balls, FRAME_SECONDS)
 
 
@@ -105,13 +115,13 @@ class PhyWorld:
         return self._observe()
 
     def step(self, action: Array | None = None) -> Observation:
-        """See `World.step`. action: `[B, 1]` float32, clipped to [-1, 1]."""
+        """See `World.step`. action: `[B, 1]` float32, m/s, clipped to one unit a second either way."""
         if not self._lives:
             raise BadUse("reset the world before its first step")
         action = np.zeros((self.num_worlds, 1)) if action is None else np.asarray(action)
         if action.shape != (self.num_worlds, 1):
             raise BadUse(f"PhyWorld's action is [{self.num_worlds}, 1], got {list(action.shape)}")
-        for life, kick in zip(self._lives, np.clip(action, -1, 1).astype(np.float32), strict=True):
+        for life, kick in zip(self._lives, np.clip(action, -UNIT_M, UNIT_M).astype(np.float32), strict=True):
             life.advance(kick)
         return self._observe()
 
@@ -129,7 +139,7 @@ class PhyWorld:
 
     def events(self, index: int = 0) -> list[Event]:
         """What has happened in a world so far."""
-        return list(self._lives[index].events)
+        return [_in_metres(event) for event in self._lives[index].events]
 
     def _begin(self, seed: int, index: int, scene: PhyScene | None) -> _Life:
         return _Life(scene or draw_scene(self.kind, self.part, np.random.default_rng([seed, index])))
@@ -138,6 +148,7 @@ class PhyWorld:
         makers = {
             "video.main": lambda life: _picture(life.balls, self._image_size),
             "state": lambda life: _state(life.balls),
+            "camera.main": lambda life: _camera(),
             "action": lambda life: life.action.copy(),
         }
         return {name: np.stack([makers[name](life) for life in self._lives]) for name in self._spec.streams}
@@ -146,10 +157,11 @@ class PhyWorld:
 def _spec(num_balls: int, image_size: int, streams: Sequence[str] | None) -> WorldSpec:
     specs = [
         StreamSpec("video.main", (1, image_size, image_size, 3), "uint8", "sRGB", 0, 255),
-        StreamSpec("state", (1, num_balls, STATE.width), "float32", "m, rad, s"),
-        StreamSpec("action", (1,), "float32", "m/s", -1.0, 1.0),
+        StreamSpec("state", (1, num_balls, LAYOUT.width), "float32", "m, rad, s"),
+        StreamSpec("camera.main", (1, 8), "float32", "m, rad"),
+        StreamSpec("action", (1,), "float32", "m/s", -UNIT_M, UNIT_M),
     ]
-    spec = WorldSpec(_CLOCK, {s.name: s for s in specs})
+    spec = WorldSpec(_CLOCK, {s.name: s for s in specs}, LAYOUT)
     if streams is None:
         return spec
     unknown = set(streams) - set(spec.streams) - {"text"}
@@ -163,16 +175,33 @@ def _picture(balls: Balls, image_size: int) -> Array:
 
 
 def _state(balls: Balls) -> Array:
-    state = np.zeros((1, len(balls.radii), STATE.width), np.float32)
+    state = np.zeros((1, len(balls.radii), LAYOUT.width), np.float32)
     reach = balls.radii[:, None]
     overlaps = ((balls.positions + reach > 0) & (balls.positions - reach < SIDE)).all(axis=1)
-    STATE.get(state, "present")[:] = 1.0
-    STATE.get(state, "visible")[0, :, 0] = overlaps
-    STATE.get(state, "position")[0, :, ::2] = balls.positions
-    STATE.get(state, "linear_velocity")[0, :, ::2] = balls.velocities
-    STATE.get(state, "quaternion")[..., 0] = 1.0
-    STATE.get(state, "shape")[..., STATE.shapes.index("ball")] = 1.0
-    STATE.get(state, "size")[0] = reach
-    STATE.get(state, "colour")[0] = COLOURS[: len(balls.radii)] / 255.0
-    STATE.get(state, "material")[..., STATE.materials.index("plastic")] = 1.0
+    LAYOUT.get(state, "present")[:] = 1.0
+    LAYOUT.get(state, "visible")[0, :, 0] = overlaps
+    LAYOUT.get(state, "position")[0, :, ::2] = CORNER_M + UNIT_M * balls.positions
+    LAYOUT.get(state, "linear_velocity")[0, :, ::2] = UNIT_M * balls.velocities
+    LAYOUT.get(state, "quaternion")[..., 0] = 1.0
+    LAYOUT.get(state, "shape")[:] = 1.0
+    LAYOUT.get(state, "size")[0] = UNIT_M * reach
+    LAYOUT.get(state, "colour")[0] = COLOURS[: len(balls.radii)] / 255.0
+    LAYOUT.get(state, "material")[:] = 1.0
     return state
+
+
+def _camera() -> Array:
+    """Straight at the picture's middle, `[1, 8]`: position, quaternion, field of view."""
+    half = 0.5 * SIDE * UNIT_M
+    x, z = CORNER_M + half
+    turn = math.sqrt(0.5)  # a quarter about x: from looking down to looking along y
+    view = 2.0 * math.atan(half / _CAMERA_DISTANCE_M)
+    return np.array([[x, -_CAMERA_DISTANCE_M, z, turn, turn, 0.0, 0.0, view]], np.float32)
+
+
+def _in_metres(event: Event) -> Event:
+    """An event of the motion, which is in units, in the state's frame."""
+    x, y, z = event.position_m
+    left, bottom = CORNER_M
+    place = (float(left + UNIT_M * x), UNIT_M * y, float(bottom + UNIT_M * z))
+    return replace(event, position_m=place, impulse_ns=UNIT_M * event.impulse_ns)
