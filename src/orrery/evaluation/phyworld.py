@@ -117,13 +117,15 @@ def do_nothing(case: Case) -> Array:
 def constant_velocity(case: Case) -> Array:
     """What the tracker reads off the three given pictures goes straight on, drawn exactly. A ball that it
     cannot read (smaller than a few pixels) is left out."""
-    balls = track(case.given, RANGES[case.kind].num_balls)
+    num_balls = RANGES[case.kind].num_balls
+    balls = track(case.given, num_balls)
     read = np.isfinite(balls.positions).all(axis=(0, 2))
-    places, radii, colours = balls.positions[:, read], balls.radii[:, read].mean(axis=0), COLOURS[: len(read)]
+    places, radii = balls.positions[:, read], balls.radii[:, read].mean(axis=0)
+    colours = COLOURS[:num_balls][read]
     velocity = (places[-1] - places[0]) / ((NUM_GIVEN - 1) * FRAME_SECONDS)
     ahead = FRAME_SECONDS * np.arange(1, NUM_FRAMES - NUM_GIVEN + 1)
     return np.stack([
-        draw(places[-1] + t * velocity, radii, colours[read], SIDE, case.given.shape[1]) for t in ahead
+        draw(places[-1] + t * velocity, radii, colours, SIDE, case.given.shape[1]) for t in ahead
     ])  # fmt: skip
 
 

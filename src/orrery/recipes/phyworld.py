@@ -28,7 +28,7 @@ def phyworld(minutes: float | None = None) -> Recipe:
     return Recipe(
         name="phyworld",
         video=VideoTokenizerConfig(latent_channels=16, channels=(32, 64, 128), num_blocks=(1, 1, 1)),
-        video_training=VideoTraining(object_fraction=0.8, object_weight=3.0),
+        video_training=VideoTraining(object_fraction=0.8, object_weight=3.0, ema_decay=0.995),
         video_budget=Budget(minutes=0.2 * minutes),
         size=ModelSize(
             width=96, num_heads=4, num_layers=4, hidden_text=32, hidden_control=64, hidden_state=256,
@@ -36,11 +36,11 @@ def phyworld(minutes: float | None = None) -> Recipe:
         ),
         motion=WorldTraining(
             minutes=0.15 * minutes, shares={"motion": 1.0}, batch=batch, ticks=ticks, decay_from=1.0,
-            shaken=0.05, lr_other=2e-3,
+            shaken=0.05, lr_other=2e-3, ema_decay=0.995,
         ),
         world=WorldTraining(
             minutes=0.65 * minutes, shares={"motion": 0.25, "pictures": 0.35, "perception": 0.4},
-            batch=batch, ticks=ticks, own_errors_from=0.0, shaken=0.05, lr_other=2e-3,
+            batch=batch, ticks=ticks, own_errors_from=0.0, shaken=0.05, lr_other=2e-3, ema_decay=0.995,
         ),
         frame_every=4,
         num_held_out=16,

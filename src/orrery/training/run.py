@@ -266,7 +266,8 @@ class RunFolder:
         halves = [latents.split(recipe.num_held_out) for latents in seen]
         known, unseen = [first for first, _ in halves], [last for _, last in halves]
         self._train(model, codecs, motion, known, recipe.world, "world", video, watch)
-        return held_out_losses(model, codecs, word_tokenizer(), held_out, unseen)
+        shaken = recipe.world.shaken
+        return held_out_losses(model, codecs, word_tokenizer(), held_out, unseen, shaken=shaken)
 
     def _train(
         self,

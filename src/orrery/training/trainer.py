@@ -309,15 +309,18 @@ def held_out_losses(
     motion: LatentSet,
     pictures: Sequence[LatentSet] = (),
     num_batches: int = 4,
+    shaken: float = 1.0,
 ) -> dict[str, float]:
     """Mean losses over fixed batches of episodes that were kept apart: of motion and, where they are given,
-    of pictures, whose training loss alone does not tell a scene understood from one known by heart."""
+    of pictures, whose training loss alone does not tell a scene understood from one known by heart. shaken:
+    as in training."""
     sums: dict[str, list[float]] = {}
     weigh = picture_weights(pictures, WorldTraining.object_weight) if pictures else None
     for number in range(num_batches):
         rng = np.random.default_rng([7, number])
         clips = draw_clips(motion, rng, 16, min(12, motion.num_ticks), words)
-        losses = motion_loss(model, codecs, clips, torch.Generator().manual_seed(number))
+        generator = torch.Generator().manual_seed(number)
+        losses = motion_loss(model, codecs, clips, generator, shaken=shaken)
         if weigh is not None:
             source = _draw_set(pictures, rng)
             clips = draw_clips(source, rng, 16, min(4, source.num_ticks), words)
