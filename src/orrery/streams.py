@@ -7,8 +7,10 @@ such arrays with a leading batch axis; an episode is the same dictionary with a 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -149,12 +151,16 @@ class StateLayout:
 
     def slice(self, name: str) -> slice:
         """The slice of the last axis that holds `name`."""
-        start = 0
-        for field_name, width in self.fields.items():
-            if field_name == name:
-                return slice(start, start + width)
-            start += width
-        raise KeyError(f"no state field {name!r}; there are {', '.join(self.fields)}")
+        if name not in self._slices:
+            raise KeyError(f"no state field {name!r}; there are {', '.join(self.fields)}")
+        return self._slices[name]
+
+    @cached_property
+    def _slices(self) -> dict[str, slice]:
+        ends = itertools.accumulate(self.fields.values())
+        return {
+            name: slice(end - self.fields[name], end) for name, end in zip(self.fields, ends, strict=True)
+        }
 
     def get(self, state: Array, name: str) -> Array:
         """View of field `name` of `state [..., D]`, as `[..., width]`."""

@@ -19,8 +19,8 @@ from orrery.scenes.materials import COLOURS, MATERIAL_TABLE
 
 __all__ = [
     "BODY_SHAPES", "CAMERAS", "DIRECTIONS", "MAX_BODIES", "MOTIONS", "SIZES", "TRAY",
-    "Body", "BodyRequest", "Camera", "Push", "Scene", "SceneRequest", "Tray", "lying", "quaternion_product",
-    "sample_scene", "yawed",
+    "Body", "BodyRequest", "Camera", "Push", "Scene", "SceneRequest", "Tray", "cross", "lying",
+    "quaternion_product", "sample_scene", "yawed",
 ]  # fmt: skip
 
 BODY_SHAPES = ("ball", "box", "cylinder")
@@ -48,6 +48,7 @@ class Tray:
 
 
 TRAY = Tray()
+_UP = np.array([0.0, 0.0, 1.0])
 
 
 @dataclass(frozen=True)
@@ -62,10 +63,10 @@ class Camera:
     def axes(self) -> np.ndarray:
         """`[3, 3]`, columns right, up, backward (MuJoCo's camera frame) in world coordinates."""
         backward = np.subtract(self.position_m, self.target_m)
-        backward = backward / np.linalg.norm(backward)
-        right = np.cross((0.0, 0.0, 1.0), backward)
-        right /= np.linalg.norm(right)
-        return np.stack([right, np.cross(backward, right), backward], axis=1)
+        backward = backward / math.sqrt(backward @ backward)
+        right = cross(_UP, backward)
+        right /= math.sqrt(right @ right)
+        return np.array([right, cross(backward, right), backward]).T.copy()
 
 
 CAMERAS: dict[str, Camera] = {
@@ -350,6 +351,16 @@ def quaternion_product(a: tuple[float, ...], b: tuple[float, ...]) -> tuple[floa
         w * j - x * k + y * s + z * i,
         w * k + x * j - y * i + z * s,
     )
+
+
+def cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Cross product of vectors `[..., 3]`: `np.cross`, to the last bit, at a fraction of its cost on few
+    vectors.
+    """
+    product = np.empty(np.broadcast(a, b).shape, np.result_type(a, b))
+    for k, (i, j) in enumerate(((1, 2), (2, 0), (0, 1))):
+        product[..., k] = a[..., i] * b[..., j] - a[..., j] * b[..., i]
+    return product
 
 
 def with_camera(scene: Scene, camera: str) -> Scene:

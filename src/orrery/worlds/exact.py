@@ -17,7 +17,7 @@ import mujoco
 import numpy as np
 
 from orrery.errors import BadUse
-from orrery.scenes.scene import Camera
+from orrery.scenes.scene import Camera, cross
 from orrery.streams import Array, Clock, Event, Observation, StateLayout, WorldSpec
 from orrery.worlds.finger import MAX_SPEED_M_S, FingerScript
 from orrery.worlds.physics import (
@@ -129,7 +129,7 @@ class ExactWorld(ABC):
 
     def _observe(self) -> Observation:
         ticks = [self._bench(index).tick for index in range(self.num_worlds)]
-        return {name: np.stack([tick[name] for tick in ticks]) for name in self.spec.streams}
+        return {name: np.array([tick[name] for tick in ticks]) for name in self.spec.streams}
 
 
 @dataclass(frozen=True)
@@ -200,7 +200,7 @@ class Bench(ABC):
         """The script's action for the next tick, `[frames, A]`."""
         rate, frames = self._clock.frames_per_second, self._clock.frames_per_tick
         first = self._num_ticks * frames
-        return np.stack([self._script.velocity((first + f) / rate) for f in range(frames)]).astype(np.float32)
+        return np.array([self._script.velocity((first + f) / rate) for f in range(frames)], np.float32)
 
     def limited(self, action: Array) -> Array:
         """An action `[frames, A]` from outside, within what this bench can do."""
@@ -224,10 +224,10 @@ class Bench(ABC):
         self._num_ticks += 1
         self.tick = {
             "audio.main": audio,
-            "touch.finger": np.stack(touch),
-            "state": np.stack(states),
+            "touch.finger": np.array(touch),
+            "state": np.array(states),
             "action": action.astype(np.float32),
-            **{name: np.stack([look[name] for look in looks]) for name in looks[0]},
+            **{name: np.array([look[name] for look in looks]) for name in looks[0]},
         }
 
     def _before_frame(self, action: Array) -> None:  # noqa: B027 - most benches do nothing else
@@ -329,20 +329,23 @@ def _contact_samples(motions: list[Motion], contacts: list[Contacts]) -> Contact
     force = np.concatenate([c.normal_force_n for c in contacts])
     point = np.concatenate([c.point_m for c in contacts])
     normal = np.concatenate([c.normal for c in contacts])
-    key, first, inverse = np.unique(
-        substep * 10_000 + pair[:, 0] * 100 + pair[:, 1], return_index=True, return_inverse=True
-    )
-    total = np.zeros(len(key))
-    np.add.at(total, inverse, force)
+    key = substep * 10_000 + pair[:, 0] * 100 + pair[:, 1]
+    order = np.argsort(key, kind="stable")
+    key, is_first = key[order], np.ones(len(key), bool)
+    is_first[1:] = key[1:] != key[:-1]
+    total = np.bincount(np.cumsum(is_first) - 1, force[order])
+    first = order[is_first]
     substep, pair, point, normal = substep[first], pair[first], point[first], normal[first]
-    slip = _tangential(_point_velocity(motions, substep, pair, point), normal)
-    roll = _tangential(_point_velocity(motions, substep, pair, None), normal)
+    at_points, of_centres = _relative_velocities(motions, substep, pair, point)
+    slip, roll = _tangential(at_points, normal), _tangential(of_centres, normal)
     return ContactSamples(substep, pair[:, 0], pair[:, 1], total, slip, roll, point)
 
 
-def _point_velocity(motions: list[Motion], substep: Array, pair: Array, point: Array | None) -> Array:
-    """Velocity of b relative to a, `[n, 3]`, at the contact points or, without them, of the centres."""
-    relative = np.zeros((len(substep), 3))
+def _relative_velocities(
+    motions: list[Motion], substep: Array, pair: Array, point: Array
+) -> tuple[Array, Array]:
+    """Velocity of b relative to a, `[n, 3]`: at the contact points, and of the centres."""
+    at_points, of_centres = np.zeros((2, len(substep), 3))
     linear = np.concatenate([m.linear_velocity_m_s for m in motions])
     angular = np.concatenate([m.angular_velocity_rad_s for m in motions])
     centre = np.concatenate([m.position_m for m in motions])
@@ -350,13 +353,13 @@ def _point_velocity(motions: list[Motion], substep: Array, pair: Array, point: A
         moves = (pair[:, column] > 0) & (pair[:, column] <= centre.shape[1])  # tables and fixtures stand
         rows, body = substep[moves], pair[moves, column] - 1
         velocity = linear[rows, body]
-        if point is not None:
-            velocity = velocity + np.cross(angular[rows, body], point[moves] - centre[rows, body])
-        relative[moves] += sign * velocity
-    return relative
+        turning = cross(angular[rows, body], point[moves] - centre[rows, body])
+        of_centres[moves] += sign * velocity
+        at_points[moves] += sign * (velocity + turning)
+    return at_points, of_centres
 
 
 def _tangential(velocity: Array, normal: Array) -> Array:
     """Speed along the contact plane, `[n]`."""
-    along = np.sum(velocity * normal, axis=1, keepdims=True) * normal
-    return np.linalg.norm(velocity - along, axis=1)
+    across = velocity - (velocity * normal).sum(axis=1, keepdims=True) * normal
+    return np.sqrt((across * across).sum(axis=1))

@@ -69,13 +69,13 @@ class GymnasiumWorld:
         space = self._envs[0].action_space
         width = action_width(space)
         self._null = null_action(space)
-        self._senses = Senses(self._envs[0].observation_space, image_size)
+        self._senses = Senses(self._envs[0], image_size)
         first, _ = self._envs[0].reset(seed=0)  # the only way to learn the size of its pictures
         picture = self._picture(0, first)
         clock = _clock(self._envs[0], frames_per_tick, self._senses.num_samples(first))
         streams = [
             StreamSpec("video.main", (frames_per_tick, *picture.shape), "uint8", "sRGB", 0, 255),
-            *self._senses.specs(first, frames_per_tick),
+            *self._senses.specs(self._envs[0], first, frames_per_tick),
             StreamSpec("action", (frames_per_tick, width), "float32", "", *action_bounds(space)),
             StreamSpec("reward", (frames_per_tick, 1), "float32"),
         ]
@@ -116,7 +116,7 @@ class GymnasiumWorld:
             self.observations[b], _ = self._envs[b].reset(seed=env_seed)
             self.endings[b] = ""
             picture = self._picture(int(b), self.observations[b])
-            senses = self._senses.read(self.observations[b])
+            senses = self._senses.read(self._envs[b], self.observations[b])
             still = (picture, senses, self._null, 0.0)
             silent = (picture, self._senses.silenced(senses), self._null, 0.0)
             self._ticks[b] = self._tick([silent] * (frames - 1) + [still])
@@ -177,7 +177,8 @@ class GymnasiumWorld:
                     senses = self._senses.silenced(senses)
                 else:
                     observation = self.observations[b]
-                    picture, senses = self._picture(b, observation), self._senses.read(observation)
+                    picture = self._picture(b, observation)
+                    senses = self._senses.read(self._envs[b], observation)
             frames.append((picture, senses, played, reward))
         self._shown[b] = picture, senses
         return self._tick(frames)

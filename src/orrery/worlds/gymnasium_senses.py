@@ -2,7 +2,8 @@
 
 They are found by their names in a `Dict` observation: `sound` (ALE, 512 samples a frame) or `audio`
 (ViZDoom), `depth`, `labels` and `screen` (ViZDoom), and vectors of numbers, which an observation may also be
-as a whole.
+as a whole. Environments that Gymnasium draws with MuJoCo have depth besides what they observe; its own
+segmentation of them (1.3) overflows, so that they have no labels.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ class Senses:
     more.
     """
 
-    def __init__(self, space: spaces.Space[Any], image_size: int | None) -> None:
+    def __init__(self, env: gymnasium.Env[Any, Any], image_size: int | None) -> None:
+        space = env.observation_space
         parts = space.spaces if isinstance(space, spaces.Dict) else {}
         self._size = image_size
         self.has_screen = _is_picture(parts.get("screen"))
@@ -54,10 +56,13 @@ class Senses:
         for key, part in parts.items():
             self._senses += [s for s in (self._sound(key, part), self._map(key, part)) if s is not None]
         self._senses += _numbers(space)
+        self._from_mujoco = [self._mujoco_depth()] if _is_drawn_by_mujoco(env) else []
+        self._all = [*self._senses, *self._from_mujoco]
 
-    def read(self, observation: Any) -> dict[str, Array]:
-        """Stream name to the payload of one frame."""
-        return {sense.name: sense.read(observation) for sense in self._senses}
+    def read(self, env: gymnasium.Env[Any, Any], observation: Any) -> dict[str, Array]:
+        """Stream name to the payload of one frame. observation: what `env` last gave."""
+        observed = {sense.name: sense.read(observation) for sense in self._senses}
+        return observed | {sense.name: sense.read(env) for sense in self._from_mujoco}
 
     def joined(self, frames: list[dict[str, Array]]) -> dict[str, Array]:
         """The payload of a tick, from those of its frames."""
@@ -65,19 +70,19 @@ class Senses:
             s.name: np.concatenate([f[s.name] for f in frames])
             if s.joined
             else np.stack([f[s.name] for f in frames])
-            for s in self._senses
+            for s in self._all
         }
 
     def silenced(self, frame: dict[str, Array]) -> dict[str, Array]:
         """The same frame when nothing moves any more: what is seen stays, what is heard ends."""
-        return {s.name: np.zeros_like(frame[s.name]) if s.joined else frame[s.name] for s in self._senses}
+        return {s.name: np.zeros_like(frame[s.name]) if s.joined else frame[s.name] for s in self._all}
 
-    def specs(self, observation: Any, frames_per_tick: int) -> list[StreamSpec]:
+    def specs(self, env: gymnasium.Env[Any, Any], observation: Any, frames_per_tick: int) -> list[StreamSpec]:
         """Specs of the streams, one tick each."""
-        tick = self.joined([self.read(observation)] * frames_per_tick)
+        tick = self.joined([self.read(env, observation)] * frames_per_tick)
         return [
             StreamSpec(s.name, tick[s.name].shape, tick[s.name].dtype.name, s.unit, s.low, s.high)
-            for s in self._senses
+            for s in self._all
         ]
 
     def num_samples(self, observation: Any) -> int | None:
@@ -114,6 +119,30 @@ class Senses:
         if key == "labels":
             return _Sense("segmentation.main", read, "number of the object", 0, None)
         return _Sense("depth.main", read, "as the environment gives it", None, None)
+
+    def _mujoco_depth(self) -> _Sense:
+        def read(env: gymnasium.Env[Any, Any]) -> Array:
+            depth = _mujoco_depth_m(env)
+            return depth if self._size is None else _nearest(depth, self._size)
+
+        return _Sense("depth.main", read, "m", 0.0, None)
+
+
+def _is_drawn_by_mujoco(env: gymnasium.Env[Any, Any]) -> bool:
+    base = env.unwrapped
+    return hasattr(base, "mujoco_renderer") and "depth_array" in (base.metadata.get("render_modes") or [])
+
+
+def _mujoco_depth_m(env: gymnasium.Env[Any, Any]) -> Array:
+    """Distance along the optical axis, `[H, W]` float32 metres, from OpenGL's depth buffer in [0, 1].
+
+    A point at distance z has (1/near - 1/z) / (1/near - 1/far) in it (perspective division).
+    """
+    base: Any = env.unwrapped
+    buffer = base.mujoco_renderer.render("depth_array")
+    clip, extent = base.model.vis.map, base.model.stat.extent
+    near, far = clip.znear * extent, clip.zfar * extent
+    return (near / (1.0 - buffer * (1.0 - near / far))).astype(np.float32)
 
 
 def frame_rate(env: gymnasium.Env[Any, Any]) -> int:

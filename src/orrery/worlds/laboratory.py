@@ -164,7 +164,7 @@ class LaboratoryBench(Bench):
         """The finger's script, and the camera's, `[frames, 7]`."""
         rate, frames = self._clock.frames_per_second, self._clock.frames_per_tick
         seconds = [(self._num_ticks * frames + f) / rate for f in range(frames)]
-        rates = np.stack([scripted_rates(self.scene.orbit, t) for t in seconds])
+        rates = np.array([scripted_rates(self.scene.orbit, t) for t in seconds])
         return np.concatenate([super().scripted_action(), rates], axis=1).astype(np.float32)
 
     def limited(self, action: Array) -> Array:
@@ -211,8 +211,8 @@ class LaboratoryBench(Bench):
         away = np.where(seen, -backward, 1.0)
         focal = self._image_size / 2 / np.tan(self._camera.field_of_view_rad / 2)
         middle = (self._image_size - 1) / 2
-        tracks = np.stack([middle + focal * right / away, middle - focal * up / away, away], axis=1)
-        return (tracks * seen[:, None]).astype(np.float32)
+        tracks = np.array([middle + focal * right / away, middle - focal * up / away, away])
+        return (tracks * seen).astype(np.float32).T
 
     def _more(self) -> OrbitCamera:
         return self._orbit

@@ -7,7 +7,8 @@ a frame. A scene's own script orbits, dollies, sways as in a hand, or turns as a
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -38,20 +39,27 @@ class OrbitCamera:
 
     def moved(self, rates: Array, seconds: float) -> OrbitCamera:
         """After `seconds` at `rates` `[3]`; it stops at the borders of elevation and distance."""
-        return replace(
-            self,
-            azimuth_rad=self.azimuth_rad + float(rates[0]) * seconds,
-            elevation_rad=float(np.clip(self.elevation_rad + float(rates[1]) * seconds, *ELEVATIONS_RAD)),
-            distance_m=float(np.clip(self.distance_m + float(rates[2]) * seconds, *DISTANCES_M)),
+        azimuth, elevation, distance = (float(rate) * seconds for rate in rates)
+        pose = (
+            self.azimuth_rad + azimuth,
+            _within(ELEVATIONS_RAD, self.elevation_rad + elevation),
+            _within(DISTANCES_M, self.distance_m + distance),
         )
+        if pose == (self.azimuth_rad, self.elevation_rad, self.distance_m):
+            return self  # and all that is known of how it looks
+        return OrbitCamera(*pose, self.orbit)
 
-    @property
+    @cached_property
     def camera(self) -> Camera:
         """As a standing camera of this instant."""
         level, height = math.cos(self.elevation_rad), math.sin(self.elevation_rad)
-        out = np.array([level * math.cos(self.azimuth_rad), level * math.sin(self.azimuth_rad), height])
-        x, y, z = (float(v) for v in np.array(self.orbit.target_m) + self.distance_m * out)
+        out = (level * math.cos(self.azimuth_rad), level * math.sin(self.azimuth_rad), height)
+        x, y, z = (at + self.distance_m * way for at, way in zip(self.orbit.target_m, out, strict=True))
         return Camera((x, y, z), self.orbit.target_m, self.orbit.field_of_view_rad)
+
+
+def _within(bounds: tuple[float, float], value: float) -> float:
+    return min(max(value, bounds[0]), bounds[1])
 
 
 def scripted_rates(orbit: Orbit, seconds: float) -> Array:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import mujoco
 import numpy as np
 
 from orrery.scenes.materials import ALL_MATERIALS
-from orrery.scenes.scene import TRAY, Scene, Tray, quaternion_product
+from orrery.scenes.scene import TRAY, Scene, Tray, cross, quaternion_product
 from orrery.streams import Array, Clock
 
 __all__ = [
@@ -210,27 +211,44 @@ def simulate_frame(
     """
     qpos = np.zeros((SUBSTEPS_PER_FRAME, model.nq))
     qvel = np.zeros((SUBSTEPS_PER_FRAME, model.nv))
-    felt = np.zeros(48, np.float32)
-    rows: list[tuple[int, Array, Array, Array, Array]] = []
-    step_m, cylinders = finger_velocity_m_s * model.opt.timestep, _free_cylinders(model)
+    felt = np.zeros((SUBSTEPS_PER_FRAME, 48), np.float32)
+    rows: list[tuple[int, Array, Array, Array, Array, Array]] = []
+    joints = _joints(model)
     # Views of the simulator's own memory, looked up once: they follow it from step to step.
     target, positions, speeds, readings = data.ctrl[:3], data.qpos, data.qvel, data.sensordata[:48]
+    targets = _target_path(target, finger_velocity_m_s * model.opt.timestep)
     for substep in range(SUBSTEPS_PER_FRAME):
-        _straighten(positions, cylinders)
-        np.clip(target + step_m, _TARGET_LOW_M, _TARGET_HIGH_M, out=target)
+        _straighten(positions, joints.cylinders)
+        target[:] = targets[substep]
         mujoco.mj_step(model, data)
-        qpos[substep], qvel[substep] = positions, speeds
-        felt += readings.astype(np.float32)
+        qpos[substep], qvel[substep], felt[substep] = positions, speeds, readings
         if data.ncon:
             contact = data.contact
-            address, force = contact.efc_address, np.zeros(data.ncon)
-            touching = address >= 0  # -1: near, not touching
-            force[touching] = data.efc_force[address[touching]]
             rows.append(
-                (substep, contact.geom.copy(), force, contact.pos.copy(), contact.frame[:, :3].copy())
-            )
+                (
+                    substep, contact.geom.copy(), contact.efc_address.copy(), contact.pos.copy(),
+                    contact.frame.copy(), data.efc_force.copy(),
+                )
+            )  # fmt: skip
     motion = _split_motion(model, qpos, qvel)
-    return motion, _stack_contacts(model, rows), _touch_grid_n(felt / SUBSTEPS_PER_FRAME)
+    mean = felt.sum(axis=0, initial=0.0) / SUBSTEPS_PER_FRAME
+    return motion, _stack_contacts(model, rows), _touch_grid_n(mean)
+
+
+def _target_path(start_m: Array, step_m: Array) -> Array:
+    """Where the finger's target is in each substep, `[SUBSTEPS_PER_FRAME, 3]`: on by `step_m` each time, and
+    never out of bounds.
+
+    Bounds are kept at the first step and once more at the end, to the same effect as at each: what has gone
+    on from within them goes one way, so that what is beyond one stays beyond it.
+    """
+    path = np.empty((SUBSTEPS_PER_FRAME, 3))
+    path[0], path[1:] = _within_reach(start_m + step_m), step_m
+    return _within_reach(np.add.accumulate(path))
+
+
+def _within_reach(target_m: Array) -> Array:
+    return np.minimum(np.maximum(target_m, _TARGET_LOW_M), _TARGET_HIGH_M)
 
 
 def _touch_grid_n(readings: Array) -> Array:
@@ -240,18 +258,43 @@ def _touch_grid_n(readings: Array) -> Array:
     it (world x, y). A sideways push so appears in the last two. Rows and columns are directions seen from
     the finger's centre (MuJoCo's plugin `touch_grid`).
     """
-    return np.moveaxis(readings.reshape(3, 4, 4), 0, -1)
+    return readings.reshape(3, 4, 4).transpose(1, 2, 0)
 
 
-def _free_cylinders(model: mujoco.MjModel) -> list[int]:
-    """Where in `qpos` the quaternions of the cylinders' free joints begin."""
-    bodies = model.geom_bodyid[model.geom_type == mujoco.mjtGeom.mjGEOM_CYLINDER]
-    joints = [joint for joint in model.body_jntadr[bodies] if joint >= 0]  # -1: a fixture
-    free = [joint for joint in joints if model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_FREE]
-    return [int(model.jnt_qposadr[joint]) + 3 for joint in free]
+@dataclass(frozen=True)
+class _Joints:
+    """Which of a model's objects hang on which joint, and where those are in `qpos` and `qvel`.
+
+    num_objects: K; the finger comes after them. free: objects with a free joint; poses `[free, 7]` and speeds
+    `[free, 6]`: their columns. hinged: (object, joint). cylinders: where the quaternions of those that are
+    free begin.
+    """
+
+    num_objects: int
+    free: Array
+    poses: Array
+    speeds: Array
+    hinged: tuple[tuple[int, int], ...]
+    cylinders: tuple[int, ...]
 
 
-def _straighten(positions: Array, quaternions: list[int]) -> None:
+@lru_cache(maxsize=16)
+def _joints(model: mujoco.MjModel) -> _Joints:
+    joints = model.body_jntadr[1 : model.body("finger").id]
+    is_free = model.jnt_type[joints] == mujoco.mjtJoint.mjJNT_FREE
+    poses = model.jnt_qposadr[joints[is_free], None] + np.arange(7)
+    is_cylinder = model.geom_type[model.body_geomadr[1 : len(joints) + 1]] == mujoco.mjtGeom.mjGEOM_CYLINDER
+    return _Joints(
+        num_objects=len(joints),
+        free=np.flatnonzero(is_free),
+        poses=poses,
+        speeds=model.jnt_dofadr[joints[is_free], None] + np.arange(6),
+        hinged=tuple((int(body), int(joints[body])) for body in np.flatnonzero(~is_free)),
+        cylinders=tuple((poses[is_cylinder[is_free], 3]).tolist()),
+    )
+
+
+def _straighten(positions: Array, quaternions: tuple[int, ...]) -> None:
     """Turn cylinders that stand all but upright wholly upright, by an invisible angle.
 
     MuJoCo 4.0 finds a cylinder's lowest point on a plane from the part of the plane's normal that is across
@@ -270,29 +313,20 @@ def _straighten(positions: Array, quaternions: list[int]) -> None:
 
 def _split_motion(model: mujoco.MjModel, qpos: Array, qvel: Array) -> Motion:
     """Joint coordinates `[n, nq]`, `[n, nv]` as bodies: objects with one joint each, then the finger."""
-    n = len(qpos)
-    joints = model.body_jntadr[1 : model.body("finger").id]
-    position, quaternion = np.empty((n, len(joints), 3)), np.empty((n, len(joints), 4))
-    linear, angular = np.empty((n, len(joints), 3)), np.empty((n, len(joints), 3))
-    is_free = model.jnt_type[joints] == mujoco.mjtJoint.mjJNT_FREE
-    at = model.jnt_qposadr[joints[is_free], None]
-    position[:, is_free] = qpos[:, at + np.arange(3)]
-    quaternion[:, is_free] = qpos[:, at + np.arange(3, 7)]
-    at = model.jnt_dofadr[joints[is_free], None]
-    linear[:, is_free] = qvel[:, at + np.arange(3)]
+    joints, n = _joints(model), len(qpos)
+    position, linear, angular = np.zeros((3, n, joints.num_objects + 1, 3))
+    quaternion = np.zeros((n, joints.num_objects + 1, 4))
+    poses, speeds = qpos[:, joints.poses], qvel[:, joints.speeds]
+    position[:, joints.free], quaternion[:, joints.free] = poses[..., :3], poses[..., 3:]
+    linear[:, joints.free] = speeds[..., :3]
     # MuJoCo keeps a free joint's spin in the body frame.
-    angular[:, is_free] = rotate(quaternion[:, is_free], qvel[:, at + np.arange(3, 6)])
-    for body in np.flatnonzero(~is_free):
-        turn = _hinge_motion(model, joints[body], qpos, qvel)
+    angular[:, joints.free] = rotate(poses[..., 3:], speeds[..., 3:])
+    for body, joint in joints.hinged:
+        turn = _hinge_motion(model, joint, qpos, qvel)
         position[:, body], quaternion[:, body], linear[:, body], angular[:, body] = turn
-    finger = qpos[:, None, -3:] + np.array(FINGER_PARKED_M)
-    upright = np.broadcast_to([1.0, 0.0, 0.0, 0.0], (n, 1, 4))
-    return Motion(
-        position_m=np.concatenate([position, finger], axis=1),
-        quaternion=np.concatenate([quaternion, upright], axis=1),
-        linear_velocity_m_s=np.concatenate([linear, qvel[:, None, -3:]], axis=1),
-        angular_velocity_rad_s=np.concatenate([angular, np.zeros((n, 1, 3))], axis=1),
-    )
+    position[:, -1], quaternion[:, -1, 0] = qpos[:, -3:] + np.array(FINGER_PARKED_M), 1.0
+    linear[:, -1] = qvel[:, -3:]
+    return Motion(position, quaternion, linear, angular)
 
 
 def _hinge_motion(
@@ -307,20 +341,31 @@ def _hinge_motion(
     arm = rotate(first, -rotate(turned, np.broadcast_to(model.jnt_pos[joint], (len(qpos), 3))))
     spin = rotate(first, model.jnt_axis[joint]) * qvel[:, model.jnt_dofadr[joint], None]
     quaternion = np.stack(quaternion_product(tuple(first), tuple(turned.T)), axis=1)
-    return anchor + arm, quaternion, np.cross(spin, arm), spin
+    return anchor + arm, quaternion, cross(spin, arm), spin
 
 
-def _stack_contacts(model: mujoco.MjModel, rows: list[tuple[int, Array, Array, Array, Array]]) -> Contacts:
+def _stack_contacts(
+    model: mujoco.MjModel, rows: list[tuple[int, Array, Array, Array, Array, Array]]
+) -> Contacts:
+    """All contacts of a frame. rows: of each substep that has any its number, what MuJoCo keeps of them
+    (geoms, place of the force among all constraint forces, point, frame), and those forces.
+    """
     if not rows:
         none = np.zeros((0, 3))
         return Contacts(np.zeros(0, int), np.zeros((0, 2), int), np.zeros(0), none, none)
-    substep = np.concatenate([np.full(len(row[1]), row[0]) for row in rows])
-    geoms, force, point, normal = (np.concatenate([row[k] for row in rows]) for k in range(1, 5))
-    return Contacts(substep, np.sort(model.geom_bodyid[geoms], axis=1), force, point, normal)
+    substeps, *parts = zip(*rows, strict=True)
+    geoms, address, point, frame, forces = map(np.concatenate, parts)
+    num_contacts = list(map(len, parts[0]))
+    first = np.cumsum([0, *map(len, parts[-1][:-1])])
+    touching = address >= 0  # -1: near, not touching
+    force = np.zeros(len(address))
+    force[touching] = forces[(address + np.repeat(first, num_contacts))[touching]]
+    pair = np.sort(model.geom_bodyid[geoms], axis=1)
+    return Contacts(np.repeat(substeps, num_contacts), pair, force, point, frame[:, :3].copy())
 
 
 def rotate(quaternion: Array, vector: Array) -> Array:
     """Rotate `vector [..., 3]` by unit wxyz `quaternion [..., 4]`."""
     w, u = quaternion[..., :1], quaternion[..., 1:]
-    twice = 2.0 * np.cross(u, vector)
-    return vector + w * twice + np.cross(u, twice)
+    twice = 2.0 * cross(u, vector)
+    return vector + w * twice + cross(u, twice)

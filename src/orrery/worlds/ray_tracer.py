@@ -17,7 +17,9 @@ import warp
 from orrery.scenes.scene import Camera
 from orrery.streams import Array
 
-__all__ = ["BURIED_M", "RayTracer", "add_look", "add_texture", "grain_pixels", "texture_bytes"]
+__all__ = [
+    "BURIED_M", "RayTracer", "add_look", "add_texture", "grain_pixels", "packed_colours", "texture_bytes",
+]  # fmt: skip
 
 BURIED_M = (0.0, 0.0, -5.0)
 """Where geoms lie that are not in use."""
@@ -47,12 +49,16 @@ class RayTracer:
         self._xmat = data.geom_xmat.reshape(-1, 3, 3).astype(np.float32)
         self.model = mujoco_warp.put_model(mjm)
         self.data = mujoco_warp.put_data(mjm, data)
+        # On the processor poses go straight into warp's memory, at a tenth of what `assign` costs.
+        moved = {
+            name: getattr(self.data, name) for name in ("geom_xpos", "geom_xmat", "cam_xpos", "cam_xmat")
+        }
+        self._memory = {name: array.numpy() for name, array in moved.items() if array.device.is_cpu}
         self._context = mujoco_warp.create_render_context(
             mjm, nworld=1, cam_res=(image_size, image_size), render_rgb=True, render_depth=labels,
             render_seg=labels, use_shadows=True, samples_per_pixel=samples_per_pixel,
             background_color=(*background, 1.0),
         )  # fmt: skip
-        self._rgb: Any = warp.zeros((1, image_size, image_size), dtype=warp.vec3)
 
     def set_looks(self, size: Array, rgba: Array, material: Array) -> None:
         """Size `[n, 3]`, colour `[n, 4]` and material id `[n]` of all geoms of the stage."""
@@ -62,31 +68,68 @@ class RayTracer:
 
     def set_camera(self, camera: Camera) -> None:
         """Look from here on; the field of view is the stage's own."""
-        self.data.cam_xpos.assign(np.asarray(camera.position_m, np.float32)[None, None])
-        self.data.cam_xmat.assign(camera.axes.astype(np.float32)[None, None])
+        self._place("cam_xpos", camera.position_m)
+        self._place("cam_xmat", camera.axes)
 
     def trace(self, geoms: Any, positions_m: Array, rotations: Array) -> None:
         """Trace the stage with `geoms` (ids) at `[n, 3]` and turned by `[n, 3, 3]`; all others stay
         buried."""
         xpos, xmat = self._xpos.copy(), self._xmat.copy()
         xpos[geoms], xmat[geoms] = positions_m, rotations
-        self.data.geom_xpos.assign(xpos[None])
-        self.data.geom_xmat.assign(xmat[None])
+        self._place("geom_xpos", xpos)
+        self._place("geom_xmat", xmat)
         mujoco_warp.refit_bvh(self.model, self.data, self._context)
         mujoco_warp.render(self.model, self.data, self._context)
 
-    def picture(self) -> Array:
-        """What was traced, `[H, W, 3]` uint8 sRGB."""
-        mujoco_warp.get_rgb(self._context, 0, self._rgb)
-        return (self._rgb.numpy()[0] * 255.0 + 0.5).astype(np.uint8)
+    def _place(self, name: str, values: Any) -> None:
+        """Set one of the data's arrays, of the one world that it has."""
+        if name in self._memory:
+            self._memory[name][0] = values
+        else:
+            target = getattr(self.data, name)
+            target.assign(
+                np.broadcast_to(np.asarray(values, np.float32), target.shape + target.dtype._shape_)
+            )
+
+    def picture(self, hidden: Array | None = None, backdrop: Array | None = None) -> Array:
+        """What was traced, `[H, W, 3]` uint8 sRGB: the bytes that `mujoco_warp.get_rgb` gives as shares of
+        255.
+
+        hidden: pixels `[H, W]` bool that show `backdrop` instead, `[H, W]` or `[H, 1]`, see
+        `packed_colours`.
+        """
+        packed = self._traced("rgb_data")
+        if hidden is not None and backdrop is not None and hidden.any():
+            packed = np.where(hidden, backdrop, packed)
+        blue_green_red = packed.astype("<u4", copy=False).view(np.uint8).reshape(*packed.shape, 4)
+        rgb = np.empty((*packed.shape, 3), np.uint8)
+        for channel in range(3):  # by itself each is copied in one stride, three times as fast as together
+            rgb[..., channel] = blue_green_red[..., 2 - channel]
+        return rgb
 
     def depth_m(self) -> Array:
         """Distance along the optical axis, `[H, W]` float32 metres; not defined where nothing was hit."""
-        return self._context.depth_data.numpy()[0].reshape(self.image_size, self.image_size)
+        return self._traced("depth_data")
 
     def geom_ids(self) -> Array:
         """Which geom each pixel shows, `[H, W]` int32; -1 where nothing was hit."""
-        return self._context.seg_data.numpy()[0, :, 0].reshape(self.image_size, self.image_size)
+        return self._traced("seg_data")[..., 0]
+
+    def _traced(self, name: str) -> Array:
+        """What the rays left in one of the context's arrays, `[H, W, ...]`."""
+        values = self._memory.get(name)
+        if values is None:
+            array = getattr(self._context, name)
+            values = array.numpy()
+            if array.device.is_cpu:
+                self._memory[name] = values
+        return values[0].reshape(self.image_size, self.image_size, *values.shape[2:])
+
+
+def packed_colours(rgb: Array) -> Array:
+    """sRGB bytes `[..., 3]` as one number a colour, `[...]` uint32, as the ray tracer keeps its pixels."""
+    red, green, blue = np.moveaxis(np.asarray(rgb, np.uint32), -1, 0)
+    return (red << 16) | (green << 8) | blue
 
 
 def grain_pixels(size: int = 64) -> list[int]:

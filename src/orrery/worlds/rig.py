@@ -27,7 +27,9 @@ from orrery.worlds.physics import (
 )
 from orrery.worlds.sound import SoundingBody
 
-__all__ = ["GRIP_N", "build_laboratory", "laboratory_bodies", "table_bounce", "table_friction"]
+__all__ = [
+    "GRIP_N", "build_laboratory", "laboratory_bodies", "laboratory_parts", "table_bounce", "table_friction",
+]  # fmt: skip
 
 GRIP_N = 20.0
 """How strongly the finger's suction cup holds."""
@@ -55,6 +57,11 @@ def table_bounce(material: str, surface: str) -> float:
 
 def build_laboratory(scene: LabScene, clock: Clock) -> mujoco.MjModel:
     """The scene as a model. First velocities are no part of it: whoever makes its data sets them."""
+    return laboratory_parts(scene, clock).compile()
+
+
+def laboratory_parts(scene: LabScene, clock: Clock) -> mujoco.MjSpec:
+    """The scene's model before it is compiled, for those who add to it."""
     spec = bare_table(clock, LAB_TRAY)
     spec.option.tolerance, spec.option.ccd_tolerance = _SOLVER_TOLERANCE, _COLLISION_TOLERANCE_M
     for slot, thing in enumerate(scene.things):
@@ -70,7 +77,7 @@ def build_laboratory(scene: LabScene, clock: Clock) -> mujoco.MjModel:
         add_geom(part, name, fixture.shape, fixture.half_extents_m, fixture.material, priority=0)
     for thing, fixture in scene.ignored_pairs:
         spec.add_exclude(bodyname1=f"object{thing}", bodyname2=f"fixture{fixture}")
-    return spec.compile()
+    return spec
 
 
 def _add_thing(spec: mujoco.MjSpec, slot: int, thing: Thing, surface: Surface, surface_name: str) -> None:

@@ -120,6 +120,8 @@ class ContactSound:
         self._edges = np.round(edges).astype(int)
         longest = math.ceil(LONGEST_PULSE_SECONDS * rate) if hertz else max(len(p) for p in self._pulses)
         self._tail = np.zeros((len(self.bodies), longest))
+        self._excitation = np.zeros((len(self.bodies), clock.samples_per_tick + longest))
+        self._ramp = (np.arange(clock.samples_per_tick) + 1.0)[:, None] / clock.samples_per_tick
         self._noise = np.random.default_rng([seed, len(self.bodies)])
         self._poles = {k: float(np.exp(-2.0 * np.pi * hz / rate)) for k, hz in FRICTION_CUTOFF_HZ.items()}
         self._noise_state = {kind: np.zeros(1) for kind in FRICTION_CUTOFF_HZ}
@@ -153,8 +155,8 @@ class ContactSound:
         evenly from where they were at its start.
         """
         num_samples = self.clock.samples_per_tick
-        excitation = np.zeros((len(self.bodies), num_samples + self._tail.shape[1]))
-        excitation[:, : self._tail.shape[1]] = self._tail
+        excitation, longest = self._excitation, self._tail.shape[1]
+        excitation[:, :longest], excitation[:, longest:] = self._tail, 0.0
         pairs = self._pair_index[contacts.a, contacts.b]
         self._strike(contacts, pairs, excitation)
         self._rub(contacts, pairs, excitation[:, :num_samples])
@@ -163,12 +165,12 @@ class ContactSound:
         start = pan if self._pan is None else self._pan
         self._pan = pan
         out = np.zeros((num_samples, 2))
-        ramp = (np.arange(num_samples) + 1.0)[:, None] / num_samples
+        is_excited: Array = np.any(excitation[:, :num_samples], axis=1)
         for index, bank in enumerate(self.banks):
-            if bank.is_silent and not excitation[index, :num_samples].any():
+            if bank.is_silent and not is_excited[index]:
                 continue
             sound = bank.render(excitation[index, :num_samples])[:, None]
-            out += sound * (start[index] + (pan[index] - start[index]) * ramp)
+            out += sound * (start[index] + (pan[index] - start[index]) * self._ramp)
         return _limit(out).astype(np.float32)
 
     def _strike(self, contacts: ContactSamples, pairs: Array, excitation: Array) -> None:
@@ -227,9 +229,10 @@ class ContactSound:
     def _pan_gains(self, body_positions_m: Array) -> Array:
         """`[num_bodies, 2]` left and right gain: 1/r and equal power by azimuth."""
         offset = body_positions_m - self._ear
-        distance = np.maximum(np.linalg.norm(offset, axis=1), NEAREST_M)
-        angle = (np.clip(offset @ self._right / distance, -1.0, 1.0) + 1.0) * (np.pi / 4.0)
-        return np.stack([np.cos(angle), np.sin(angle)], axis=1) / distance[:, None]
+        distance = np.maximum(np.sqrt((offset * offset).sum(axis=1)), NEAREST_M)
+        to_the_right = np.minimum(np.maximum(offset @ self._right / distance, -1.0), 1.0)
+        angle = (to_the_right + 1.0) * (np.pi / 4.0)
+        return (np.array([np.cos(angle), np.sin(angle)]) / distance).T
 
     def snapshot(self) -> dict[str, Any]:
         """Everything that the next ticks depend on."""
@@ -262,6 +265,9 @@ class ContactSound:
 
 def _limit(signal: Array) -> Array:
     """Soft limiter: unchanged up to 0.7, then bent towards 1, which it never reaches."""
-    over = np.maximum(np.abs(signal) - LIMIT_KNEE, 0.0) / (1.0 - LIMIT_KNEE)
+    loudness = np.abs(signal)
+    if loudness.max() <= LIMIT_KNEE:
+        return signal
+    over = np.maximum(loudness - LIMIT_KNEE, 0.0) / (1.0 - LIMIT_KNEE)
     bent = LIMIT_KNEE + (1.0 - LIMIT_KNEE) * over / (1.0 + over)
     return np.where(over > 0.0, np.sign(signal) * bent, signal)

@@ -22,7 +22,15 @@ from orrery.worlds.physics import (
     rim_boxes,
     rotate,
 )
-from orrery.worlds.ray_tracer import BURIED_M, RayTracer, add_look, add_texture, grain_pixels, texture_bytes
+from orrery.worlds.ray_tracer import (
+    BURIED_M,
+    RayTracer,
+    add_look,
+    add_texture,
+    grain_pixels,
+    packed_colours,
+    texture_bytes,
+)
 
 __all__ = ["SEGMENT_OF_SLOT", "SEGMENT_TABLE", "Studio", "shared_studio"]
 
@@ -106,8 +114,9 @@ class Studio:
         self._mjm = self._tracer.mjm
         self._scene: LabScene | None = None
         self._geoms: list[int] = []
+        self._nothing = np.zeros((image_size, image_size), bool)
         self._segment_of_geom = np.zeros(self._mjm.ngeom + 1, np.uint8)
-        self._backdrop = np.zeros((image_size, 1, 3), np.uint8)
+        self._backdrop = np.zeros((image_size, 1), np.uint32)
 
     def set_scene(self, scene: LabScene, slots: list[int]) -> None:
         """Show a scene. slots: state slot of each thing, of the finger, and of each fixture, in that
@@ -158,35 +167,33 @@ class Studio:
         self._tracer.data.light_xdir.assign((direction / np.linalg.norm(direction))[None, None])
         top, bottom = (np.array(colour) for colour in BACKGROUNDS[scene.background])
         share = np.linspace(0.0, 1.0, self._tracer.image_size)[:, None, None]
-        self._backdrop = (255.0 * (top + (bottom - top) * share) + 0.5).astype(np.uint8)
+        self._backdrop = packed_colours((255.0 * (top + (bottom - top) * share) + 0.5).astype(np.uint8))
 
     def trace(self, positions_m: Array, quaternions: Array, camera: Camera) -> None:
         """Trace one instant. positions_m `[n, 3]`, quaternions `[n, 4]`: things, finger, fixtures."""
         scene = self._scene
         assert scene is not None
-        positions, turns = list(positions_m), list(quaternions)
+        positions, turns = positions_m.copy(), quaternions
         for slot, thing in enumerate(scene.things):
             if thing.hinge is not None and thing.hinge.rod_m > 0.0:
                 middle, turn = _rod_pose(np.array(thing.hinge.anchor_m), positions_m[slot])
-                positions.append(middle)
-                turns.append(turn)
+                positions, turns = np.vstack([positions, middle]), np.vstack([turns, turn])
         parked = len(scene.things)
         if positions[parked][2] > _GARAGE_M:
-            positions[parked] = np.array(BURIED_M)
-        axes = rotate(np.array(turns)[:, None], np.eye(3))
+            positions[parked] = BURIED_M
+        axes = rotate(turns[:, None], np.eye(3))
         self._tracer.set_camera(camera)
-        self._tracer.trace(self._geoms, np.array(positions), np.swapaxes(axes, -1, -2))
+        self._tracer.trace(self._geoms, positions, np.swapaxes(axes, -1, -2))
+        self._nothing = self._tracer.geom_ids() < 0
 
     def picture(self) -> Array:
         """What was traced, `[H, W, 3]` uint8 sRGB."""
-        rgb = self._tracer.picture()
-        nothing = self._tracer.geom_ids() < 0
-        return np.where(nothing[..., None], self._backdrop, rgb)
+        return self._tracer.picture(self._nothing, self._backdrop)
 
     def depth_mm(self) -> Array:
         """Distance along the optical axis, `[H, W]` uint16 millimetres; 0 where there is nothing."""
-        depth = np.where(self._tracer.geom_ids() < 0, 0.0, self._tracer.depth_m())
-        return np.clip(1000.0 * depth + 0.5, 0, 65535).astype(np.uint16)
+        depth = 1000.0 * np.where(self._nothing, 0.0, self._tracer.depth_m()) + 0.5
+        return np.minimum(np.maximum(depth, 0.0), 65535.0).astype(np.uint16)
 
     def segmentation(self) -> Array:
         """What each pixel shows, `[H, W]` uint8: 0 nothing, 1 the table, 2 + k what lies in state slot k."""

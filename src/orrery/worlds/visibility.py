@@ -22,17 +22,16 @@ def visible_slots(model: mujoco.MjModel, data: mujoco.MjData, camera: Camera) ->
     Returns `[num_bodies]` float64. The picture is square.
     """
     origin = np.array(camera.position_m)
-    bodies = np.arange(1, model.nbody)
-    geoms = np.array([model.body_geomadr[b] for b in bodies])
+    geoms = model.body_geomadr[1:]
     reach = model.geom_size[geoms, 0]
     aims = data.geom_xpos[geoms][:, None] + reach[:, None, None] * (_OFFSETS @ camera.axes[:, :2].T)[None]
     rays = (aims - origin).reshape(-1, 3)
     inside = _in_picture(rays, camera)
     hit = np.zeros(len(rays), np.int32)
     distance = np.zeros(len(rays))
-    unit = rays / np.linalg.norm(rays, axis=1, keepdims=True)
+    unit = rays / np.sqrt((rays * rays).sum(axis=1, keepdims=True))
     mujoco.mj_multiRay(model, data, origin, unit.ravel(), None, 1, -1, hit, distance, None, len(rays), 10.0)
-    seen = (hit.reshape(len(bodies), -1) == geoms[:, None]) & inside.reshape(len(bodies), -1)
+    seen = (hit.reshape(len(geoms), -1) == geoms[:, None]) & inside.reshape(len(geoms), -1)
     return seen.any(axis=1).astype(float)
 
 
