@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,10 +11,11 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from orrery.scenes.materials import COLOURS, MATERIAL_TABLE
-from orrery.scenes.scene import BODY_SHAPES, CAMERAS, MAX_BODIES, Camera, Scene
+from orrery.scenes.scene import BODY_SHAPES, CAMERAS, MAX_BODIES, TRAY, Camera, Scene
 from orrery.streams import STATE, Array
-from orrery.worlds.physics import FINGER_COLOUR, FINGER_HALF_LENGTH_M, FINGER_RADIUS_M, GEOM_TYPES, rim_boxes
-from orrery.worlds.ray_tracer import BURIED_M, RayTracer, add_look, add_texture, grain_pixels
+from orrery.worlds.physics import GEOM_TYPES
+from orrery.worlds.ray_tracer import BURIED_M, RayTracer
+from orrery.worlds.stage import add_rims_and_finger, lit_stage
 
 __all__ = ["TABLE_COLOUR", "Look", "Renderer", "draw_states", "shared_renderer"]
 
@@ -26,47 +26,21 @@ _SKY_COLOUR = (0.75, 0.78, 0.82)
 
 
 def _stage() -> mujoco.MjModel:
-    """The fixed stage: table, rims, finger, one geom per slot and shape, one light, one camera."""
-    spec = mujoco.MjSpec()
-    spec.visual.headlight.active = 1
-    spec.visual.headlight.ambient = [0.38, 0.38, 0.40]
-    spec.visual.headlight.diffuse = [0.10, 0.10, 0.10]
-    spec.visual.headlight.specular = [0.0, 0.0, 0.0]
-    add_texture(spec, "grain", grain_pixels())
-    for name, material in MATERIAL_TABLE.items():
-        texture = "grain" if material.texture == "grain" else ""
-        add_look(spec, name, material.specular, material.shininess, texture)
-    spec.add_material(name="matte", specular=0.0, shininess=0.0)
-    _add_geoms(spec.worldbody)
-    spec.worldbody.add_light(
-        type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL, pos=[-0.6, -0.8, 1.6], dir=[0.35, 0.45, -1.0],
-        diffuse=[0.62, 0.61, 0.58], specular=[0.4] * 3, castshadow=True,
-    )  # fmt: skip
-    spec.worldbody.add_camera(name="main", pos=[0, 0, 1], fovy=math.degrees(_FIELD_OF_VIEW_RAD))
-    return spec.compile()
-
-
-def _add_geoms(root: mujoco.MjsBody) -> None:
-    """Table, rims, finger, then one buried geom per slot and shape."""
+    """The fixed stage: table, rims, finger, one buried geom per slot and shape."""
+    spec = lit_stage((0.38, 0.38, 0.40), MATERIAL_TABLE, _FIELD_OF_VIEW_RAD)
+    root = spec.worldbody
     root.add_geom(
         name="table", type=mujoco.mjtGeom.mjGEOM_PLANE, size=[3, 3, 0.1], material="matte",
         rgba=[*TABLE_COLOUR, 1],
     )  # fmt: skip
-    for index, (position, size) in enumerate(rim_boxes()):
-        root.add_geom(
-            name=f"rim{index}", type=mujoco.mjtGeom.mjGEOM_BOX, pos=position, size=size, material="matte",
-            rgba=[*_RIM_COLOUR, 1],
-        )  # fmt: skip
-    root.add_geom(
-        name="finger", type=mujoco.mjtGeom.mjGEOM_CAPSULE, size=[FINGER_RADIUS_M, FINGER_HALF_LENGTH_M, 0],
-        pos=BURIED_M, material="matte", rgba=[*FINGER_COLOUR, 1],
-    )  # fmt: skip
+    add_rims_and_finger(root, TRAY, _RIM_COLOUR)
     for slot in range(MAX_BODIES):
         for shape in BODY_SHAPES:
             root.add_geom(
                 name=f"{shape}{slot}", type=GEOM_TYPES[shape], size=[0.04] * 3, pos=BURIED_M,
                 material="rubber",
             )  # fmt: skip
+    return spec.compile()
 
 
 @dataclass(frozen=True)

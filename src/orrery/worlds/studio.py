@@ -13,24 +13,9 @@ from orrery.scenes.laboratory import BACKGROUNDS, LAB_TRAY, LIGHTS, NATURAL_COLO
 from orrery.scenes.materials import ALL_MATERIALS, COLOURS, SURFACES
 from orrery.scenes.scene import Camera
 from orrery.streams import Array
-from orrery.worlds.physics import (
-    FINGER_COLOUR,
-    FINGER_HALF_LENGTH_M,
-    FINGER_RADIUS_M,
-    GEOM_TYPES,
-    geom_size,
-    rim_boxes,
-    rotate,
-)
-from orrery.worlds.ray_tracer import (
-    BURIED_M,
-    RayTracer,
-    add_look,
-    add_texture,
-    grain_pixels,
-    packed_colours,
-    texture_bytes,
-)
+from orrery.worlds.physics import GEOM_TYPES, geom_size, rotate
+from orrery.worlds.ray_tracer import BURIED_M, RayTracer, add_look, add_texture, packed_colours, texture_bytes
+from orrery.worlds.stage import add_rims_and_finger, lit_stage
 
 __all__ = ["SEGMENT_OF_SLOT", "SEGMENT_TABLE", "Studio", "shared_studio"]
 
@@ -47,51 +32,26 @@ _GARAGE_M = 0.72
 _RIM_COLOUR = (0.32, 0.24, 0.18)
 
 
+_FIELD_OF_VIEW_RAD = Orbit("front", 0.0, 0.0, 1.0).field_of_view_rad
+
+
 def _stage() -> mujoco.MjModel:
-    spec = mujoco.MjSpec()
-    spec.visual.headlight.active = 1
-    spec.visual.headlight.ambient = [0.18, 0.18, 0.19]
-    spec.visual.headlight.diffuse = [0.10, 0.10, 0.10]
-    spec.visual.headlight.specular = [0.0, 0.0, 0.0]
-    add_texture(spec, "grain", grain_pixels())
+    """The fixed stage: table, rims, finger, then the pool, buried."""
+    spec = lit_stage((0.18, 0.18, 0.19), ALL_MATERIALS, _FIELD_OF_VIEW_RAD)
     add_texture(spec, "brushed", _brushed_pixels())
     add_texture(spec, "weave", _weave_pixels())
-    for name, stuff in ALL_MATERIALS.items():
-        add_look(spec, name, stuff.specular, stuff.shininess, "grain" if stuff.texture == "grain" else "")
     for name, surface in SURFACES.items():
         texture = "" if surface.texture == "plain" else surface.texture
         look = add_look(spec, f"top-{name}", surface.specular, surface.shininess, texture)
         look.texrepeat, look.texuniform = ([3.0, 3.0] if texture == "grain" else [12.0, 12.0]), True
-    add_look(spec, "matte", 0.0, 0.0)
-    _add_geoms(spec.worldbody)
-    spec.worldbody.add_light(
-        type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL, pos=[-0.6, -0.8, 1.6], dir=[0.35, 0.45, -1.0],
-        diffuse=[0.62, 0.61, 0.58], specular=[0.4] * 3, castshadow=True,
-    )  # fmt: skip
-    spec.worldbody.add_camera(name="main", pos=[0, 0, 1], fovy=float(np.degrees(_FIELD_OF_VIEW_RAD)))
-    return spec.compile()
-
-
-_FIELD_OF_VIEW_RAD = Orbit("front", 0.0, 0.0, 1.0).field_of_view_rad
-
-
-def _add_geoms(root: mujoco.MjsBody) -> None:
-    """Table, rims, finger, then the pool, buried."""
-    plane = mujoco.mjtGeom.mjGEOM_PLANE
-    root.add_geom(name="table", type=plane, size=[*TABLE_HALF_M, 0.1], material="matte")
-    for index, (position, size) in enumerate(rim_boxes(LAB_TRAY)):
-        root.add_geom(
-            name=f"rim{index}", type=mujoco.mjtGeom.mjGEOM_BOX, pos=position, size=size, material="matte",
-            rgba=[*_RIM_COLOUR, 1],
-        )  # fmt: skip
-    root.add_geom(
-        name="finger", type=mujoco.mjtGeom.mjGEOM_CAPSULE, size=[FINGER_RADIUS_M, FINGER_HALF_LENGTH_M, 0],
-        pos=BURIED_M, material="matte", rgba=[*FINGER_COLOUR, 1],
-    )  # fmt: skip
+    root = spec.worldbody
+    root.add_geom(name="table", type=mujoco.mjtGeom.mjGEOM_PLANE, size=[*TABLE_HALF_M, 0.1], material="matte")
+    add_rims_and_finger(root, LAB_TRAY, _RIM_COLOUR)
     for shape, count in POOL.items():
         kind = GEOM_TYPES["capsule" if shape == "rod" else shape]
         for index in range(count):
             root.add_geom(name=f"{shape}{index}", type=kind, size=[0.02] * 3, pos=BURIED_M, material="rubber")
+    return spec.compile()
 
 
 def _brushed_pixels(size: int = 64) -> list[int]:
