@@ -3,7 +3,7 @@
 They are found by their names in a `Dict` observation: `sound` (ALE, 512 samples a frame) or `audio`
 (ViZDoom), `depth`, `labels` and `screen` (ViZDoom), and vectors of numbers, which an observation may also be
 as a whole. Environments that Gymnasium draws with MuJoCo have depth besides what they observe; its own
-segmentation of them (1.3) overflows, so that they have no labels.
+segmentation of them (Gymnasium 1.4 with numpy 2) overflows, so that they have no labels.
 """
 
 from __future__ import annotations
