@@ -142,6 +142,7 @@ def imagined(world: World, seed: int = 0, drawn_exactly: bool = False) -> Contin
         raise BadUse(f"{NUM_GIVEN} given frames are no whole number of ticks of {shape[0]} frames")
 
     def go_on(case: Case) -> Array:
+        """The 29 frames after the given ones, `[29, H, W, 3]` uint8."""
         if case.given.shape[1:] != shape[1:]:
             raise BadUse(
                 f"the model's pictures are {list(shape[1:])}, the films' {list(case.given.shape[1:])}"

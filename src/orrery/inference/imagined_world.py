@@ -7,9 +7,10 @@ stream that is given is encoded instead of sampled; nothing else changes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -54,12 +55,13 @@ class ImaginedWorld:
         if unknown:
             known = ", ".join(model.spec.streams)
             raise BadUse(f"the model has no stream {', '.join(sorted(unknown))}; it has {known}")
+        if prefers_bf16():  # of a copy: whoever gave the model may need it as it is
+            model = replace(model, video=deepcopy(model.video))
+            model.video.decoder.bfloat16()
         self.model = model
         self.spec = model.spec if streams is None else model.spec.only(streams)
         self.num_worlds = num_worlds
         self.checkpoint_hash = model.hash
-        if prefers_bf16():
-            model.video.decoder.bfloat16()
         self._engines = {
             "generate": TorchEngine(model.transformer, GENERATE),
             "perceive": TorchEngine(model.transformer, PERCEIVE),
@@ -150,6 +152,21 @@ class _Memory:
         return replace(self, cache=self.cache.copy(), senses=senses)
 
 
+class _Asked(NamedTuple):
+    """What a tick's state is to be sampled from.
+
+    known: numbers of what is given. anchor, has_anchor, told: see `StateCodec`. camera: its numbers, None
+    where they are to be sampled too. senses: those the state is to be read off, None to imagine it.
+    """
+
+    known: Mapping[str, Tensor]
+    anchor: Tensor
+    has_anchor: Tensor
+    camera: Tensor | None
+    told: Told
+    senses: Senses | None
+
+
 class _Dream:
     """One imagined world. spec: what is observed of it. given: stream to `[num_ticks, *shape]`."""
 
@@ -201,10 +218,9 @@ class _Dream:
         senses = None if is_given else self._senses(number, known)
         if is_given:
             state = self._given["state"][number][None]
-        elif number == 0 and senses is None:
-            state, camera = self._begin(known, anchor, has_anchor, camera, told)
         else:
-            state, camera = self._sample_state(known, anchor, has_anchor, camera, told, senses)
+            sample_one = self._begin if number == 0 and senses is None else self._sample_state
+            state, camera = sample_one(_Asked(known, anchor, has_anchor, camera, told, senses))
         if camera is None:
             camera = torch.zeros(1, 1, self._model.codecs.vectors["camera.main"].width)
         self._memory.camera = camera
@@ -222,40 +238,28 @@ class _Dream:
             shown["touch.finger"] = codec.feeling(*seen[:4])
         return state, shown
 
-    def _begin(
-        self,
-        known: Mapping[str, Tensor],
-        anchor: Tensor,
-        has_anchor: Tensor,
-        camera: Tensor | None,
-        told: Told,
-    ) -> tuple[Tensor, Tensor | None]:
+    def _begin(self, asked: _Asked) -> tuple[Tensor, Tensor | None]:
         """An imagined first state and its camera, drawn anew while its objects crowd as they hardly ever do
         when a scene begins (`StateCodec.room`); the roomiest of `MAX_BEGINNINGS` if all crowd."""
-        best = self._sample_state(known, anchor, has_anchor, camera, told)
+        room_of = self._model.codecs.state.room
+        best = self._sample_state(asked)
+        most = float(room_of(best[0]))
         for _ in range(MAX_BEGINNINGS - 1):
-            room = float(self._model.codecs.state.room(best[0]))
-            if room >= 0.0:
+            if most >= 0.0:
                 break
-            again = self._sample_state(known, anchor, has_anchor, camera, told)
-            if float(self._model.codecs.state.room(again[0])) > room:
-                best = again
+            drawn = self._sample_state(asked)
+            room = float(room_of(drawn[0]))
+            if room > most:
+                best, most = drawn, room
         return best
 
-    def _sample_state(
-        self,
-        known: Mapping[str, Tensor],
-        anchor: Tensor,
-        has_anchor: Tensor,
-        camera: Tensor | None,
-        told: Told,
-        senses: Senses | None = None,
-    ) -> tuple[Tensor, Tensor | None]:
-        """An imagined state `[1, frames, K, D]`, or what `senses` say of it, and numbers of the camera where
+    def _sample_state(self, asked: _Asked) -> tuple[Tensor, Tensor | None]:
+        """An imagined state `[1, frames, K, D]`, or what senses say of it, and numbers of the camera where
         it is not known yet.
 
         Both are denoised together, as one row of numbers.
         """
+        known, anchor, has_anchor, camera, told, senses = asked
         codec = self._model.codecs.state
         width = self._model.codecs.vectors["camera.main"].width
         num_state = codec.num_slots * codec.width

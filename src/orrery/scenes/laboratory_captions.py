@@ -77,6 +77,7 @@ class _Writer:
         """A pattern with its things put in. only: the thing that it speaks of, where the role has several."""
 
         def fill(match: re.Match[str]) -> str:
+            """What stands in the place of a match of `PLACE`."""
             kind, role, many = match["kind"], match["role"], match["many"]
             things = [only] if only is not None else self.of_role(role)
             if kind == "to:":
@@ -104,6 +105,7 @@ class _Writer:
         return " ".join([NUMBERS[len(things)], *self.adjectives(things[0], sizes=False), "dominoes"])
 
     def adjectives(self, thing: Thing, sizes: bool = True) -> list[str]:
+        """Size, colour and material, each told now and then. sizes: whether the size may be told."""
         words = []
         if sizes and not self.brief and self.chance(0.35):
             words.append(self.pick(_SIZES[thing.size_word]))

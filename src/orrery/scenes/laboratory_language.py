@@ -182,6 +182,7 @@ class _Reader:
         self.roles: dict[str, list[ThingRequest]] = {}
 
     def read(self, tree: Tree[Token]) -> LabRequest:
+        """What the sentence asks for. Raises UserError where its clauses do not go together."""
         family, happenings, stated = None, [], {}
         for child in _trees(tree):
             if child.data in ("tale", "clause"):

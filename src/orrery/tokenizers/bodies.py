@@ -99,11 +99,16 @@ def sphere_gap(state: Tensor, layout: StateLayout) -> Tensor:
     objects = state[..., : state.shape[-2] - has_finger(layout), :]
     position, size = (objects[..., layout.slice(name)] for name in ("position", "size"))
     shape = objects[..., layout.slice("shape")]
-    flat = size[..., [0, 2]].norm(dim=-1)
-    forms = {"ball": size[..., 0], "box": size.norm(dim=-1), "cylinder": flat, "finger": flat}
+    radius, half_length = size[..., 0], size[..., 2]
+    forms = {
+        "ball": radius,
+        "box": size.norm(dim=-1),
+        "cylinder": torch.hypot(radius, half_length),
+        "finger": radius + half_length,
+    }
     by_shape = torch.stack([forms[name] for name in layout.shapes], dim=-1)
-    radius = (by_shape * shape).sum(-1)
-    gap = torch.cdist(position, position) - radius[..., :, None] - radius[..., None, :]
+    bounds = (by_shape * shape).sum(-1)
+    gap = torch.cdist(position, position) - bounds[..., :, None] - bounds[..., None, :]
     there = objects[..., layout.slice("present")][..., 0] > 0.5
     pairs = torch.ones(gap.shape[-2:], dtype=torch.bool, device=gap.device).triu(1)
     counts = pairs & there[..., :, None] & there[..., None, :]

@@ -4,9 +4,9 @@ What is denoised is, per slot and frame, the *change* since the last frame of th
 rotation vector, velocities), squashed by asinh(change / s) with s a quarter of the field's RMS: impacts do
 not rule the scale and rest is exactly zero. The first tick has no previous one and is written absolutely.
 What the network sees besides is the anchor itself (the state the change is counted from), its clearance
-over the table, its nearest neighbour, where inertia would take it (`inertia`), and where the denoised
-estimate lies in the camera's picture. Pictures
-and touch see of it what concerns them (`sight`, `feeling`).
+over the table, its nearest neighbour (`surroundings`), where inertia would take it (`inertia`), and where the
+denoised estimate lies in the camera's picture. Pictures and touch see of it what concerns them (`sight`,
+`feeling`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from torch import Tensor
 
 from orrery.errors import UserError
 from orrery.streams import STATE, StateLayout
-from orrery.tokenizers.bodies import apart, clearance, has_finger, separation, sphere_gap
+from orrery.tokenizers.bodies import apart, clearance, has_finger, sphere_gap
 from orrery.tokenizers.feeling import feel, feel_width
 from orrery.tokenizers.inertia import COAST_WIDTH, coast
 from orrery.tokenizers.rotation import (
@@ -32,6 +32,7 @@ from orrery.tokenizers.rotation import (
     to_rotation_vector,
 )
 from orrery.tokenizers.sight import project, see, see_width
+from orrery.tokenizers.surroundings import BODY_WIDTH, NEIGHBOUR_WIDTH, body, neighbour
 
 __all__ = ["MOVING_FIELDS", "StateCodec", "Told"]
 
@@ -93,7 +94,8 @@ class StateCodec:
     def feature_width(self) -> int:
         """Numbers a slot that are only seen."""
         told = 1 + 3 * self.frames if self.has_finger else 0
-        return 1 + self.what_width + 22 + 13 + told + self.frames * (9 + 3 + 4 * _UV_BANDS + 7 + COAST_WIDTH)
+        seen = self.what_width + BODY_WIDTH + NEIGHBOUR_WIDTH
+        return 1 + seen + told + self.frames * (9 + 3 + 4 * _UV_BANDS + 7 + COAST_WIDTH)
 
     @property
     def has_finger(self) -> bool:
@@ -101,6 +103,7 @@ class StateCodec:
         return has_finger(self.layout)
 
     def to_json(self) -> dict[str, Any]:
+        """Plain values, the inverse of `from_json`."""
         return {
             "num_slots": self.num_slots,
             "frames": self.frames,
@@ -112,6 +115,7 @@ class StateCodec:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> StateCodec:
+        """A codec from `to_json`'s values. Raises KeyError where one is missing."""
         layout = StateLayout(tuple(values["layout"]["shapes"]), tuple(values["layout"]["materials"]))
         scale, seconds = dict(values["change_scale"]), values["frame_seconds"]
         return cls(values["num_slots"], values["frames"], scale, layout, seconds, values["first_gap_m"])
@@ -235,8 +239,8 @@ class StateCodec:
         before = [
             known.expand(*anchor.shape[:-1], 1),
             self._what(anchor) * known,
-            self._anchor_features(anchor) * known,
-            self._neighbour_features(anchor) * known,
+            body(anchor, self.layout) * known,
+            neighbour(anchor, self.layout) * known,
             self._action_features(anchor, action),
         ]
         seconds = [(frame + 1) * self.frame_seconds for frame in range(self.frames)]
@@ -264,23 +268,6 @@ class StateCodec:
         impacts = self._impact_features(estimate, anchor) * trust * known
         return torch.cat([told.before, *seen, impacts, told.after], dim=-1)
 
-    def _anchor_features(self, anchor: Tensor) -> Tensor:
-        """Pose and velocities of the anchor at coarse and at fine scale, `[..., K, 22]`."""
-        linear, angular = self._get(anchor, "linear_velocity"), self._get(anchor, "angular_velocity")
-        position = self._get(anchor, "position")
-        return torch.cat(
-            [
-                position / 0.2,
-                six_numbers(self._get(anchor, "quaternion")),
-                torch.asinh(linear / 0.05),
-                linear,
-                torch.asinh(angular / 0.5),
-                angular / 8.0,
-                torch.asinh(clearance(anchor, self.layout) / 0.003),
-            ],
-            dim=-1,
-        )
-
     def _action_features(self, anchor: Tensor, action: Tensor | None) -> Tensor:
         """How far the action takes the finger by each frame, and that it is known, `[..., K, 3 frames + 1]`;
         every slot sees it, for what the finger touches moves as it does. Nothing where no finger is."""
@@ -292,27 +279,6 @@ class StateCodec:
         gone = torch.asinh(action.to(anchor.dtype).cumsum(-2) / _ACTION_SCALE_M_S).flatten(-2)
         told = torch.cat([gone, torch.ones_like(gone[..., :1])], dim=-1)
         return torch.where(told.isnan().any(-1, keepdim=True), 0.0, told)[..., None, :].expand(shape)
-
-    def _neighbour_features(self, anchor: Tensor) -> Tensor:
-        """Offset, gap and its direction, speed and kind of the nearest other object, `[..., K, 13]`; zero
-        where none is."""
-        position, present = self._get(anchor, "position"), self._get(anchor, "present")[..., 0]
-        offset = position[..., None, :, :] - position[..., :, None, :]
-        gap, normal = separation(anchor, self.layout)
-        eye = torch.eye(self.num_slots, dtype=torch.bool, device=anchor.device)
-        blocked = eye | (present[..., None, :] < 0.5)
-        nearest = gap.masked_fill(blocked, torch.inf).argmin(-1, keepdim=True)
-        chosen_gap = gap.gather(-1, nearest)
-        none = blocked.gather(-1, nearest)
-        pick = nearest[..., None].expand(*nearest.shape, 3)
-        chosen, normal = (v.gather(-2, pick)[..., 0, :] for v in (offset, normal))
-        linear = self._get(anchor, "linear_velocity")
-        relative = (linear[..., None, :, :] - linear[..., :, None, :]).gather(-2, pick)[..., 0, :]
-        is_finger = (nearest == self.num_slots - self.has_finger).to(anchor.dtype)
-        near = torch.exp(-chosen_gap.clamp_min(0.0) / 0.05)
-        gaps = [torch.asinh(chosen_gap / 0.01), torch.asinh(chosen_gap / 0.002)]
-        parts = [chosen / 0.2, normal, *gaps, near, relative, is_finger]
-        return torch.cat(parts, dim=-1).masked_fill(none, 0.0)
 
     def _picture_features(self, state: Tensor, camera: Tensor) -> Tensor:
         """Pose, and place in the picture in bands of growing fineness, `[..., K, 12 + 4 * bands]`."""

@@ -152,6 +152,7 @@ def _reporter(
     """Makes a checkpoint of averaged weights, numbered, and has it reported on."""
 
     def see(average: Mapping[str, Tensor]) -> None:
+        """Make one. average: weights by the names of `model` and `decoder`."""
         model = replace(base, transformer=deepcopy(base.transformer), video=deepcopy(base.video))
         parts = {"model": model.transformer, "decoder": model.video.decoder}
         for name, part in parts.items():

@@ -49,11 +49,12 @@ class RayTracer:
         self._xmat = data.geom_xmat.reshape(-1, 3, 3).astype(np.float32)
         self.model = mujoco_warp.put_model(mjm)
         self.data = mujoco_warp.put_data(mjm, data)
-        # On the processor poses go straight into warp's memory, at a tenth of what `assign` costs.
-        moved = {
-            name: getattr(self.data, name) for name in ("geom_xpos", "geom_xmat", "cam_xpos", "cam_xmat")
+        # On the processor `numpy` is warp's own memory, which takes poses at a tenth of what `assign` costs.
+        self._poses = {
+            name: getattr(self.data, name).numpy()
+            for name in ("geom_xpos", "geom_xmat", "cam_xpos", "cam_xmat")
         }
-        self._memory = {name: array.numpy() for name, array in moved.items() if array.device.is_cpu}
+        self._memory: dict[str, Array] = {}
         self._context = mujoco_warp.create_render_context(
             mjm, nworld=1, cam_res=(image_size, image_size), render_rgb=True, render_depth=labels,
             render_seg=labels, use_shadows=True, samples_per_pixel=samples_per_pixel,
@@ -83,13 +84,10 @@ class RayTracer:
 
     def _place(self, name: str, values: Any) -> None:
         """Set one of the data's arrays, of the one world that it has."""
-        if name in self._memory:
-            self._memory[name][0] = values
-        else:
-            target = getattr(self.data, name)
-            target.assign(
-                np.broadcast_to(np.asarray(values, np.float32), target.shape + target.dtype._shape_)
-            )
+        self._poses[name][0] = values
+        target = getattr(self.data, name)
+        if not target.device.is_cpu:
+            target.assign(self._poses[name])
 
     def picture(self, hidden: Array | None = None, backdrop: Array | None = None) -> Array:
         """What was traced, `[H, W, 3]` uint8 sRGB: the bytes that `mujoco_warp.get_rgb` gives as shares of
