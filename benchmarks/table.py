@@ -51,7 +51,7 @@ def obedience(model: Any, exact: Any) -> list[Row]:
     }
     rows = [(label, percent(model[key]), percent(exact[key]), bar) for key, (label, bar) in bars.items()]
     when = model.get("everything_right_when", {})
-    return rows + [(f"the same, exact films: {name}", percent(value), "", "") for name, value in when.items()]
+    return rows + [(f"everything right: {name}", percent(value), "", "") for name, value in when.items()]
 
 
 def dynamics(model: Any, exact: Any) -> list[Row]:

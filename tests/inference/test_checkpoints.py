@@ -122,6 +122,8 @@ def _set(*path: str, to: Any) -> Callable[[dict[str, Any]], None]:
         (_set("codecs", "vectors", to={}), "KeyError"),
         (_set("spec", to=None), "TypeError"),
         (_set("video", "latent_grid", to=5), "video tokenizer"),
+        (_set("video", "sight_grid", to=3), "video tokenizer"),
+        (_set("video", "sight_grid", to=4), "video: its decoder takes 0 numbers"),
     ],
 )
 def test_a_config_that_contradicts_itself_is_named(

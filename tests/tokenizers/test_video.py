@@ -82,6 +82,35 @@ def test_shapes_and_types(config: VideoTokenizerConfig, size: tuple[int, int]) -
     assert frames.dtype == torch.uint8
 
 
+TOLD = dataclasses.replace(SMALL, sight_grid=8, sight_width=5, sight_hidden=6)
+
+
+def test_a_decoder_that_has_not_learned_what_it_is_told_draws_the_same() -> None:
+    """It goes on from one that was never told anything."""
+    deaf, told = VideoTokenizer(SMALL), VideoTokenizer(TOLD)
+    missing = told.load_state_dict(deaf.state_dict(), strict=False).missing_keys
+    assert all(name.startswith("decoder.look.") for name in missing)
+    latents, sight = torch.randn(2, 3, 4, 4, 16), torch.randn(2, 3, 64, 5)
+    assert torch.equal(told.decode(latents, sight), deaf.decode(latents))
+    assert torch.equal(told.decode(latents), deaf.decode(latents))
+
+
+def test_what_a_cell_is_told_is_drawn_there() -> None:
+    """Something in one cell changes the picture about it, and no other; cells come in rows from the top."""
+    torch.manual_seed(0)
+    tokenizer = VideoTokenizer(TOLD)
+    assert tokenizer.sight_cells == 2
+    for parameter in tokenizer.decoder.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    latents, nothing = torch.randn(1, 1, 4, 4, 16), torch.zeros(1, 1, 64, 5)
+    something = nothing.clone()
+    something[0, 0, 1 * 8 + 7] = 3.0  # second row, last column
+    changed = (tokenizer.decode(latents, something) != tokenizer.decode(latents, nothing))[0, 0].any(-1)
+    assert changed[8:16, 56:].any()
+    assert not changed[16 + 28 :].any()  # what two blocks and the head see of one another
+    assert not changed[:, : 56 - 28].any()
+
+
 def test_frames_do_not_see_each_other() -> None:
     tokenizer = VideoTokenizer(SMALL)
     frames = random_frames(2, 3, 64, 64)

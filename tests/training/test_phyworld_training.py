@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from orrery.cli import main
 from orrery.data.collect import collect
 from orrery.data.reader import Dataset
 from orrery.errors import BadUse, UserError
@@ -68,6 +69,24 @@ def test_the_model_has_the_streams_of_its_data_and_no_others(run: Path) -> None:
     assert "sound" not in model.transformer.config.hidden
     assert not list((run / "out").glob("audio_tokenizer"))
     assert not list((run / "out" / "checkpoint").glob("audio*"))
+
+
+def test_it_refuses_a_sentence(world: ImaginedWorld, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In a line that says what its world is; and leaves no film."""
+    with pytest.raises(UserError, match="a world of balls from pictures, without sentences"):
+        world.reset(0, prompt="a red ball drops")
+    film = run / "film.mp4"
+    arguments = [
+        "generate",
+        "a red ball drops",
+        "--out",
+        str(film),
+        "--model",
+        str(run / "out" / "checkpoint"),
+    ]
+    assert main(arguments) == 1
+    assert "without sentences" in capsys.readouterr().err
+    assert not film.exists()
 
 
 def test_it_is_measured_by_the_protocol(world: ImaginedWorld) -> None:

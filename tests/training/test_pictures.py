@@ -103,6 +103,44 @@ def test_squares_are_cut_where_their_cells_are(tokenizer: VideoTokenizer, pictur
         assert (square == bright).all(), corner
 
 
+def test_what_the_decoder_is_told_is_cut_as_its_latents_are(pictures: LatentSet) -> None:
+    """A square costs what it does where only it is told, and the gradient lies in its own cells alone; what
+    is encoded is drawn without."""
+    torch.manual_seed(0)
+    config = VideoTokenizerConfig(
+        32, GRID, CHANNELS, channels=(16, 32), num_blocks=(1, 1), sight_grid=2 * GRID, sight_width=3
+    )
+    tokenizer = VideoTokenizer(config).eval()
+    assert tokenizer.decoder.look is not None
+    torch.nn.init.normal_(tokenizer.decoder.look[-1].weight)
+    weights = torch.zeros(NUM, GRID**2)
+    weights[:, -1] = 1.0  # the bottom right corner
+    sight = torch.randn(NUM, FRAMES, 4 * GRID**2, 3).requires_grad_()
+    pixels = torch.zeros(NUM, FRAMES, 32, 32, 3, dtype=torch.uint8)
+    cost = DecodedCost(tokenizer, [pictures], side=2)
+    camera = cost.known[:1].expand(NUM, 8)
+    costs = cost(_tokens(), _tokens(), pixels, camera, weights, torch.Generator().manual_seed(2), sight)
+    costs["imagined"].backward()
+    assert sight.grad is not None
+    touched = (sight.grad != 0).any(-1).unflatten(2, (2 * GRID, 2 * GRID))
+    assert touched[..., GRID:, GRID:].all()
+    assert not touched[..., :GRID, :].any()
+    assert not touched[..., :GRID].any()
+    untold = cost(_tokens(), _tokens(), pixels, camera, weights, torch.Generator().manual_seed(2))
+    assert torch.equal(untold["encoded"], costs["encoded"])
+    assert not torch.equal(untold["imagined"], costs["imagined"])
+
+
+def test_several_squares_of_a_frame_cost_their_mean(tokenizer: VideoTokenizer, pictures: LatentSet) -> None:
+    """Of pictures that are everywhere alike, no more than one of each does."""
+    found, pixels = torch.zeros(NUM, GRID**2, FRAMES * CHANNELS), torch.zeros(NUM, FRAMES, 32, 32, 3)
+    one, many = (
+        _costs(DecodedCost(tokenizer, [pictures], 0.0, 2, squares), found, found, pixels.to(torch.uint8))
+        for squares in (1, 3)
+    )
+    assert float(many["imagined"].detach()) == pytest.approx(float(one["imagined"].detach()), rel=1e-4)
+
+
 def test_a_decoder_that_stands_still_takes_no_gradient(
     tokenizer: VideoTokenizer, pictures: LatentSet
 ) -> None:

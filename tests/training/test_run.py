@@ -176,7 +176,7 @@ def test_a_checkpoint_is_trained_further(tiny_run: Path, tmp_path: Path) -> None
     says what it grew from."""
     start = tiny_run / "run" / "checkpoint"
     world = dataclasses.replace(tiny().world, num_steps=4, decoder_from=0.0)
-    few = dataclasses.replace(tiny(), world=world)
+    few = dataclasses.replace(tiny(), world=world, drawing=None)
     quiet = {"device": "cpu", "say": lambda _: None}
     made = train(few, tiny_run / "data", tmp_path / "run", start=start, **quiet)
     old, new = load_model(start), load_model(made)
@@ -190,6 +190,24 @@ def test_a_checkpoint_is_trained_further(tiny_run: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.slow
+def test_the_decoder_alone_is_trained_further(tiny_run: Path, tmp_path: Path) -> None:
+    """Nothing but how things look changes, and it looks better in scenes that were kept apart."""
+    start = tiny_run / "run" / "checkpoint"
+    drawing = dataclasses.replace(tiny().drawing, num_steps=40)
+    only = dataclasses.replace(tiny(), world=None, drawing=drawing)
+    made = train(only, tiny_run / "data", tmp_path / "run", start=start, device="cpu", say=lambda _: None)
+    old, new = load_model(start), load_model(made)
+    assert set(new.provenance["minutes"]) == {"drawing"}
+    costs = [model.provenance["held_out_losses"] for model in (old, new)]
+    assert costs[1]["imagined"] < costs[0]["imagined"]
+    assert costs[1]["state"] == pytest.approx(costs[0]["state"], rel=1e-2)  # kept at half precision
+    for part in old.parts:
+        pairs = zip(old.parts[part].state_dict().items(), new.parts[part].state_dict().values(), strict=True)
+        changed = {name.split(".")[0] for (name, before), after in pairs if not torch.equal(before, after)}
+        assert changed == ({"decoder"} if part == "video" else set()), part
+
+
+@pytest.mark.slow
 def test_reports_on_the_way_are_of_models_that_can_be_used(tiny_run: Path, tmp_path: Path) -> None:
     """Each is a whole checkpoint, numbered, and the last holds the weights that the run ends with."""
     started: list[Path] = []
@@ -198,8 +216,8 @@ def test_reports_on_the_way_are_of_models_that_can_be_used(tiny_run: Path, tmp_p
         start=tiny_run / "run" / "checkpoint", reporting=Reporting(0.0, started.append),
     )  # fmt: skip
     reports = tmp_path / "run" / "reports"
-    assert started == [reports / "000" / "checkpoint", reports / "001" / "checkpoint"]
-    first, last, final = (load_model(folder) for folder in (*started, done))
+    assert started == [reports / f"{number:03d}" / "checkpoint" for number in range(4)]  # two a stage
+    first, last, final = (load_model(folder) for folder in (started[0], started[-1], done))
     for part in ("transformer", "video"):
         states = [getattr(model, part).state_dict() for model in (first, last, final)]
         assert all(torch.equal(states[1][name], value) for name, value in states[2].items())

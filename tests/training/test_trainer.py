@@ -171,6 +171,22 @@ def test_the_decoder_learns_to_draw_with_the_transformer(
     assert not tokenizer.training
 
 
+def test_the_decoder_learns_to_draw_for_a_transformer_that_stays(
+    train: Train, tokenizer: VideoTokenizer, tmp_path: Path
+) -> None:
+    """What it draws of the latents that are there comes nearer to the pictures."""
+    before, other = copy.deepcopy(tokenizer), copy.deepcopy(tokenizer)
+    pictures = {"shares": {"pictures": 1.0}, "lr_other": 3e-3, "lr_matrix": 0.05, "squares": 2}
+    alone = {"transformer": False, "decoder_from": 0.0, **pictures}
+    once = train("once", 1, tokenizer=other, **alone)
+    assert _same(once, train("draws", 60, tokenizer=tokenizer, **alone))
+    assert _differ(before, tokenizer) == {"decoder"}
+    rows = _log(tmp_path / "draws")
+    assert np.mean([row["encoded"] for row in rows[-10:]]) < 0.8 * np.mean(
+        [row["encoded"] for row in rows[:3]]
+    )
+
+
 def test_a_decoder_that_learns_resumes_too(train: Train, tokenizer: VideoTokenizer) -> None:
     unbroken, broken = tokenizer, copy.deepcopy(tokenizer)
     pictures = {"shares": {"pictures": 1.0}, "decoder_from": 0.0}

@@ -13,7 +13,8 @@ from torch import nn
 from orrery.checkpoint import Checkpoint, checkpoint_hash, load_checkpoint, require, save_checkpoint
 from orrery.errors import BadUse, UserError
 from orrery.models.transformer import TransformerConfig, WorldTransformer
-from orrery.streams import WorldSpec
+from orrery.scenes.language import parse
+from orrery.streams import STATE, WorldSpec
 from orrery.tokenizers.audio import AudioTokenizer, AudioTokenizerConfig
 from orrery.tokenizers.codecs import Codecs
 from orrery.tokenizers.text import WordTokenizer
@@ -60,6 +61,17 @@ class WorldModel:
         """The networks, by the names of their weights' files."""
         parts: dict[str, nn.Module] = {"transformer": self.transformer, "video": self.video}
         return parts if self.audio is None else parts | {"audio": self.audio}
+
+    def check_sentence(self, sentence: str) -> None:
+        """Raise UserError for a sentence that this model cannot follow: one with words or a meaning that our
+        language has not, or any, where the model's world is not one of which our language tells."""
+        if self.spec.state != STATE:
+            kinds = " and ".join(f"{shape}s" for shape in self.spec.state.shapes)
+            raise UserError(
+                f"this model has learned a world of {kinds} from pictures, without sentences; give it its "
+                "first pictures instead (ImaginedWorld.reset(given=...)), or choose another --model"
+            )
+        parse(sentence)
 
 
 def save_model(model: WorldModel, folder: str | Path, card: str = "") -> Path:
@@ -125,6 +137,9 @@ def _check_fit(model: WorldModel) -> None:
     widths["video.main"] = (video.latent_grid**2, frames * video.latent_channels)
     if model.audio is not None:
         widths["audio.main"] = (model.audio.config.tokens_per_tick, model.audio.config.latent_width)
+    if video.sight_grid is not None and video.sight_width != codecs.state.look_width:
+        told = codecs.state.look_width
+        raise ValueError(f"video: its decoder takes {video.sight_width} numbers a cell of the {told} told")
     shapes = model.transformer.config.streams
     seen = {
         "state": codecs.state.feature_width,

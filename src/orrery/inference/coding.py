@@ -31,16 +31,18 @@ def encoded(model: WorldModel, streams: Mapping[str, Tensor]) -> dict[str, Tenso
     return numbers
 
 
-def decoded(model: WorldModel, numbers: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """One tick of each of these streams, `[1, *shape]`, of numbers `[1, tokens, width]`."""
+def decoded(model: WorldModel, numbers: Mapping[str, Tensor], state: Tensor) -> dict[str, Tensor]:
+    """One tick of each of these streams, `[1, *shape]`, of numbers `[1, tokens, width]`, the camera's among
+    them. state: `[1, frames, K, D]`, what there is to be seen."""
     frames = model.spec.clock.frames_per_tick
     streams = {
         name: codec.decode(numbers[name]) for name, codec in model.codecs.vectors.items() if name in numbers
     }
-    if "camera.main" in streams:
-        streams["camera.main"] = streams["camera.main"][:, None].expand(-1, frames, -1)
+    pose = streams["camera.main"]
+    streams["camera.main"] = pose[:, None].expand(-1, frames, -1)
     if "video.main" in numbers:
         size = model.video.config.latent_grid
         latents = numbers["video.main"].unflatten(1, (size, size)).unflatten(3, (frames, -1))
-        streams["video.main"] = model.video.decode(latents.permute(0, 3, 1, 2, 4))
+        sight = model.codecs.outlook(model.video.config, state, pose)
+        streams["video.main"] = model.video.decode(latents.permute(0, 3, 1, 2, 4), sight)
     return streams

@@ -23,7 +23,6 @@ from orrery.inference.checkpoints import WorldModel, load_model
 from orrery.inference.coding import decoded, encoded
 from orrery.inference.senses import Senses
 from orrery.models.kv_cache import KVCache
-from orrery.scenes.language import parse
 from orrery.streams import Array, Observation, WorldSpec
 from orrery.tokenizers.audio import AudioDecoderState
 from orrery.tokenizers.codecs import GENERATE, PERCEIVE
@@ -80,12 +79,12 @@ class ImaginedWorld:
         """Start again. given: streams `[B, num_ticks, *shape]`, used tick by tick until they run out.
 
         With `video.main` given and no `state`, that of the first `sampling.perceived` ticks is perceived.
-        Raises UserError for a prompt with words that the model does not know.
+        Raises UserError for a prompt that the model cannot follow.
         """
         if scene is not None:
             raise BadUse("an imagined world starts from a prompt or from given streams, not from a scene")
         if prompt is not None:
-            parse(prompt)
+            self.model.check_sentence(prompt)
         for index in range(self.num_worlds):
             if mask is None or mask[index]:
                 mine = {name: value[index] for name, value in (given or {}).items()}
@@ -381,7 +380,7 @@ class _Dream:
         numbers = {"camera.main": self._memory.camera, "action": self._action(known), **sound}
         if video is not None:
             numbers["video.main"] = video
-        tick = {"state": state, **decoded(self._model, numbers)}
+        tick = {"state": state, **decoded(self._model, numbers, state)}
         if (audio := self._model.audio) is not None:
             heard, self._memory.sound = audio.decode_tick(sound["audio.main"], self._memory.sound)
             tick["audio.main"] = heard.clamp(-1.0, 1.0)

@@ -23,7 +23,7 @@ def tabletop(minutes: float | None = None) -> Recipe:
     minutes = 180.0 if minutes is None else minutes
     return Recipe(
         name="tabletop",
-        video=VideoTokenizerConfig(num_decoder_blocks=(4, 3, 2)),
+        video=VideoTokenizerConfig(num_decoder_blocks=(4, 3, 2), sight_grid=16),
         video_training=VideoTraining(object_fraction=0.8, object_weight=8.0),
         video_budget=Budget(minutes=0.25 * minutes),
         audio=AudioTrainingConfig(),
@@ -31,7 +31,7 @@ def tabletop(minutes: float | None = None) -> Recipe:
         size=ModelSize(),
         motion=WorldTraining(minutes=0.2 * minutes, decay_from=1.0, own_errors_from=0.5),
         world=WorldTraining(
-            minutes=0.44 * minutes,
+            minutes=0.24 * minutes,
             shares={"motion": 0.36, "beginnings": 0.1, "pictures": 0.42, "perception": 0.12},
             # Pictures are drawn from the state alone, and a scene is perceived in its first tick: many scenes
             # teach more than long ones.
@@ -40,4 +40,8 @@ def tabletop(minutes: float | None = None) -> Recipe:
             own_errors_from=0.0,
             lr_other=2e-3,
         ),
-    )
+        drawing=WorldTraining(
+            minutes=0.2 * minutes, transformer=False, shares={"pictures": 1.0}, batch={"pictures": 3},
+            ticks={"pictures": 3}, decoder_from=0.0, decay_from=0.0, squares=3, lr_other=3e-3,
+        ),
+    )  # fmt: skip

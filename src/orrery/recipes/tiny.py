@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from orrery.tokenizers.video import VideoTokenizerConfig
 from orrery.training.build import ModelSize
 from orrery.training.run import Budget, Recipe
@@ -25,7 +27,8 @@ def tiny(minutes: float | None = None, num_steps: int = 150) -> Recipe:
     return Recipe(
         name="tiny",
         video=VideoTokenizerConfig(
-            image_size=32, latent_grid=4, latent_channels=8, channels=(16, 32), num_blocks=(1, 1)
+            image_size=32, latent_grid=4, latent_channels=8, channels=(16, 32), num_blocks=(1, 1),
+            sight_grid=8, sight_hidden=32,
         ),
         video_training=VideoTraining(batch_size=16, crop_size=32, num_held_out=16, ema_decay=0.98),
         video_budget=Budget(fourth, steps),
@@ -37,6 +40,7 @@ def tiny(minutes: float | None = None, num_steps: int = 150) -> Recipe:
         ),
         motion=stage,
         world=stage,
+        drawing=replace(stage, transformer=False, shares={"pictures": 1.0}, decoder_from=0.0),
         frame_every=8,
         num_held_out=4,
     )  # fmt: skip

@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from torch import Tensor
+
 from orrery.tokenizers.state import StateCodec
 from orrery.tokenizers.vector import VectorCodec
+from orrery.tokenizers.video import VideoTokenizerConfig
 
 __all__ = ["GENERATE", "PERCEIVE", "Codecs"]
 
@@ -34,3 +37,10 @@ class Codecs:
     def from_json(cls, values: Mapping[str, Any]) -> Codecs:
         vectors = {name: VectorCodec.from_json(v) for name, v in values["vectors"].items()}
         return cls(StateCodec.from_json(values["state"]), vectors)
+
+    def outlook(self, video: VideoTokenizerConfig, state: Tensor, pose: Tensor) -> Tensor | None:
+        """What a decoder of pictures is told of `state [..., frames, K, D]` as a camera at `pose [..., 8]`
+        sees it, `[..., frames, cells, sight_width]`; None where it is told nothing."""
+        if video.sight_grid is None:
+            return None
+        return self.state.look(state, pose, video.sight_grid)

@@ -1,9 +1,12 @@
 """What each cell of a picture knows of the objects near it, from their state and the camera's pose.
 
-Without it, cells must learn from pictures alone where in them a point of the world lies.
+Without it, cells must learn from pictures alone where in them a point of the world lies. `see` tells the
+cells of latents, which are imagined; `look` tells the finer ones in which a decoder draws them.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,9 +15,15 @@ from orrery.streams import StateLayout
 from orrery.tokenizers.bodies import reach
 from orrery.tokenizers.rotation import conjugate, multiply, rotate
 
-__all__ = ["project", "see", "see_width"]
+__all__ = ["look", "look_width", "project", "see", "see_width"]
 
 NUM_SEEN = 2
+FADE_CELLS = 1.5
+"""How far outside of an outline it is still told, in fine cells (one sigma)."""
+BANDS_PER_CELL = (0.5, 2.0, 8.0)
+"""What counts to a pixel is told at several scales: at the finest, a cell is eight pixels."""
+FOOT_REACH = 0.2
+"""How far from its foot an object is told of, in widths of the picture (one sigma)."""
 OUTLINE_DIRECTIONS = 8
 WAVES_PER_CELL = (0.5, 1.0, 2.0)
 """What counts to a pixel is also told as waves: a network is slow to learn what changes fast with what it is
@@ -37,22 +46,123 @@ def see(state: Tensor, what: Tensor, camera: Tensor, grid: int, layout: StateLay
 
     state: `[..., K, D]`. what: `[..., K, n]`, numbers about what each object is. camera: `[..., 8]`.
     """
-    position, size = state[..., layout.slice("position")], state[..., layout.slice("size")]
-    present = state[..., layout.slice("present")]
-    cells = _cell_centres(grid, state)
-    uv, apparent, depth = project(position, size, camera)
-    facing = _facing(state, camera, layout)
-    outline, sides = _outline(state, camera, depth, layout) * grid / 2, _sides(facing, state, layout)
-    knee = _knee(facing, state, layout) / depth / _half_width(camera) * grid / 2
-    about = torch.cat([apparent * grid / 2, depth - 1.0, what, sides, knee, outline], dim=-1)
-    weight, seen = _nearest_in_cells(uv, about, present, cells, grid, num=NUM_SEEN, reach_cells=1.2)
+    present, cells = state[..., layout.slice("present")], _cell_centres(grid, state)
+    placed = _place(state, camera, grid, layout)
+    sides = _sides(placed.facing, state, layout)
+    about = [placed.apparent, placed.depth - 1.0, what, sides, placed.knee, placed.outline]
+    weight, seen = _nearest_in_cells(
+        placed.uv, torch.cat(about, dim=-1), present, cells, grid, num=NUM_SEEN, reach_cells=1.2
+    )
     exact = _exact_places(seen)
     objects = _faded(weight, torch.cat([seen, exact.clamp(-2.0, 2.0), _waves(exact)], dim=-1))
-    foot = torch.cat([position[..., :2], torch.zeros_like(position[..., 2:])], dim=-1)
-    foot_uv, foot_size, _ = project(foot, size, camera)
-    height = torch.cat([position[..., 2:] / 0.2, foot_size * grid / 2], dim=-1)
-    feet = _nearest_in_cells(foot_uv, height, present, cells, grid, num=1, reach_cells=2.0)
+    uv, height = _foot(state, camera, grid, layout)
+    feet = _nearest_in_cells(uv, height, present, cells, grid, num=1, reach_cells=2.0)
     return torch.cat([objects, _faded(*feet)], dim=-1)
+
+
+def look_width(what_width: int) -> int:
+    """Numbers a cell that `look` gives, for `what_width` numbers of what an object is."""
+    num_exact = 1 + 2 * OUTLINE_DIRECTIONS + 2 + 3
+    return NUM_SEEN * (16 + what_width + len(BANDS_PER_CELL) * num_exact + 5)
+
+
+def look(state: Tensor, what: Tensor, camera: Tensor, grid: int, layout: StateLayout) -> Tensor:
+    """What each cell of a fine grid knows: `[..., grid * grid, look_width]`, cells in rows from the top left.
+
+    Of the two objects whose outlines the cell's centre is furthest inside of, or nearest to, the one in front
+    first: depth, size, what they are and the sides they show; the way out and the offset of the centre; and,
+    at several scales, how far inside the outline and each line that touches it the cell's centre lies, where
+    the knee is, and on which side of the edges that meet there the cell lies. All is faded outside of the
+    outline. And the feet of the two that are nearest, near which shadows fall. Arguments as of `see`.
+    """
+    present, cells = state[..., layout.slice("present")], _cell_centres(grid, state)
+    placed = _place(state, camera, grid, layout)
+    sides = _sides(placed.facing, state, layout)
+    offset = (placed.uv[..., None, :, :] - cells[:, None, :]) * (grid / 2)
+    inside = _inside(offset, placed.outline[..., None, :, :])
+    gap, nearest = inside.min(-1, keepdim=True)
+    out = torch.cat([_directions(state), -_directions(state)])[nearest[..., 0]]
+    to_knee = offset + placed.knee[..., None, :, :]
+    edges = _beside_edges(to_knee, placed.facing, state, layout)
+    exact = torch.cat([gap, inside, to_knee, edges], dim=-1)
+    about = torch.cat([placed.depth - 1.0, placed.apparent / 4, what, sides], dim=-1)[..., None, :, :]
+    bands = [torch.tanh(exact * band) for band in BANDS_PER_CELL]
+    told = torch.cat([about.expand(*gap.shape[:-1], about.shape[-1]), out, offset / 4, *bands], dim=-1)
+    near = torch.exp(-gap[..., 0].clamp_max(0.0).square() / (2.0 * FADE_CELLS**2))
+    objects = _in_front_first(gap[..., 0], near, told, present[..., 0])
+    uv, height = _foot(state, camera, grid / 4, layout)
+    weight, seen = _nearest_in_cells(
+        uv / 4, height, present, cells / 4, grid, num=NUM_SEEN, reach_cells=FOOT_REACH * grid / 4
+    )
+    return torch.cat([objects, _faded(weight, seen)], dim=-1)
+
+
+class _Placed(NamedTuple):
+    """Objects in the picture, `[..., K, n]` each: place (see `project`); size, knee and outline in cells of a
+    grid; depth in metres. facing: see `_facing`."""
+
+    uv: Tensor
+    apparent: Tensor
+    depth: Tensor
+    facing: Tensor
+    knee: Tensor
+    outline: Tensor
+
+
+def _place(state: Tensor, camera: Tensor, grid: int, layout: StateLayout) -> _Placed:
+    position, size = state[..., layout.slice("position")], state[..., layout.slice("size")]
+    uv, apparent, depth = project(position, size, camera)
+    facing = _facing(state, camera, layout)
+    knee = _knee(facing, state, layout) / depth / _half_width(camera) * grid / 2
+    outline = _outline(state, camera, depth, layout) * grid / 2
+    return _Placed(uv, apparent * grid / 2, depth, facing, knee, outline)
+
+
+def _foot(state: Tensor, camera: Tensor, grid: float, layout: StateLayout) -> tuple[Tensor, Tensor]:
+    """Where in the picture the table right below each object lies, `[..., K, 2]`; the object's height, and
+    its size there in cells of a grid, `[..., K, 2]`."""
+    position, size = state[..., layout.slice("position")], state[..., layout.slice("size")]
+    foot = torch.cat([position[..., :2], torch.zeros_like(position[..., 2:])], dim=-1)
+    uv, apparent, _ = project(foot, size, camera)
+    return uv, torch.cat([position[..., 2:] / 0.2, apparent * grid / 2], dim=-1)
+
+
+def _inside(offset: Tensor, outline: Tensor) -> Tensor:
+    """How far inside of each line that touches an outline a cell's centre lies, in cells,
+    `[..., 2 * directions]`.
+
+    offset: `[..., 2]`, from the cell's centre to the object's. outline: `[..., directions]`.
+    """
+    along = offset @ _directions(offset).T
+    return torch.cat([outline + along, outline - along], dim=-1)
+
+
+def _beside_edges(to_knee: Tensor, facing: Tensor, state: Tensor, layout: StateLayout) -> Tensor:
+    """How far on which side of each of the three edges that meet in a box's knee a cell's centre lies, in
+    cells, `[..., C, K, 3]`; zeros for others. to_knee: `[..., C, K, 2]`, from the cell's centre."""
+    order = facing[..., 0].argsort(dim=-1)[..., None].expand_as(facing)
+    along = facing.gather(-2, order)[..., :2]
+    along = along / along.norm(dim=-1, keepdim=True).clamp_min(1e-3)
+    is_box, _ = _is_a(state, layout)
+    across = (
+        to_knee[..., None, 0] * along[..., None, :, :, 1] - to_knee[..., None, 1] * along[..., None, :, :, 0]
+    )
+    return across * is_box[..., None, :, :]
+
+
+def _in_front_first(gap: Tensor, near: Tensor, everything: Tensor, present: Tensor) -> Tensor:
+    """`everything [..., C, K, n]`, depth first, of the two slots with the greatest `gap [..., C, K]`, the
+    nearer to the camera first, faded by `near`, `[..., C, 2 * (1 + n)]`; zeros where there are fewer."""
+    spare = max(NUM_SEEN - gap.shape[-1], 0)
+    there = present[..., None, :].expand_as(gap)
+    gap = torch.nn.functional.pad(gap.masked_fill(there < 0.5, -torch.inf), (0, spare), value=-torch.inf)
+    near = torch.nn.functional.pad(near * there, (0, spare))
+    everything = torch.nn.functional.pad(everything, (0, 0, 0, spare))
+    _, chosen = gap.topk(NUM_SEEN, dim=-1)
+    depth = everything[..., 0].masked_fill(gap.isinf(), torch.inf).gather(-1, chosen)
+    chosen = chosen.gather(-1, depth.argsort(dim=-1))
+    picked = everything.gather(-2, chosen[..., None].expand(*chosen.shape, everything.shape[-1]))
+    return _faded(near.gather(-1, chosen), picked)
 
 
 def project(position: Tensor, size: Tensor, camera: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -126,8 +236,7 @@ def _exact_places(seen: Tensor) -> Tensor:
     """
     offset, knee = seen[..., :2], seen[..., -OUTLINE_DIRECTIONS - 2 : -OUTLINE_DIRECTIONS]
     outline = seen[..., -OUTLINE_DIRECTIONS:]
-    along = offset @ _directions(seen).T
-    return torch.cat([offset, offset + knee, outline + along, outline - along], dim=-1)
+    return torch.cat([offset, offset + knee, _inside(offset, outline)], dim=-1)
 
 
 def _waves(places: Tensor) -> Tensor:

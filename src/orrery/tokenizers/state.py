@@ -31,7 +31,7 @@ from orrery.tokenizers.rotation import (
     six_numbers,
     to_rotation_vector,
 )
-from orrery.tokenizers.sight import project, see, see_width
+from orrery.tokenizers.sight import look, look_width, project, see, see_width
 from orrery.tokenizers.surroundings import BODY_WIDTH, NEIGHBOUR_WIDTH, body, neighbour
 
 __all__ = ["MOVING_FIELDS", "StateCodec", "Told"]
@@ -317,6 +317,16 @@ class StateCodec:
     def sight_width(self) -> int:
         """Numbers a cell in `sight`."""
         return self.frames * see_width(self.what_width - 1)
+
+    def look(self, state: Tensor, camera: Tensor, grid: int) -> Tensor:
+        """What each fine cell of the pictures of `state [..., frames, K, D]` knows of the objects near it
+        (see `sight.look`), `[..., frames, grid * grid, look_width]`. camera: `[..., 8]`."""
+        return look(state, self._what(state)[..., 1:], camera[..., None, :], grid, self.layout)
+
+    @property
+    def look_width(self) -> int:
+        """Numbers a cell of one picture in `look`."""
+        return look_width(self.what_width - 1)
 
     def feeling(self, numbers: Tensor, anchor: Tensor, has_anchor: Tensor, level: Tensor) -> Tensor:
         """What the finger can feel in each frame (see `feeling.feel`), `[..., 1, feeling_width]`; of a first

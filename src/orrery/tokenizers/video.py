@@ -4,6 +4,9 @@ Each frame stands alone, so the tokenizer is causal and streams without a memory
 latent show fast objects twice. Convolutions start after a pixel-unshuffle by 4 and end before a pixel-shuffle
 by 4, so none runs at full resolution. Changes of resolution have a parameter-free shortcut, as in the deep
 compression autoencoder (Chen et al. 2024, arXiv:2410.10733); blocks have no normalisation.
+
+Where it is known what stands where, the decoder is told, in cells finer than its latents' (`sight`): one
+latent must say of 16x16 pixels where the edges of three bodies run, and does so to a pixel or two.
 """
 
 from __future__ import annotations
@@ -42,6 +45,9 @@ class VideoTokenizerConfig:
     num_blocks: residual blocks of each stage of the encoder, finest first.
     num_decoder_blocks: of the decoder, which has more to do: it also draws latents that were imagined. None
         takes `num_blocks`.
+    sight_grid: side of the grid of cells of a frame of `image_size` that the decoder is told of; None tells
+        it nothing but latents. It is that of one of its stages.
+    sight_width: numbers a cell. sight_hidden: what they are brought down to first.
     Raises BadUse where these do not fit together.
     """
 
@@ -51,6 +57,9 @@ class VideoTokenizerConfig:
     channels: tuple[int, ...] = (48, 96, 192)
     num_blocks: tuple[int, ...] = (1, 1, 1)
     num_decoder_blocks: tuple[int, ...] | None = None
+    sight_grid: int | None = None
+    sight_width: int = 0
+    sight_hidden: int = 192
 
     def __post_init__(self) -> None:
         for blocks in (self.num_blocks, self.decoder_blocks):
@@ -69,6 +78,12 @@ class VideoTokenizerConfig:
         for fine, coarse in zip(self.channels, self.channels[1:], strict=False):
             if fine % 4 or (4 * fine) % coarse:
                 raise BadUse(f"video tokenizer: a width of {fine} cannot be followed by {coarse}")
+        grids = [self.latent_grid * 2**k for k in range(len(self.channels))]
+        if self.sight_grid is not None and self.sight_grid not in grids:
+            raise BadUse(
+                f"video tokenizer: its decoder has stages of {', '.join(map(str, grids))} cells a side, none "
+                f"of sight_grid {self.sight_grid}"
+            )
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> VideoTokenizerConfig:
@@ -174,22 +189,46 @@ class _Encoder(nn.Module):
 
 
 class _Decoder(nn.Module):
+    """Latents to pixels. `look` brings what is known of the objects into the stage of that resolution; it
+    starts at zero, so that a decoder which has learned without it goes on from what it was."""
+
     def __init__(self, config: VideoTokenizerConfig) -> None:
         super().__init__()
         widths = config.channels
         self.num_repeats = widths[-1] // config.latent_channels
         self.stem = _conv(config.latent_channels, widths[-1])
+        self.look, self.look_before = None, -1
         layers: list[nn.Module] = []
         for stage in reversed(range(len(widths))):
+            if config.sight_grid == config.latent_grid * 2 ** (len(widths) - 1 - stage):
+                self.look, self.look_before = _look(config, widths[stage]), len(layers)
             layers += [_Block(widths[stage]) for _ in range(config.decoder_blocks[stage])]
             if stage:
                 layers.append(_Up(widths[stage], widths[stage - 1]))
         self.body = nn.Sequential(*layers)
         self.head = _conv(widths[0], 3 * PATCH**2)
 
-    def forward(self, latents: Tensor) -> Tensor:
+    @property
+    def told(self) -> list[nn.Module]:
+        """What comes after `look`, and it; everything in a decoder that is told nothing."""
+        if self.look is None:
+            return [self]
+        return [self.look, *list(self.body)[self.look_before :], self.head]
+
+    def forward(self, latents: Tensor, sight: Tensor | None = None) -> Tensor:
         x = self.stem(latents) + latents.repeat_interleave(self.num_repeats, dim=1)
-        return F.pixel_shuffle(self.head(F.silu(self.body(x))), PATCH)
+        for index, layer in enumerate(self.body):
+            if index == self.look_before and self.look is not None and sight is not None:
+                x = x + self.look(sight)
+            x = layer(x)
+        return F.pixel_shuffle(self.head(F.silu(x)), PATCH)
+
+
+def _look(config: VideoTokenizerConfig, width: int) -> nn.Module:
+    last = nn.Conv2d(config.sight_hidden, width, 1)
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)  # type: ignore[arg-type]
+    return nn.Sequential(nn.Conv2d(config.sight_width, config.sight_hidden, 1), nn.SiLU(), last)
 
 
 class VideoTokenizer(nn.Module):
@@ -232,21 +271,38 @@ class VideoTokenizer(nn.Module):
         return (latents - self.latent_mean.float()) / self.latent_deviation.float()
 
     @torch.no_grad()
-    def decode(self, latents: Tensor) -> Tensor:
-        """uint8 frames `[B, T, H, W, 3]` of normalised latents `[B, T, h, w, c]`. Raises BadUse."""
+    def decode(self, latents: Tensor, sight: Tensor | None = None) -> Tensor:
+        """uint8 frames `[B, T, H, W, 3]` of normalised latents `[B, T, h, w, c]`.
+
+        sight: `[B, T, cells, sight_width]` of cells in rows from the top left; None where nothing is known.
+        Raises BadUse.
+        """
         if latents.ndim != 5 or latents.shape[-1] != self.config.latent_channels:
             raise BadUse(
                 f"video tokenizer: latents are [B, T, h, w, {self.config.latent_channels}], "
                 f"got {list(latents.shape)}"
             )
-        pixels = self.to_pixels(latents.flatten(0, 1).permute(0, 3, 1, 2))
+        if sight is not None:
+            side = latents.shape[3] * self.sight_cells
+            sight = sight.flatten(0, 1).unflatten(1, (-1, side)).permute(0, 3, 1, 2)
+        pixels = self.to_pixels(latents.flatten(0, 1).permute(0, 3, 1, 2), sight)
         frames = pixels.permute(0, 2, 3, 1).float().add(1.0).mul(127.5).round().clamp(0, 255)
         return frames.to(torch.uint8).unflatten(0, latents.shape[:2])
 
-    def to_pixels(self, latents: Tensor) -> Tensor:
-        """Pixels `[N, 3, H, W]`, about [-1, 1], of normalised latents `[N, c, h, w]`; gradients pass."""
+    def to_pixels(self, latents: Tensor, sight: Tensor | None = None) -> Tensor:
+        """Pixels `[N, 3, H, W]`, about [-1, 1], of normalised latents `[N, c, h, w]`; gradients pass.
+
+        sight: `[N, sight_width, h * sight_cells, w * sight_cells]`, or None.
+        """
         deviation, mean = (v.float()[:, None, None] for v in (self.latent_deviation, self.latent_mean))
-        return self.decoder((latents.float() * deviation + mean).to(self.decoder.stem.weight.dtype))
+        dtype = self.decoder.stem.weight.dtype
+        told = None if sight is None else sight.to(dtype)
+        return self.decoder((latents.float() * deviation + mean).to(dtype), told)
+
+    @property
+    def sight_cells(self) -> int:
+        """Cells of what the decoder is told along a side of a latent's cell; 0 where it is told nothing."""
+        return (self.config.sight_grid or 0) // self.config.latent_grid
 
     @torch.no_grad()
     def fit_normalisation(self, batches: Iterable[Tensor]) -> None:

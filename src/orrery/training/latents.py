@@ -19,7 +19,7 @@ from orrery.data.reader import Dataset
 from orrery.errors import UserError
 from orrery.streams import Array, WorldSpec
 from orrery.tokenizers.audio import AudioTokenizer
-from orrery.tokenizers.video import VideoTokenizer
+from orrery.tokenizers.video import VideoTokenizer, prefers_bf16
 
 __all__ = ["LatentSet", "encode_dataset"]
 
@@ -143,7 +143,8 @@ def _encode(
 ) -> Array:
     """One episode's stream `[ticks, ...]` as stored."""
     if name == "video.main" and video is not None:
-        with torch.autocast(device, torch.bfloat16):  # twice as fast, and far finer than the posterior
+        # Far finer than the posterior.
+        with torch.autocast(device, torch.bfloat16, enabled=prefers_bf16(device)):
             latents = video.encode(torch.from_numpy(value).to(device)).float()  # [ticks, frames, h, w, c]
         ticks, frames, height, width, channels = latents.shape
         tokens = latents.permute(0, 2, 3, 1, 4).reshape(ticks, height * width, frames * channels)

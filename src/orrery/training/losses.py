@@ -151,7 +151,10 @@ def picture_loss(
         some = asked > 0
         camera = clips.streams["camera.main"][some]
         assert clips.pixels is not None
-        losses |= looks(found[some], wanted[some], clips.pixels[some], camera, weights[some], generator)
+        sight = codecs.outlook(looks.tokenizer.config, clips.state[some], camera)
+        losses |= looks(
+            found[some], wanted[some], clips.pixels[some], camera, weights[some], generator, sight
+        )
     return losses
 
 

@@ -69,10 +69,11 @@ class DecodedCost:
 
     Decoding whole frames would cost more than the transformer, so squares of `side` x `side` cells are
     decoded, drawn near what weighs most; or, where `whole`, as many pixels of fewer whole frames, whose edges
-    are a picture's own.
+    are a picture's own. A decoder that is told what stands where is told it of imagined latents; encoded ones
+    are those of films, of which it need not be known.
 
     pictures: what clips are drawn from, with its pixels. object_weight: what pixels of objects, and pixels
-    next to them, weigh more than others.
+    next to them, weigh more than others. squares: how many of each frame are decoded.
     """
 
     def __init__(
@@ -81,12 +82,13 @@ class DecodedCost:
         pictures: Sequence[LatentSet],
         object_weight: float = 8.0,
         side: int = 4,
+        squares: int = 1,
     ) -> None:
         if any(latents.pixels is None for latents in pictures):
             raise BadUse("pictures without their pixels cannot be compared as pixels")
         self.tokenizer, self.object_weight = tokenizer, object_weight
         self.grid = tokenizer.config.latent_grid
-        self.side, self.whole = min(side, self.grid), False
+        self.side, self.squares, self.whole = min(side, self.grid), squares, False
         self.known, seen_by = _cameras(pictures)
         self.empty = np.stack([_empty_scene(latents, rows) for latents, rows in seen_by])
 
@@ -98,25 +100,27 @@ class DecodedCost:
         camera: Tensor,
         weights: Tensor,
         generator: torch.Generator,
+        sight: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Scalars: `imagined`, and `encoded` while the decoder learns.
 
         estimate, clean: `[N, tokens, frames * channels]`. pixels: uint8 `[N, frames, H, W, 3]`. camera:
-        `[N, 8]`. weights: `[N, tokens]`.
+        `[N, 8]`. weights: `[N, tokens]`. sight: `[N, frames, cells, numbers]`, what the decoder is told.
         """
         num, frames = pixels.shape[:2]
         side = self.grid if self.whole else self.side
-        num_drawn = max(1, num * frames * self.side**2 // side**2)
-        chosen = torch.randperm(num * frames, generator=generator)[:num_drawn]
+        num_drawn = max(1, self.squares * num * frames * self.side**2 // side**2)
+        chosen = torch.randperm(num * frames, generator=generator).repeat(self.squares)[:num_drawn]
         corners = self._draw_corners(weights.cpu()[chosen // frames], side, generator)
         nearest = torch.cdist(camera.float().cpu(), self.known).argmin(dim=1)
         true, mask = self._cut(pixels.cpu().flatten(0, 1)[chosen], nearest[chosen // frames], corners, side)
         true, mask = true.to(estimate.device), mask.to(estimate.device)
-        costs = {"imagined": IMAGINED_WEIGHT * self._cost(estimate, chosen, corners, side, true, mask)}
-        if self.tokenizer.decoder.stem.weight.requires_grad:
+        drawn = self._draw(estimate, chosen, corners, side, sight)
+        costs = {"imagined": IMAGINED_WEIGHT * self._cost(drawn, true, mask)}
+        if self.tokenizer.decoder.head.weight.requires_grad:
             few = slice(math.ceil(ENCODED_SHARE * num_drawn))
-            again = self._cost(clean, chosen[few], corners[few], side, true[few], mask[few])
-            costs["encoded"] = ENCODED_WEIGHT * again
+            again = self._draw(clean, chosen[few], corners[few], side, None)
+            costs["encoded"] = ENCODED_WEIGHT * self._cost(again, true[few], mask[few])
         return costs
 
     def _draw_corners(self, weights: Tensor, side: int, generator: torch.Generator) -> Tensor:
@@ -136,18 +140,32 @@ class DecodedCost:
         mask = torch.from_numpy(object_mask(squares, empty)).float()
         return torch.from_numpy(squares).permute(0, 3, 1, 2).float() / 127.5 - 1.0, mask[:, None]
 
-    def _cost(
-        self, tokens: Tensor, chosen: Tensor, corners: Tensor, side: int, true: Tensor, mask: Tensor
+    def _cost(self, drawn: Tensor, true: Tensor, mask: Tensor) -> Tensor:
+        return (pixel_weights(mask, self.object_weight) * pixel_cost(drawn - true)).mean()
+
+    def _draw(
+        self, tokens: Tensor, chosen: Tensor, corners: Tensor, side: int, sight: Tensor | None
     ) -> Tensor:
-        """The mean cost of the decoded squares of frames `chosen` of `tokens [N, tokens, frames * c]`."""
+        """Pixels `[n, 3, h, w]` of the squares at `corners` of frames `chosen` of `tokens
+        [N, tokens, frames * c]`, with what is known of them."""
         channels = self.tokenizer.config.latent_channels
-        every = tokens.unflatten(2, (-1, channels)).transpose(1, 2).flatten(0, 1)[chosen.to(tokens.device)]
-        steps = torch.arange(side)
-        rows, columns = (corners[:, axis, None] + steps for axis in (0, 1))
-        cells = (rows[:, :, None] * self.grid + columns[:, None, :]).flatten(1).to(tokens.device)
-        picked = every.gather(1, cells[..., None].expand(-1, -1, channels))
-        drawn = self.tokenizer.to_pixels(picked.unflatten(1, (side, side)).permute(0, 3, 1, 2))
-        return (pixel_weights(mask, self.object_weight) * pixel_cost(drawn.float() - true)).mean()
+        every = tokens.unflatten(2, (-1, channels)).transpose(1, 2).flatten(0, 1)
+        latents = _squares(every, chosen, corners, side, self.grid)
+        told = None
+        if sight is not None:
+            cells = self.tokenizer.sight_cells
+            told = _squares(sight.flatten(0, 1), chosen, cells * corners, cells * side, cells * self.grid)
+        return self.tokenizer.to_pixels(latents, told).float()
+
+
+def _squares(grids: Tensor, chosen: Tensor, corners: Tensor, side: int, grid: int) -> Tensor:
+    """`[n, c, side, side]`: of each chosen one of `grids [N, grid * grid, c]` the square whose first row and
+    column are `corners [n, 2]`."""
+    steps = torch.arange(side)
+    rows, columns = (corners[:, axis, None] + steps for axis in (0, 1))
+    cells = (rows[:, :, None] * grid + columns[:, None, :]).to(grids.device)
+    picked = grids[chosen.to(grids.device)[:, None, None], cells]
+    return picked.permute(0, 3, 1, 2)
 
 
 def _empty_scene(latents: LatentSet, rows: Array) -> Array:

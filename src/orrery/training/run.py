@@ -46,7 +46,7 @@ from orrery.training.trainer import Watch, WorldTraining, held_out_losses, train
 __all__ = ["Budget", "Recipe", "Reporting", "RunFolder", "train"]
 
 
-STAGES = ("motion", "video_tokenizer", "audio_tokenizer", "world")
+STAGES = ("motion", "video_tokenizer", "audio_tokenizer", "world", "drawing")
 NEEDED = ("state", "camera.main", "action")
 """What every data set must have; sound and touch are learned where they are there."""
 
@@ -63,8 +63,10 @@ class Budget:
 class Recipe:
     """A complete training run. Every number that shapes the result is here or in the data.
 
-    audio, audio_budget: of a tokenizer of sound, where the data have sound. frame_every: each k-th frame of
-    an episode trains the video tokenizer. num_held_out: episodes of each data set that only measure.
+    world: None where a run starts from a checkpoint whose transformer is to stay as it is. drawing: of the
+    decoder of pictures alone, at the end. audio, audio_budget: of a tokenizer of sound, where the data have
+    sound. frame_every: each k-th frame of an episode trains the video tokenizer. num_held_out: episodes of
+    each data set that only measure.
     """
 
     name: str
@@ -73,7 +75,8 @@ class Recipe:
     video_budget: Budget
     size: ModelSize
     motion: WorldTraining
-    world: WorldTraining
+    world: WorldTraining | None
+    drawing: WorldTraining | None = None
     audio: AudioTrainingConfig = field(default_factory=AudioTrainingConfig)
     audio_budget: Budget = field(default_factory=Budget)
     frame_every: int = 4
@@ -83,7 +86,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Reporting:
-    """Reports while the world stage trains. every_minutes: between two checkpoints in `out/reports/`. start:
+    """Reports from the world stage on. every_minutes: between two checkpoints in `out/reports/`. start:
     told each one's folder; must not wait for the report. Picklable."""
 
     every_minutes: float
@@ -105,9 +108,9 @@ def train(
     """Run `recipe` and return the checkpoint's folder, `out/checkpoint`.
 
     data: a data set with pictures, or a folder of data sets of which at least one has pictures. device: None
-    takes the GPU where there is one. start: a checkpoint to train further; only the world stage is run. say:
-    told what is done; with several processes, a function of a module. processes: how many train the
-    transformer together. reporting: what is made of it on the way. Raises UserError for data that do not
+    takes the GPU where there is one. start: a checkpoint to train further; only the stages from the world on
+    are run. say: told what is done; with several processes, a function of a module. processes: how many train
+    the transformer together. reporting: what is made of it on the way. Raises UserError for data that do not
     serve, and where `out` exists and `resume` was not asked for.
     """
     folder = RunFolder(Path(out), seed, device or ("cuda" if torch.cuda.is_available() else "cpu"))
@@ -170,7 +173,8 @@ def _first_stages(
 ) -> WorldModel:
     """A model that has learned motion and whose tokenizers are done."""
     model, codecs = folder.motion(recipe, moving, pictures[0].spec)
-    video, audio = folder.video_tokenizer(recipe, pictures), folder.audio_tokenizer(recipe, pictures[0])
+    video = folder.video_tokenizer(recipe, pictures, codecs)
+    audio = folder.audio_tokenizer(recipe, pictures[0])
     return WorldModel(
         pictures[0].spec, model, codecs, word_tokenizer(), video, audio, recipe.sampling, provenance={}
     )
@@ -208,15 +212,17 @@ class RunFolder:
         model = WorldTransformer(config)
         return self._train(model, codecs, moving, [], recipe.motion, "motion"), codecs
 
-    def video_tokenizer(self, recipe: Recipe, pictures: list[Dataset]) -> VideoTokenizer:
-        """`video_tokenizer/`, trained on `frames/`."""
+    def video_tokenizer(self, recipe: Recipe, pictures: list[Dataset], codecs: Codecs) -> VideoTokenizer:
+        """`video_tokenizer/`, trained on `frames/`. codecs: those that tell its decoder what stands where."""
         done = self.path / "video_tokenizer" / "video_tokenizer.safetensors"
         if done.exists():
             return VideoTokenizer.load(done)
         with parallel.first_alone():
             frames = self._frames(recipe, pictures)
+        told = codecs.state.look_width if recipe.video.sight_grid else 0
+        config = replace(recipe.video, sight_width=told)
         return train_video_tokenizer(
-            frames, recipe.video, done.parent, training=recipe.video_training, seed=self.seed, resume=True,
+            frames, config, done.parent, training=recipe.video_training, seed=self.seed, resume=True,
             device=self.device, **_limits(recipe.video_budget),
         )  # fmt: skip
 
@@ -251,8 +257,8 @@ class RunFolder:
         moving: list[Dataset],
         watch: Watch | None = None,
     ) -> dict[str, float]:
-        """`world/`: train `model` on with pictures and sound, and the decoder of `video` with it; the losses
-        on episodes that were kept apart."""
+        """`world/`: train `model` on with pictures and sound, and the decoder of `video` with it; `drawing/`:
+        that decoder alone; the losses on episodes that were kept apart."""
         with parallel.first_alone():
             encoded = self.path / "encoded"
             seen = [
@@ -266,9 +272,14 @@ class RunFolder:
         motion, held_out = _join(heard).split(recipe.num_held_out)
         halves = [latents.split(recipe.num_held_out) for latents in seen]
         known, unseen = [first for first, _ in halves], [last for _, last in halves]
-        self._train(model, codecs, motion, known, recipe.world, "world", video, watch)
-        shaken = recipe.world.shaken
-        return held_out_losses(model, codecs, word_tokenizer(), held_out, unseen, shaken=shaken)
+        stages = {"world": recipe.world, "drawing": recipe.drawing}
+        for name, training in stages.items():
+            if training is not None:
+                self._train(model, codecs, motion, known, training, name, video, watch)
+        shaken = 1.0 if recipe.world is None else recipe.world.shaken
+        return held_out_losses(
+            model, codecs, word_tokenizer(), held_out, unseen, shaken=shaken, tokenizer=video
+        )
 
     def _train(
         self,

@@ -25,7 +25,7 @@ from orrery.errors import UserError
 from orrery.models.transformer import WorldTransformer
 from orrery.tokenizers.codecs import Codecs
 from orrery.tokenizers.text import WordTokenizer
-from orrery.tokenizers.video import VideoTokenizer
+from orrery.tokenizers.video import VideoTokenizer, prefers_bf16
 from orrery.training import parallel
 from orrery.training.clips import draw_clips
 from orrery.training.latents import LatentSet
@@ -47,7 +47,9 @@ class WorldTraining:
     the motion batches starts from the model's own errors. shaken: how wrong anchors are made (see
     `losses.shake`), 1 as on the tabletop. decay_from: progress from which the learning rate falls to a
     twentieth. decoder_from: progress from which the decoder of pictures learns too; whole_from: from which it
-    draws whole frames instead of squares.
+    draws whole frames instead of squares, of which there are `squares` a frame. transformer: whether it
+    learns; without, only batches of pictures teach anything, and of the decoder only what comes after it is
+    told what stands where.
     """
 
     minutes: float | None = None
@@ -71,6 +73,8 @@ class WorldTraining:
     shaken: float = 1.0
     decoder_from: float = 0.3
     whole_from: float = 0.85
+    squares: int = 1
+    transformer: bool = True
     object_weight: float = 4.0
     clip_norm: float = 1.0
     ema_decay: float = 0.998
@@ -147,10 +151,14 @@ class _Run:
         self.seed = seed
         self.pace = Pace(training.minutes, training.num_steps)
         self.looks = None
-        parts: dict[str, nn.Module] = {"model": model}
+        parts: dict[str, nn.Module] = {"model": model} if training.transformer else {}
+        model.requires_grad_(training.transformer)
         if tokenizer is not None and pictures:
-            self.looks = DecodedCost(tokenizer.to(device).requires_grad_(False), pictures)
-            parts["decoder"] = tokenizer.decoder.requires_grad_(True)
+            self.looks = DecodedCost(
+                tokenizer.to(device).requires_grad_(False), pictures, squares=training.squares
+            )
+            parts["decoder"] = tokenizer.decoder
+            self._let_decoder_learn(True)
         self.learned = nn.ModuleDict(parts)
         self.average = {name: value.detach().clone() for name, value in self.learned.state_dict().items()}
         self.optimizer = make_optimizer(
@@ -201,7 +209,7 @@ class _Run:
         kind, own_errors = self._draw_kind(shared), self._draw_own_errors(shared)
         rng = np.random.default_rng([self.seed, self.pace.step, 1 + parallel.rank()])
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        with torch.autocast(self.device, torch.bfloat16):
+        with torch.autocast(self.device, torch.bfloat16, enabled=prefers_bf16(self.device)):
             losses = self._losses(kind, own_errors, rng, generator)
         total = torch.stack(list(losses.values())).sum()
         self.optimizer.zero_grad()
@@ -241,8 +249,14 @@ class _Run:
         assert self.weigh is not None
         if self.looks is not None:
             self.looks.whole = self.pace.progress >= self.training.whole_from
-            self.looks.tokenizer.decoder.requires_grad_(self.pace.progress >= self.training.decoder_from)
+            self._let_decoder_learn(self.pace.progress >= self.training.decoder_from)
         return picture_loss(self.model, self.codecs, clips, self.weigh(clips), generator, self.looks)
+
+    def _let_decoder_learn(self, learns: bool) -> None:
+        assert self.looks is not None
+        decoder = self.looks.tokenizer.decoder
+        for part in [decoder] if self.training.transformer else decoder.told:
+            part.requires_grad_(learns)
 
     def _rate(self) -> float:
         """Learning rate factor: warmup, level, then half a cosine."""
@@ -291,7 +305,7 @@ class _Run:
 
 def _is_inner(name: str, parameter: Tensor) -> bool:
     """The matrices that Muon trains: the transformer's in its blocks, and the decoder's between its ends."""
-    blocks, decoder = name.startswith("model.blocks."), name.startswith("decoder.body.")
+    blocks, decoder = name.startswith("model.blocks."), name.startswith(("decoder.body.", "decoder.look."))
     return (blocks and parameter.ndim == 2) or (decoder and parameter.ndim == 4)
 
 
@@ -310,11 +324,13 @@ def held_out_losses(
     pictures: Sequence[LatentSet] = (),
     num_batches: int = 4,
     shaken: float = 1.0,
+    tokenizer: VideoTokenizer | None = None,
 ) -> dict[str, float]:
     """Mean losses over fixed batches of episodes that were kept apart: of motion and, where they are given,
     of pictures, whose training loss alone does not tell a scene understood from one known by heart. shaken:
-    as in training."""
+    as in training. tokenizer: the one of the pictures; with it, also what they cost once they are decoded."""
     sums: dict[str, list[float]] = {}
+    looks = DecodedCost(tokenizer, pictures) if pictures and tokenizer is not None else None
     weigh = picture_weights(pictures, WorldTraining.object_weight) if pictures else None
     for number in range(num_batches):
         rng = np.random.default_rng([7, number])
@@ -325,7 +341,7 @@ def held_out_losses(
             source = _draw_set(pictures, rng)
             clips = draw_clips(source, rng, 16, min(4, source.num_ticks), words)
             generator = torch.Generator().manual_seed(number)
-            losses |= picture_loss(model, codecs, clips, weigh(clips), generator)
+            losses |= picture_loss(model, codecs, clips, weigh(clips), generator, looks)
         for name, value in losses.items():
             sums.setdefault(name, []).append(float(value))
     return {name: float(np.mean(values)) for name, values in sums.items()}
