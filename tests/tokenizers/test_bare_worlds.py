@@ -45,6 +45,9 @@ def test_states_come_back_and_are_seen(kind: str) -> None:
         sight = codec.sight(numbers, anchor, known, level, camera, 8)
         assert sight.shape == (1, 64, codec.sight_width)
         assert sight.isfinite().all()
+        look = codec.look(state, camera, 16)
+        assert look.shape == (1, 1, 256, codec.look_width)
+        assert look.isfinite().all()
 
 
 def test_all_balls_fall_alike_when_they_coast() -> None:

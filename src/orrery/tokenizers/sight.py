@@ -86,10 +86,12 @@ def look(state: Tensor, what: Tensor, camera: Tensor, grid: int, layout: StateLa
     edges = _beside_edges(to_knee, placed.facing, state, layout)
     exact = torch.cat([gap, inside, to_knee, edges], dim=-1)
     about = torch.cat([placed.depth - 1.0, placed.apparent / 4, what, sides], dim=-1)[..., None, :, :]
-    bands = [torch.tanh(exact * band) for band in BANDS_PER_CELL]
-    told = torch.cat([about.expand(*gap.shape[:-1], about.shape[-1]), out, offset / 4, *bands], dim=-1)
+    told = [about.expand(*gap.shape[:-1], about.shape[-1]), out, offset / 4, exact]
     near = torch.exp(-gap[..., 0].clamp_max(0.0).square() / (2.0 * FADE_CELLS**2))
-    objects = _in_front_first(gap[..., 0], near, told, present[..., 0])
+    weight, chosen = _in_front_first(gap[..., 0], near, torch.cat(told, dim=-1), present[..., 0])
+    rest, exact = chosen.tensor_split([chosen.shape[-1] - exact.shape[-1]], dim=-1)
+    bands = [torch.tanh(exact * band) for band in BANDS_PER_CELL]
+    objects = _faded(weight, torch.cat([rest, *bands], dim=-1))
     uv, height = _foot(state, camera, grid / 4, layout)
     weight, seen = _nearest_in_cells(
         uv / 4, height, present, cells / 4, grid, num=NUM_SEEN, reach_cells=FOOT_REACH * grid / 4
@@ -150,19 +152,18 @@ def _beside_edges(to_knee: Tensor, facing: Tensor, state: Tensor, layout: StateL
     return across * is_box[..., None, :, :]
 
 
-def _in_front_first(gap: Tensor, near: Tensor, everything: Tensor, present: Tensor) -> Tensor:
-    """`everything [..., C, K, n]`, depth first, of the two slots with the greatest `gap [..., C, K]`, the
-    nearer to the camera first, faded by `near`, `[..., C, 2 * (1 + n)]`; zeros where there are fewer."""
+def _in_front_first(gap: Tensor, near: Tensor, told: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+    """Of `near [..., C, K]` and `told [..., C, K, n]`, depth first, what belongs to the two slots with the
+    greatest `gap [..., C, K]`, the nearer to the camera first; where there are fewer, none is near."""
     spare = max(NUM_SEEN - gap.shape[-1], 0)
     there = present[..., None, :].expand_as(gap)
     gap = torch.nn.functional.pad(gap.masked_fill(there < 0.5, -torch.inf), (0, spare), value=-torch.inf)
     near = torch.nn.functional.pad(near * there, (0, spare))
-    everything = torch.nn.functional.pad(everything, (0, 0, 0, spare))
+    told = torch.nn.functional.pad(told, (0, 0, 0, spare))
     _, chosen = gap.topk(NUM_SEEN, dim=-1)
-    depth = everything[..., 0].masked_fill(gap.isinf(), torch.inf).gather(-1, chosen)
+    depth = told[..., 0].masked_fill(gap.isinf(), torch.inf).gather(-1, chosen)
     chosen = chosen.gather(-1, depth.argsort(dim=-1))
-    picked = everything.gather(-2, chosen[..., None].expand(*chosen.shape, everything.shape[-1]))
-    return _faded(near.gather(-1, chosen), picked)
+    return near.gather(-1, chosen), told.gather(-2, chosen[..., None].expand(*chosen.shape, told.shape[-1]))
 
 
 def project(position: Tensor, size: Tensor, camera: Tensor) -> tuple[Tensor, Tensor, Tensor]:
