@@ -33,6 +33,7 @@ $ORRERY collect tabletop --out "$WORK/data/scenes" --episodes 6706 --seed 4 --se
 #      encoded            every episode through both, once (10 GB of disk: the pictures are kept beside)
 #      motion             the transformer learns state, touch and language, without pictures
 #      world              and goes on with pictures and sound; the decoder of pictures learns with it
+#      drawing            that decoder alone, which is told what stands where, for the transformer as it is now
 #    Two processes (or PROCESSES) train the transformer, each with batches of its own: one for a core is best.
 $ORRERY train tabletop --data "$WORK/data" --out "$WORK/run" --minutes "$MINUTES" --resume \
     --processes "${PROCESSES:-2}"

@@ -14,7 +14,7 @@ from torch import nn
 
 from orrery.data.collect import collect
 from orrery.errors import BadUse, UserError
-from orrery.inference.checkpoints import WorldModel, load_model
+from orrery.inference.checkpoints import WorldModel, load_model, save_model
 from orrery.models.transformer import WorldTransformer
 from orrery.recipes import RECIPES, recipe
 from orrery.recipes.tiny import tiny
@@ -191,18 +191,24 @@ def test_a_checkpoint_is_trained_further(tiny_run: Path, tmp_path: Path) -> None
 
 @pytest.mark.slow
 def test_the_decoder_alone_is_trained_further(tiny_run: Path, tmp_path: Path) -> None:
-    """Nothing but how things look changes, and it looks better in scenes that were kept apart."""
-    start = tiny_run / "run" / "checkpoint"
-    drawing = dataclasses.replace(tiny().drawing, num_steps=40)
-    only = dataclasses.replace(tiny(), world=None, drawing=drawing)
-    made = train(only, tiny_run / "data", tmp_path / "run", start=start, device="cpu", say=lambda _: None)
-    old, new = load_model(start), load_model(made)
-    assert set(new.provenance["minutes"]) == {"drawing"}
-    costs = [model.provenance["held_out_losses"] for model in (old, new)]
-    assert costs[1]["imagined"] < costs[0]["imagined"]
-    assert costs[1]["state"] == pytest.approx(costs[0]["state"], rel=1e-2)  # kept at half precision
+    """One that has been spoiled is mended, as scenes that were kept apart show, and nothing else changes."""
+    spoiled = load_model(tiny_run / "run" / "checkpoint")
+    spoiled.video.decoder.head.weight.add_(0.05 * torch.randn_like(spoiled.video.decoder.head.weight))
+    start = save_model(spoiled, tmp_path / "spoiled")
+
+    def taught(num_steps: int) -> WorldModel:
+        drawing = dataclasses.replace(tiny().drawing, num_steps=num_steps)
+        only = dataclasses.replace(tiny(), world=None, drawing=drawing)
+        out, quiet = tmp_path / str(num_steps), {"device": "cpu", "say": lambda _: None}
+        return load_model(train(only, tiny_run / "data", out, start=start, **quiet))
+
+    old, little, much = load_model(start), taught(1), taught(60)
+    costs = [model.provenance["held_out_losses"] for model in (little, much)]
+    assert costs[1]["imagined"] < 0.9 * costs[0]["imagined"]
+    assert costs[1]["state"] == costs[0]["state"]
+    assert set(much.provenance["minutes"]) == {"drawing"}
     for part in old.parts:
-        pairs = zip(old.parts[part].state_dict().items(), new.parts[part].state_dict().values(), strict=True)
+        pairs = zip(old.parts[part].state_dict().items(), much.parts[part].state_dict().values(), strict=True)
         changed = {name.split(".")[0] for (name, before), after in pairs if not torch.equal(before, after)}
         assert changed == ({"decoder"} if part == "video" else set()), part
 

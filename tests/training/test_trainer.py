@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from orrery.errors import UserError
+from orrery.errors import BadUse, UserError
 from orrery.models.transformer import WorldTransformer
 from orrery.tokenizers.codecs import Codecs
 from orrery.tokenizers.text import WordTokenizer
@@ -185,6 +185,11 @@ def test_the_decoder_learns_to_draw_for_a_transformer_that_stays(
     assert np.mean([row["encoded"] for row in rows[-10:]]) < 0.8 * np.mean(
         [row["encoded"] for row in rows[:3]]
     )
+
+
+def test_a_transformer_that_stays_without_pictures_teaches_nothing(train: Train) -> None:
+    with pytest.raises(BadUse, match="needs pictures"):
+        train("nothing", 1, pictures=False, transformer=False)
 
 
 def test_a_decoder_that_learns_resumes_too(train: Train, tokenizer: VideoTokenizer) -> None:

@@ -21,7 +21,7 @@ import torch
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
-from orrery.errors import UserError
+from orrery.errors import BadUse, UserError
 from orrery.models.transformer import WorldTransformer
 from orrery.tokenizers.codecs import Codecs
 from orrery.tokenizers.text import WordTokenizer
@@ -159,6 +159,8 @@ class _Run:
             )
             parts["decoder"] = tokenizer.decoder
             self._let_decoder_learn(True)
+        if not parts:
+            raise BadUse("a stage in which the transformer stays teaches the decoder: it needs pictures")
         self.learned = nn.ModuleDict(parts)
         self.average = {name: value.detach().clone() for name, value in self.learned.state_dict().items()}
         self.optimizer = make_optimizer(
