@@ -309,9 +309,9 @@ class StateCodec:
     ) -> Tensor:
         """What each cell of the picture knows of the objects near it in each frame (see `sight.see`):
         `[..., grid * grid, sight_width]`, cells in rows from the top left."""
-        frames = self.decode(numbers, anchor, has_anchor, snap=False).unbind(-3)
-        seen = [see(state, self._what(state)[..., 1:], camera, grid, self.layout) for state in frames]
-        return torch.cat(seen, dim=-1) * (1.0 - level)[..., None, None]
+        frames = self.decode(numbers, anchor, has_anchor, snap=False)
+        seen = see(frames, self._what(frames)[..., 1:], camera[..., None, :], grid, self.layout)
+        return seen.movedim(-3, -2).flatten(-2) * (1.0 - level)[..., None, None]
 
     @property
     def sight_width(self) -> int:
