@@ -98,9 +98,9 @@ def main(settings: Settings) -> None:
     prompts = held_out_prompts()[: settings.num_prompts]
     figures = floors(subject, lambda world: judged(world, prompts, settings.seconds))
     score, floor = figures.get("figures", figures["exact"]), figures["exact"]
-    told = {} if subject.is_exact else score["everything_right_when"]
     if not subject.is_exact:
-        told |= drawn(subject, prompts, settings.seconds)
+        score["everything_right_when"] |= drawn(subject, prompts, settings.seconds)
+    told = score.get("everything_right_when", {})
     show(
         f"Sentences obeyed, {len(prompts)} held-out prompts",
         ["per cent (95 % interval)", subject.model, "exact", "bar"],

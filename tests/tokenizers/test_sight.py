@@ -97,6 +97,12 @@ def test_outside_it_fades_and_without_objects_there_is_nothing() -> None:
     assert not CODEC.look(_state(), _pose(), GRID).any()
 
 
+def test_nothing_that_is_told_is_too_small_for_a_processor_to_be_fast_with() -> None:
+    """Of an object at the picture's edge, cells at the other are still told, and not a denormal number."""
+    told = CODEC.look(_state(("ball", 0.03, (0.3, 0.2, 0.05))), _pose(), 64)
+    assert float(told[told != 0].abs().min()) >= torch.finfo(torch.float32).tiny
+
+
 def test_what_stands_in_front_comes_first() -> None:
     """Whichever slot it is in; in the cells of both."""
     away = np.array(VIEW.position_m) / np.linalg.norm(VIEW.position_m)

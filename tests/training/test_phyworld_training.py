@@ -75,16 +75,8 @@ def test_it_refuses_a_sentence(world: ImaginedWorld, run: Path, capsys: pytest.C
     """In a line that says what its world is; and leaves no film."""
     with pytest.raises(UserError, match="a world of balls from pictures, without sentences"):
         world.reset(0, prompt="a red ball drops")
-    film = run / "film.mp4"
-    arguments = [
-        "generate",
-        "a red ball drops",
-        "--out",
-        str(film),
-        "--model",
-        str(run / "out" / "checkpoint"),
-    ]
-    assert main(arguments) == 1
+    film, model = run / "film.mp4", run / "out" / "checkpoint"
+    assert main(["generate", "a red ball drops", "--out", str(film), "--model", str(model)]) == 1
     assert "without sentences" in capsys.readouterr().err
     assert not film.exists()
 

@@ -145,8 +145,7 @@ def _inside(offset: Tensor, outline: Tensor) -> Tensor:
 def _beside_edges(to_knee: Tensor, facing: Tensor, state: Tensor, layout: StateLayout) -> Tensor:
     """How far on which side of each of the three edges that meet in a box's knee a cell's centre lies, in
     cells, `[..., C, K, 3]`; zeros for others. to_knee: `[..., C, K, 2]`, from the cell's centre."""
-    order = facing[..., 0].argsort(dim=-1)[..., None].expand_as(facing)
-    along = facing.gather(-2, order)[..., :2]
+    along = _left_to_right(facing)[..., :2]
     along = along / along.norm(dim=-1, keepdim=True).clamp_min(1e-3)
     is_box, _ = _is_a(state, layout)
     across = (
@@ -204,13 +203,17 @@ def _facing(state: Tensor, camera: Tensor, layout: StateLayout) -> Tensor:
     return torch.where(normals[..., 2:] < 0, -normals, normals)  # the camera looks along its -z
 
 
+def _left_to_right(facing: Tensor) -> Tensor:
+    """The rows of `facing [..., 3, 3]` by where they point, from left to right."""
+    return facing.gather(-2, facing[..., 0].argsort(dim=-1)[..., None].expand_as(facing))
+
+
 def _sides(facing: Tensor, state: Tensor, layout: StateLayout) -> Tensor:
     """Normals of the sides that face the camera, in its axes, `[..., K, 9]`: a box's three from left to
     right, so that it does not matter which is which; a cylinder's end, then zeros; zeros for others."""
-    order = facing[..., 0].argsort(dim=-1)[..., None].expand_as(facing)
     is_box, is_cylinder = _is_a(state, layout)
     end = torch.cat([facing[..., 2, :], torch.zeros_like(facing[..., :2, :]).flatten(-2)], dim=-1)
-    return is_box * facing.gather(-2, order).flatten(-2) + is_cylinder * end
+    return is_box * _left_to_right(facing).flatten(-2) + is_cylinder * end
 
 
 def _knee(facing: Tensor, state: Tensor, layout: StateLayout) -> Tensor:
