@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -187,6 +188,32 @@ def test_unlike_shapes_collide_without_losing_momentum_or_gaining_energy() -> No
     kinetic = (run.mass * (run.velocity[:, :2, :2] ** 2).sum(axis=2)).sum(axis=1) / 2
     assert kinetic[-1] < 0.95 * kinetic[0]
     assert run.velocity[-1, 1, 0] > run.velocity[-1, 0, 0], "they part"
+
+
+@pytest.mark.parametrize("surface", SURFACES)
+def test_a_ball_wedged_between_table_and_can_gives_no_more_than_it_brought(surface: str) -> None:
+    """All of rubber, whose friction is greatest; at five speeds, with too little, enough and with too much spin."""
+    half, radius = 0.04, 0.022
+    can = Thing("stacked", "cylinder", "blue", "rubber", (half, half, half), (-0.02, 0.0, half))
+    moving = Thing("roller", "ball", "red", "rubber", (radius, radius, radius), (0.15, 0.0, radius))
+    for speed, spin in product((0.5, 0.7, 0.9, 1.1, 1.3), (0.7, 1.0, 1.3)):
+        model = build_laboratory(bare(moving, can, surface=surface), Clock())
+        data = mujoco.MjData(model)
+        at = model.jnt_dofadr[model.body_jntadr[1]]
+        data.qvel[at : at + 6] = [-speed, 0, 0, 0, -spin * speed / radius, 0]
+        mujoco.mj_forward(model, data)
+        energies = [_energy_j(model, data)]
+        for _ in range(12):
+            simulate_frame(model, data, np.zeros(3))
+            energies.append(_energy_j(model, data))
+        assert max(energies) < energies[0] + 1e-3, f"{speed} m/s, {spin} of rolling"
+
+
+def _energy_j(model: mujoco.MjModel, data: mujoco.MjData) -> float:
+    """Kinetic and potential, without what contacts hold."""
+    mujoco.mj_energyPos(model, data)
+    mujoco.mj_energyVel(model, data)
+    return float(data.energy.sum())
 
 
 @pytest.mark.parametrize("material", ["steel", "wood"])

@@ -130,10 +130,10 @@ def geom_size(shape: str, half_extents_m: tuple[float, float, float]) -> tuple[f
     return (radius, half_length, 0.0) if shape in ("cylinder", "capsule") else half_extents_m
 
 
-def contact_friction(material: str, factor: float = 1.0) -> list[float]:
-    """Sliding, torsional and rolling coefficients of a material, the first times `factor`."""
+def contact_friction(material: str) -> list[float]:
+    """Sliding, torsional and rolling coefficients of a material."""
     stuff = ALL_MATERIALS[material]
-    return [stuff.friction * factor, _TORSION_M, stuff.rolling_m]
+    return [stuff.friction, _TORSION_M, stuff.rolling_m]
 
 
 def add_finger(spec: mujoco.MjSpec, max_force_n: float = 8.0) -> None:

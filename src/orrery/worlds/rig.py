@@ -12,7 +12,7 @@ import mujoco
 import numpy as np
 
 from orrery.scenes.laboratory import LAB_TRAY, Fixture, LabScene, Thing
-from orrery.scenes.materials import ALL_MATERIALS, SURFACES, Surface
+from orrery.scenes.materials import ALL_MATERIALS, SURFACES
 from orrery.streams import Clock
 from orrery.worlds.physics import (
     FINGER_HALF_LENGTH_M,
@@ -43,11 +43,16 @@ _COLLISION_TOLERANCE_M = 1e-9
 (tilted by some 1e-5) are now and then found one whole cylinder deep in each other, and fly apart.
 """
 _GREATEST_BOUNCE = 0.9
+_GREATEST_FRICTION = 0.9
+"""Of a table. A ball that rolls against a wall locks where the product of the two coefficients reaches 1, and
+MuJoCo's springs, whose stiffness goes with the mass that they move at the moment, then give back more than
+they took: rubber on cloth (1.17) against rubber (0.9) kicked a can of half a kilogram into the air.
+"""
 
 
 def table_friction(material: str, surface: str) -> float:
     """Sliding coefficient of a body of `material` on a table of `surface`."""
-    return ALL_MATERIALS[material].friction * SURFACES[surface].friction
+    return min(ALL_MATERIALS[material].friction * SURFACES[surface].friction, _GREATEST_FRICTION)
 
 
 def table_bounce(material: str, surface: str) -> float:
@@ -65,7 +70,7 @@ def laboratory_parts(scene: LabScene, clock: Clock) -> mujoco.MjSpec:
     spec = bare_table(clock, LAB_TRAY)
     spec.option.tolerance, spec.option.ccd_tolerance = _SOLVER_TOLERANCE, _COLLISION_TOLERANCE_M
     for slot, thing in enumerate(scene.things):
-        _add_thing(spec, slot, thing, SURFACES[scene.surface], scene.surface)
+        _add_thing(spec, slot, thing, scene.surface)
     add_finger(spec, _FINGER_FORCE_N)
     spec.add_actuator(
         name="grip", target="finger", trntype=mujoco.mjtTrn.mjTRN_BODY, ctrllimited=True, ctrlrange=[0.0,
@@ -80,15 +85,15 @@ def laboratory_parts(scene: LabScene, clock: Clock) -> mujoco.MjSpec:
     return spec
 
 
-def _add_thing(spec: mujoco.MjSpec, slot: int, thing: Thing, surface: Surface, surface_name: str) -> None:
+def _add_thing(spec: mujoco.MjSpec, slot: int, thing: Thing, surface: str) -> None:
     name = f"object{slot}"
     part = spec.worldbody.add_body(name=name, pos=thing.position_m, quat=thing.quaternion)
     add_geom(part, name, thing.shape, thing.half_extents_m, thing.material)
     # The surface has its say in how a thing rubs and bounces on it.
     spec.add_pair(
         name=f"{name}-table", geomname1=name, geomname2="table", condim=6, solimp=SOLIMP,
-        friction=_pair_friction(thing.material, surface.friction),
-        solref=contact_solref(table_bounce(thing.material, surface_name)),
+        friction=_pair_friction(thing.material, surface),
+        solref=contact_solref(table_bounce(thing.material, surface)),
     )  # fmt: skip
     if thing.hinge is None:
         part.add_freejoint()
@@ -104,9 +109,10 @@ def _add_thing(spec: mujoco.MjSpec, slot: int, thing: Thing, surface: Surface, s
         )  # fmt: skip
 
 
-def _pair_friction(material: str, factor: float) -> list[float]:
+def _pair_friction(material: str, surface: str) -> list[float]:
     """The five coefficients of an explicit pair: two tangential, one torsional, two rolling."""
-    slide, torsion, roll = contact_friction(material, factor)
+    slide = table_friction(material, surface)
+    _, torsion, roll = contact_friction(material)
     return [slide, slide, torsion, roll, roll]
 
 
