@@ -29,15 +29,18 @@ STREAMS = {"video.main", "state", "camera.main", "action"}
 def _few_steps(num_steps: int = 8) -> Recipe:
     """The recipe of PhyWorld with networks and budgets that take seconds."""
     made = phyworld()
+    assert made.world is not None
+    assert made.drawing is not None
     few = {"minutes": None, "num_steps": num_steps, "batch": dict.fromkeys(made.world.batch, 4)}
     return replace(
         made,
-        video=VideoTokenizerConfig(32, 4, 8, channels=(16, 32), num_blocks=(1, 1)),
+        video=VideoTokenizerConfig(32, 4, 8, channels=(16, 32), num_blocks=(1, 1), sight_grid=8),
         video_training=replace(made.video_training, batch_size=8, crop_size=32, num_held_out=8),
         video_budget=Budget(num_steps=num_steps),
         size=ModelSize(32, 2, 1, 16, 16, 48, 16, 32, window_ticks=3, video_window_ticks=1),
         motion=replace(made.motion, **few),
         world=replace(made.world, **few, decoder_from=0.0),
+        drawing=replace(made.drawing, **few),
         num_held_out=2,
     )
 

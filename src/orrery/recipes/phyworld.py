@@ -27,7 +27,9 @@ def phyworld(minutes: float | None = None) -> Recipe:
     ticks = {"motion": 5, "beginnings": 1, "pictures": 2, "perception": 3}
     return Recipe(
         name="phyworld",
-        video=VideoTokenizerConfig(latent_channels=16, channels=(32, 64, 128), num_blocks=(1, 1, 1)),
+        video=VideoTokenizerConfig(
+            latent_channels=16, channels=(32, 64, 128), num_blocks=(1, 1, 1), sight_grid=16, sight_hidden=64,
+        ),
         video_training=VideoTraining(object_fraction=0.8, object_weight=3.0, ema_decay=0.995),
         video_budget=Budget(minutes=0.2 * minutes),
         size=ModelSize(
@@ -39,8 +41,12 @@ def phyworld(minutes: float | None = None) -> Recipe:
             shaken=0.05, lr_other=2e-3, ema_decay=0.995,
         ),
         world=WorldTraining(
-            minutes=0.65 * minutes, shares={"motion": 0.25, "pictures": 0.35, "perception": 0.4},
+            minutes=0.55 * minutes, shares={"motion": 0.25, "pictures": 0.35, "perception": 0.4},
             batch=batch, ticks=ticks, own_errors_from=0.0, shaken=0.05, lr_other=2e-3, ema_decay=0.995,
+        ),
+        drawing=WorldTraining(
+            minutes=0.1 * minutes, transformer=False, shares={"pictures": 1.0}, batch=batch, ticks=ticks,
+            decoder_from=0.0, decay_from=0.0, lr_other=3e-3, ema_decay=0.995,
         ),
         frame_every=4,
         num_held_out=16,
