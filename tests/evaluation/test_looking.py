@@ -12,7 +12,7 @@ from standing import StandingWorld
 
 from orrery.evaluation.looking import away_and_back, looking_figures
 from orrery.scenes.scene import CAMERAS, TRAY
-from orrery.tokenizers.sight import project
+from orrery.tokenizers.perspective import project
 from orrery.worlds.tabletop import TabletopWorld
 
 CONTEXT, FRAMES = 24, 84

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.spatial import ConvexHull
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
@@ -22,11 +25,14 @@ VIEW = CAMERAS["front"]
 HALF = np.tan(VIEW.field_of_view_rad / 2)
 ABOUT = slice(1, 1 + 2 + CODEC.what_width - 1 + 9)
 """Of an object, after how near it is: depth, size, what it is, the sides it shows; then the way out."""
+SIDES = slice(ABOUT.stop - 9, ABOUT.stop)
 OUT = slice(ABOUT.stop, ABOUT.stop + 2)
 OFFSET = slice(OUT.stop, OUT.stop + 2)
 GAP = OFFSET.stop
 EDGES = slice(GAP + 1 + 16 + 2, GAP + 1 + 16 + 2 + 3)
 """In the coarsest band."""
+WITHIN_CELLS = {"ball": 0.06, "box": 0.005, "cylinder": 0.15}
+"""Straight sides are told exactly; of what is round, sixteen lines that touch it."""
 PER_OBJECT = OFFSET.stop + len(BANDS_PER_CELL) * (EDGES.stop - GAP)
 
 
@@ -68,22 +74,44 @@ def _centres() -> Array:
     return np.stack(np.meshgrid(place, -place), axis=-1).reshape(-1, 2)
 
 
-@given(x=st.floats(-0.2, 0.2), y=st.floats(-0.15, 0.15), size=st.floats(0.03, 0.06))
-def test_a_cell_knows_how_far_inside_a_ball_it_lies(x: float, y: float, size: float) -> None:
-    """The radius less the distance, within what a polygon of sixteen sides leaves (2 %); and the way out."""
-    place = np.array([[x, y, 0.1]])
-    (middle,), (depth,) = _in_cells(place)
-    told, _ = _objects(_state(("ball", size, (x, y, 0.1))))
-    told = told / told[:, :1].clamp_min(1e-6)
-    away = _centres() - middle
-    distance = np.linalg.norm(away, axis=1)
-    gap = size / depth / HALF * GRID / 2 - distance
-    near = (gap > -1.5) & (distance > 0.3)
-    found = torch.atanh(told[:, GAP].double()).numpy() / BANDS_PER_CELL[0]
-    np.testing.assert_allclose(found[near], gap[near], atol=0.02 * distance[near].max() + 0.01)
-    cosine = (told[:, OUT].numpy() * away).sum(1)[near] / distance[near]
-    assert (cosine > np.cos(np.pi / 16) - 1e-3).all()
-    np.testing.assert_allclose(told[:, OFFSET].numpy()[near] * 4, -away[near], atol=1e-3)
+def _surface(shape: str, size: float, count: int = 4000) -> Array:
+    """Points all over a body about the origin, `[n, 3]` m."""
+    rng = np.random.default_rng(0)
+    if shape == "ball":
+        points = rng.normal(size=(count, 3))
+        return size * points / np.linalg.norm(points, axis=1, keepdims=True)
+    if shape == "box":
+        return size * np.array(list(product((-1.0, 1.0), repeat=3)))
+    turn = rng.uniform(0.0, 2.0 * np.pi, count)
+    return size * np.stack([np.cos(turn), np.sin(turn), rng.choice([-1.0, 1.0], count)], axis=1)
+
+
+@given(
+    shape=st.sampled_from(["ball", "box", "cylinder"]),
+    x=st.floats(-0.3, 0.3),
+    y=st.floats(-0.2, 0.2),
+    size=st.floats(0.03, 0.06),
+    seed=st.integers(0, 1000),
+)
+def test_a_cell_knows_how_far_inside_an_outline_it_lies(
+    shape: str, x: float, y: float, size: float, seed: int
+) -> None:
+    """In perspective, against the convex hull of many points of the surface; and which way is out."""
+    turn = Rotation.random(rng=np.random.default_rng(seed))
+    place = np.array([x, y, 0.1])
+    points, _ = _in_cells(turn.apply(_surface(shape, size)) + place)
+    (middle,), _ = _in_cells(place[None])
+    told, _ = _objects(_state((shape, size, tuple(place)), turn=turn))
+    sides = ConvexHull(points).equations  # outwards, and how far from the origin
+    within = -(_centres() @ sides[:, :2].T + sides[:, 2])
+    gap = within.min(axis=1)
+    inside = (gap > 0.02) & (told[:, 0].numpy() == 1.0)
+    found = np.arctanh(told[:, GAP].double().numpy()) / BANDS_PER_CELL[0]
+    np.testing.assert_allclose(found[inside], gap[inside], atol=WITHIN_CELLS[shape])
+    np.testing.assert_allclose(told[:, OFFSET].numpy()[inside] * 4, middle - _centres()[inside], atol=1e-3)
+    out = told[:, OUT].double().numpy()[inside]
+    touching = (points @ out.T).max(axis=0) - (_centres()[inside] * out).sum(axis=1)
+    np.testing.assert_allclose(found[inside], touching, atol=0.03)
 
 
 def test_outside_it_fades_and_without_objects_there_is_nothing() -> None:
@@ -116,20 +144,24 @@ def test_what_stands_in_front_comes_first() -> None:
 
 @given(seed=st.integers(0, 1000))
 def test_a_cell_knows_on_which_side_of_a_boxs_edges_it_lies(seed: int) -> None:
-    """Of the three that meet in the corner nearest to the camera, seen along the camera's axis."""
+    """Of the three that meet in the corner that faces the camera, from left to right."""
     turn = Rotation.random(rng=np.random.default_rng(seed))
     place = np.array([0.05, -0.02, 0.2])
-    (middle,), (depth,) = _in_cells(place[None])
-    axes = (turn.as_matrix().T @ VIEW.axes) * 0.05 / depth / HALF * GRID / 2  # rows: right, up, to the camera
-    axes = np.where(axes[:, 2:] < 0, -axes, axes)
-    corner = middle + axes[:, :2].sum(0)
-    along = axes[:, :2] / np.linalg.norm(axes[:, :2], axis=1, keepdims=True)
+    axes = turn.as_matrix().T
+    axes = np.where((axes @ (np.array(VIEW.position_m) - place))[:, None] < 0, -axes, axes)
+    knee = place + 0.05 * axes.sum(0)
+    (corner,), _ = _in_cells(knee[None])
+    others, _ = _in_cells(knee - 0.1 * axes)
+    along = (corner - others) / np.linalg.norm(corner - others, axis=1, keepdims=True)
     told, _ = _objects(_state(("box", 0.05, tuple(place)), turn=turn))
     inside = told[:, 0] == 1.0
     to_corner = corner - _centres()[inside.numpy()]
     expected = to_corner[:, None, 0] * along[:, 1] - to_corner[:, None, 1] * along[:, 0]
-    expected = expected[:, np.argsort(axes[:, 0])]
-    np.testing.assert_allclose(told[inside, EDGES], np.tanh(BANDS_PER_CELL[0] * expected), atol=5e-3)
+    order = np.argsort((axes @ VIEW.axes)[:, 0])
+    np.testing.assert_allclose(
+        told[inside, EDGES], np.tanh(BANDS_PER_CELL[0] * expected[:, order]), atol=5e-3
+    )
+    np.testing.assert_allclose(told[inside, SIDES][0], axes[order].ravel(), atol=1e-4)
 
 
 def test_a_foot_is_nearest_to_the_cell_it_lies_in() -> None:

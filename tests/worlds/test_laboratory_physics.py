@@ -192,9 +192,9 @@ def test_unlike_shapes_collide_without_losing_momentum_or_gaining_energy() -> No
 
 @pytest.mark.parametrize("surface", SURFACES)
 def test_a_ball_wedged_between_table_and_can_gives_no_more_than_it_brought(surface: str) -> None:
-    """All of rubber, whose friction is greatest; at five speeds, with too little, enough and with too much spin."""
-    half, radius = 0.04, 0.022
-    can = Thing("stacked", "cylinder", "blue", "rubber", (half, half, half), (-0.02, 0.0, half))
+    """All of rubber, whose friction is greatest; at five speeds, with too little, enough, too much spin."""
+    radius = 0.022
+    can = Thing("stacked", "cylinder", "blue", "rubber", (0.04, 0.04, 0.04), (-0.02, 0.0, 0.04))
     moving = Thing("roller", "ball", "red", "rubber", (radius, radius, radius), (0.15, 0.0, radius))
     for speed, spin in product((0.5, 0.7, 0.9, 1.1, 1.3), (0.7, 1.0, 1.3)):
         model = build_laboratory(bare(moving, can, surface=surface), Clock())

@@ -13,7 +13,7 @@ from orrery.data.reader import Dataset
 from orrery.errors import BadUse
 from orrery.evaluation.phyworld_tracker import track
 from orrery.streams import Array
-from orrery.tokenizers.sight import project
+from orrery.tokenizers.perspective import project
 from orrery.worlds import world_factory
 from orrery.worlds.discs import coverage
 from orrery.worlds.phyworld import CORNER_M, LAYOUT, UNIT_M, PhyWorld

@@ -6,16 +6,24 @@ cells of latents, which are imagined; `look` tells the finer ones in which a dec
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
 
 from orrery.streams import StateLayout
 from orrery.tokenizers.bodies import reach
-from orrery.tokenizers.rotation import conjugate, multiply, rotate
+from orrery.tokenizers.perspective import (
+    axes_seen,
+    facing,
+    half_width,
+    is_a,
+    left_to_right,
+    project,
+    view,
+)
+from orrery.tokenizers.rotation import rotate
+from orrery.tokenizers.silhouette import directions, silhouette
 
-__all__ = ["look", "look_width", "project", "see", "see_width"]
+__all__ = ["look", "look_width", "see", "see_width"]
 
 NUM_SEEN = 2
 FADE_CELLS = 1.5
@@ -50,12 +58,16 @@ def see(state: Tensor, what: Tensor, camera: Tensor, grid: int, layout: StateLay
     state: `[..., K, D]`. what: `[..., K, n]`, numbers about what each object is. camera: `[..., 8]`.
     """
     present, cells = state[..., layout.slice("present")], _cell_centres(grid, state)
-    placed = _place(state, camera, grid, layout)
-    sides = _sides(placed.facing, state, layout)
-    about = [placed.apparent, placed.depth - 1.0, what, sides, placed.knee, placed.outline]
-    weight, seen = _nearest_in_cells(
-        placed.uv, torch.cat(about, dim=-1), present, cells, grid, num=NUM_SEEN, reach_cells=1.2
+    uv, apparent, depth = project(
+        state[..., layout.slice("position")], state[..., layout.slice("size")], camera
     )
+    axes = axes_seen(state, camera, layout)
+    normals = facing(axes, torch.tensor([0.0, 0.0, 1.0], dtype=axes.dtype, device=axes.device))
+    knee = _knee(normals, state, layout) / depth / half_width(camera)
+    outline = _outline(state, camera, depth, layout)
+    placed = [apparent * grid / 2, depth - 1.0, what, _sides(normals, state, layout), knee * grid / 2]
+    about = torch.cat([*placed, outline * grid / 2], dim=-1)
+    weight, seen = _nearest_in_cells(uv, about, present, cells, grid, num=NUM_SEEN, reach_cells=1.2)
     exact = _exact_places(seen)
     objects = _faded(weight, torch.cat([seen, exact.clamp(-2.0, 2.0), _waves(exact)], dim=-1))
     uv, height = _foot(state, camera, grid, layout)
@@ -73,23 +85,28 @@ def look(state: Tensor, what: Tensor, camera: Tensor, grid: int, layout: StateLa
     """What each cell of a fine grid knows: `[..., grid * grid, look_width]`, cells in rows from the top left.
 
     Of the two objects whose outlines the cell's centre is furthest inside of, or nearest to, the one in front
-    first: depth, size, what they are and the sides they show; the way out and the offset of the centre; and,
-    at several scales, how far inside the outline and each line that touches it the cell's centre lies, where
-    the knee is, and on which side of the edges that meet there the cell lies. All is faded outside of the
-    outline. And the feet of the two that are nearest, near which shadows fall. Arguments as of `see`.
+    first: depth, size, what they are and the sides they show, in the world's axes; the way out and the offset
+    of the centre; and, at several scales, how far inside the outline and each line that touches it the cell's
+    centre lies, where the knee is, and on which side of the edges that meet there the cell lies (see
+    `Silhouette`). All is faded outside of the outline. And the feet of the two that are nearest, near which
+    shadows fall. Arguments as of `see`.
     """
     present, cells = state[..., layout.slice("present")], _cell_centres(grid, state)
-    placed = _place(state, camera, grid, layout)
-    sides = _sides(placed.facing, state, layout)
-    offset = (placed.uv[..., None, :, :] - cells[:, None, :]) * (grid / 2)
-    inside = _inside(offset, placed.outline[..., None, :, :])
-    gap, nearest = inside.min(-1, keepdim=True)
-    out = torch.cat([_directions(state), -_directions(state)])[nearest[..., 0]]
-    to_knee = offset + placed.knee[..., None, :, :]
-    edges = _beside_edges(to_knee, placed.facing, state, layout)
-    exact = torch.cat([gap, inside, to_knee, edges], dim=-1)
-    about = torch.cat([placed.depth - 1.0, placed.apparent / 4, what, sides], dim=-1)[..., None, :, :]
+    uv, apparent, depth = project(
+        state[..., layout.slice("position")], state[..., layout.slice("size")], camera
+    )
+    shown = silhouette(state, camera, 2 * OUTLINE_DIRECTIONS, layout)
+    lines = shown.reach[..., None, :, :] - _on_lines(cells, shown.out)
+    gap, nearest = lines.min(-1, keepdim=True)
+    ways = shown.out[..., None, :, :, :].expand(*lines.shape, 2)
+    out = ways.gather(-2, nearest[..., None].expand(*nearest.shape, 2))[..., 0, :]
+    offset, to_knee = (place[..., None, :, :] - cells[:, None, :] for place in (uv, shown.knee))
+    exact = [gap, lines[..., : 2 * OUTLINE_DIRECTIONS], to_knee, _beside(to_knee, shown.edges)]
+    offset, exact = offset * (grid / 2), torch.cat(exact, dim=-1) * (grid / 2)
+    sides = _in_world(_sides(shown.facing, state, layout), camera)
+    about = torch.cat([depth - 1.0, apparent * (grid / 8), what, sides], dim=-1)[..., None, :, :]
     told = [about.expand(*gap.shape[:-1], about.shape[-1]), out, offset / 4, exact]
+    gap = exact[..., :1]
     near = torch.exp(-gap[..., 0].clamp(-FARTHEST_CELLS, 0.0).square() / (2.0 * FADE_CELLS**2))
     weight, chosen = _in_front_first(gap[..., 0], near, torch.cat(told, dim=-1), present[..., 0])
     rest, exact = chosen.tensor_split([chosen.shape[-1] - exact.shape[-1]], dim=-1)
@@ -100,27 +117,6 @@ def look(state: Tensor, what: Tensor, camera: Tensor, grid: int, layout: StateLa
         uv / 4, height, present, cells / 4, grid, num=NUM_SEEN, reach_cells=FOOT_REACH * grid / 4
     )
     return torch.cat([objects, _faded(weight, seen)], dim=-1)
-
-
-class _Placed(NamedTuple):
-    """Objects in the picture, `[..., K, n]` each: place (see `project`); size, knee and outline in cells of a
-    grid; depth in metres. facing: see `_facing`."""
-
-    uv: Tensor
-    apparent: Tensor
-    depth: Tensor
-    facing: Tensor
-    knee: Tensor
-    outline: Tensor
-
-
-def _place(state: Tensor, camera: Tensor, grid: int, layout: StateLayout) -> _Placed:
-    position, size = state[..., layout.slice("position")], state[..., layout.slice("size")]
-    uv, apparent, depth = project(position, size, camera)
-    facing = _facing(state, camera, layout)
-    knee = _knee(facing, state, layout) / depth / _half_width(camera) * grid / 2
-    outline = _outline(state, camera, depth, layout) * grid / 2
-    return _Placed(uv, apparent * grid / 2, depth, facing, knee, outline)
 
 
 def _foot(state: Tensor, camera: Tensor, grid: float, layout: StateLayout) -> tuple[Tensor, Tensor]:
@@ -138,20 +134,20 @@ def _inside(offset: Tensor, outline: Tensor) -> Tensor:
 
     offset: `[..., 2]`, from the cell's centre to the object's. outline: `[..., directions]`.
     """
-    along = offset @ _directions(offset).T
+    along = offset @ _half_turn(offset).T
     return torch.cat([outline + along, outline - along], dim=-1)
 
 
-def _beside_edges(to_knee: Tensor, facing: Tensor, state: Tensor, layout: StateLayout) -> Tensor:
-    """How far on which side of each of the three edges that meet in a box's knee a cell's centre lies, in
-    cells, `[..., C, K, 3]`; zeros for others. to_knee: `[..., C, K, 2]`, from the cell's centre."""
-    along = _left_to_right(facing)[..., :2]
-    along = along / along.norm(dim=-1, keepdim=True).clamp_min(1e-3)
-    is_box, _ = _is_a(state, layout)
-    across = (
-        to_knee[..., None, 0] * along[..., None, :, :, 1] - to_knee[..., None, 1] * along[..., None, :, :, 0]
-    )
-    return across * is_box[..., None, :, :]
+def _on_lines(cells: Tensor, out: Tensor) -> Tensor:
+    """How far out cells `[C, 2]` lie along each of `out [..., K, n, 2]`, `[..., C, K, n]`."""
+    return torch.einsum("cx,...knx->...ckn", cells, out)
+
+
+def _beside(to_knee: Tensor, edges: Tensor) -> Tensor:
+    """How far on which side of each of the three edges that meet in a box's knee a cell's centre lies,
+    `[..., C, K, 3]`. to_knee: `[..., C, K, 2]`, from the cell's centre. edges: `[..., K, 3, 2]`."""
+    along = edges[..., None, :, :, :]
+    return to_knee[..., None, 0] * along[..., 1] - to_knee[..., None, 1] * along[..., 0]
 
 
 def _in_front_first(gap: Tensor, near: Tensor, told: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
@@ -168,71 +164,40 @@ def _in_front_first(gap: Tensor, near: Tensor, told: Tensor, present: Tensor) ->
     return near.gather(-1, chosen), told.gather(-2, chosen[..., None].expand(*chosen.shape, told.shape[-1]))
 
 
-def project(position: Tensor, size: Tensor, camera: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Place in the picture `[..., K, 2]` (right, up; edges at 1), apparent size, depth `[..., K, 1]`."""
-    inverse = conjugate(_view(camera)).expand(*position.shape[:-1], 4)
-    seen = rotate(inverse, position - camera[..., None, :3])
-    depth = (-seen[..., 2:]).clamp_min(0.2)
-    half = _half_width(camera)
-    return (seen[..., :2] / depth / half).clamp(-2.0, 2.0), size[..., :1] / depth / half, depth
-
-
-def _directions(like: Tensor) -> Tensor:
-    """Unit vectors over a half turn in the picture, `[directions, 2]` (right, up)."""
-    turn = torch.arange(OUTLINE_DIRECTIONS, dtype=like.dtype, device=like.device)
-    turn = turn * (torch.pi / OUTLINE_DIRECTIONS)
-    return torch.stack([torch.cos(turn), torch.sin(turn)], dim=-1)
+def _half_turn(like: Tensor) -> Tensor:
+    """The directions `[n, 2]` in which outlines that are the same both ways are told."""
+    return directions(2 * OUTLINE_DIRECTIONS, like)[:OUTLINE_DIRECTIONS]
 
 
 def _outline(state: Tensor, camera: Tensor, depth: Tensor, layout: StateLayout) -> Tensor:
     """How far each object reaches in the picture from its centre, in directions over a half turn,
     `[..., K, directions]` (1 is half the picture): its outline, since all shapes are symmetric."""
-    flat = torch.nn.functional.pad(_directions(state), (0, 1))
+    flat = torch.nn.functional.pad(_half_turn(state), (0, 1))
     shape = *depth.shape[:-1], len(flat)
-    towards = rotate(_view(camera)[..., None, :].expand(*shape, 4), flat.expand(*shape, 3))
-    return reach(state, towards, layout) / depth / _half_width(camera)
+    towards = rotate(view(camera)[..., None, :].expand(*shape, 4), flat.expand(*shape, 3))
+    return reach(state, towards, layout) / depth / half_width(camera)
 
 
-def _facing(state: Tensor, camera: Tensor, layout: StateLayout) -> Tensor:
-    """Each object's own axes, turned so that they point to the camera, in its axes, `[..., K, 3, 3]`: normals
-    of the three sides of a box that are seen."""
-    turned = state[..., layout.slice("quaternion")]
-    turned = multiply(conjugate(_view(camera)).expand_as(turned), turned)[..., None, :]
-    axes = torch.eye(3, dtype=state.dtype, device=state.device).expand(*turned.shape[:-2], 3, 3)
-    normals = rotate(turned.expand(*axes.shape[:-1], 4), axes)
-    return torch.where(normals[..., 2:] < 0, -normals, normals)  # the camera looks along its -z
+def _in_world(sides: Tensor, camera: Tensor) -> Tensor:
+    """`sides [..., K, 9]` in the world's axes, in which light falls the same for every camera."""
+    vectors = sides.unflatten(-1, (3, 3))
+    return rotate(view(camera)[..., None, :].expand(*vectors.shape[:-1], 4), vectors).flatten(-2)
 
 
-def _left_to_right(facing: Tensor) -> Tensor:
-    """The rows of `facing [..., 3, 3]` by where they point, from left to right."""
-    return facing.gather(-2, facing[..., 0].argsort(dim=-1)[..., None].expand_as(facing))
-
-
-def _sides(facing: Tensor, state: Tensor, layout: StateLayout) -> Tensor:
+def _sides(normals: Tensor, state: Tensor, layout: StateLayout) -> Tensor:
     """Normals of the sides that face the camera, in its axes, `[..., K, 9]`: a box's three from left to
     right, so that it does not matter which is which; a cylinder's end, then zeros; zeros for others."""
-    is_box, is_cylinder = _is_a(state, layout)
-    end = torch.cat([facing[..., 2, :], torch.zeros_like(facing[..., :2, :]).flatten(-2)], dim=-1)
-    return is_box * _left_to_right(facing).flatten(-2) + is_cylinder * end
+    box, cylinder = (is_a(state, layout, name) for name in ("box", "cylinder"))
+    end = torch.cat([normals[..., 2, :], torch.zeros_like(normals[..., :2, :]).flatten(-2)], dim=-1)
+    return box * left_to_right(normals).flatten(-2) + cylinder * end
 
 
-def _knee(facing: Tensor, state: Tensor, layout: StateLayout) -> Tensor:
+def _knee(normals: Tensor, state: Tensor, layout: StateLayout) -> Tensor:
     """From an object's centre to where its sides meet, right and up in the camera's axes, `[..., K, 2]` m: a
     box's corner that is nearest to the camera, the middle of a cylinder's end; zeros for others."""
-    reaches = facing[..., :2] * state[..., layout.slice("size")][..., None]
-    is_box, is_cylinder = _is_a(state, layout)
-    return is_box * reaches.sum(-2) + is_cylinder * reaches[..., 2, :]
-
-
-def _is_a(state: Tensor, layout: StateLayout) -> tuple[Tensor, Tensor]:
-    """How much of a box and of a cylinder each object is, `[..., K, 1]` each; 0 in a world without them."""
-    shape = state[..., layout.slice("shape")]
-    none = torch.zeros_like(shape[..., :1])
-    box, cylinder = (
-        shape[..., layout.shapes.index(name), None] if name in layout.shapes else none
-        for name in ("box", "cylinder")
-    )
-    return box, cylinder
+    reaches = normals[..., :2] * state[..., layout.slice("size")][..., None]
+    box, cylinder = (is_a(state, layout, name) for name in ("box", "cylinder"))
+    return box * reaches.sum(-2) + cylinder * reaches[..., 2, :]
 
 
 def _exact_places(seen: Tensor) -> Tensor:
@@ -251,17 +216,6 @@ def _waves(places: Tensor) -> Tensor:
     waves = torch.tensor(WAVES_PER_CELL, dtype=places.dtype, device=places.device)
     angle = 2.0 * torch.pi * places[..., None] * waves
     return torch.cat([torch.sin(angle), torch.cos(angle)], dim=-1).flatten(-2)
-
-
-def _view(camera: Tensor) -> Tensor:
-    """The camera's rotation as a unit quaternion `[..., 1, 4]`, of `camera [..., 8]`."""
-    turned = camera[..., None, 3:7]
-    return turned / turned.norm(dim=-1, keepdim=True).clamp_min(1e-6)
-
-
-def _half_width(camera: Tensor) -> Tensor:
-    """Half the picture's width at a depth of 1, `[..., 1, 1]`, of `camera [..., 8]`."""
-    return torch.tan(camera[..., None, 7:].clamp(0.1, 2.0) / 2)
 
 
 def _cell_centres(grid: int, like: Tensor) -> Tensor:

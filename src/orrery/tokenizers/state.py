@@ -24,6 +24,7 @@ from orrery.streams import STATE, StateLayout
 from orrery.tokenizers.bodies import apart, clearance, has_finger, sphere_gap
 from orrery.tokenizers.feeling import feel, feel_width
 from orrery.tokenizers.inertia import COAST_WIDTH, coast
+from orrery.tokenizers.perspective import project
 from orrery.tokenizers.rotation import (
     conjugate,
     from_rotation_vector,
@@ -31,7 +32,7 @@ from orrery.tokenizers.rotation import (
     six_numbers,
     to_rotation_vector,
 )
-from orrery.tokenizers.sight import look, look_width, project, see, see_width
+from orrery.tokenizers.sight import look, look_width, see, see_width
 from orrery.tokenizers.surroundings import BODY_WIDTH, NEIGHBOUR_WIDTH, body, neighbour
 
 __all__ = ["MOVING_FIELDS", "StateCodec", "Told"]

@@ -19,7 +19,7 @@ from orrery.models.transformer import WorldTransformer
 from orrery.streams import StateLayout
 from orrery.tokenizers.bodies import apart, has_finger
 from orrery.tokenizers.codecs import GENERATE, PERCEIVE, Codecs
-from orrery.tokenizers.sight import project
+from orrery.tokenizers.perspective import project
 from orrery.tokenizers.state import StateCodec
 from orrery.training.clips import Clips
 from orrery.training.pictures import DecodedCost
