@@ -45,8 +45,8 @@ _COLLISION_TOLERANCE_M = 1e-9
 _GREATEST_BOUNCE = 0.9
 _GREATEST_FRICTION = 0.9
 """Of a table. A ball that rolls against a wall locks where the product of the two coefficients reaches 1, and
-MuJoCo's springs, whose stiffness goes with the mass that they move at the moment, then give back more than
-they took: rubber on cloth (1.17) against rubber (0.9) kicked a can of half a kilogram into the air.
+MuJoCo's contacts, springs of acceleration and not of force, then give back more than they took: rubber on
+cloth (1.17) against rubber (0.9) kicked a can of half a kilogram into the air.
 """
 
 
