@@ -23,17 +23,18 @@ CODEC = StateCodec(num_slots=4, frames=2)
 GRID = 16
 VIEW = CAMERAS["front"]
 HALF = np.tan(VIEW.field_of_view_rad / 2)
-ABOUT = slice(1, 1 + 2 + CODEC.what_width - 1 + 9)
-"""Of an object, after how near it is: depth, size, what it is, the sides it shows; then the way out."""
-SIDES = slice(ABOUT.stop - 9, ABOUT.stop)
-OUT = slice(ABOUT.stop, ABOUT.stop + 2)
+DEPTH = 1
+"""Of an object, after how near it is; then its size, and what it is."""
+NORMALS = slice(3 + CODEC.what_width - 1, 3 + CODEC.what_width - 1 + 9)
+ACROSS = slice(NORMALS.stop, NORMALS.stop + 4)
+OUT = slice(ACROSS.stop, ACROSS.stop + 2)
 OFFSET = slice(OUT.stop, OUT.stop + 2)
 GAP = OFFSET.stop
-EDGES = slice(GAP + 1 + 16 + 2, GAP + 1 + 16 + 2 + 3)
+CREASES = slice(GAP + 1 + 16 + 2, GAP + 1 + 16 + 2 + 2)
 """In the coarsest band."""
 WITHIN_CELLS = {"ball": 0.06, "box": 0.005, "cylinder": 0.15}
 """Straight sides are told exactly; of what is round, sixteen lines that touch it."""
-PER_OBJECT = OFFSET.stop + len(BANDS_PER_CELL) * (EDGES.stop - GAP)
+PER_OBJECT = OFFSET.stop + len(BANDS_PER_CELL) * (CREASES.stop - GAP)
 
 
 def _pose() -> Tensor:
@@ -139,29 +140,90 @@ def test_what_stands_in_front_comes_first() -> None:
         front, behind = _objects(_state(*objects))
         both = (front[:, 0] == 1.0) & (behind[:, 0] == 1.0)
         assert both.any()
-        assert (front[both, ABOUT.start] < behind[both, ABOUT.start] - 0.1).all()
+        assert (front[both, DEPTH] < behind[both, DEPTH] - 0.1).all()
+
+
+def _hits(shape: str, size: float, turn: Rotation, place: Array, rays: Array) -> Array:
+    """The normal `[n, 3]` where each ray from the camera first meets a body, in the world; NaN for a miss."""
+    start = turn.inv().apply(np.array(VIEW.position_m) - place)
+    along = turn.inv().apply(rays)
+    found, nearest = np.full(rays.shape, np.nan), np.full(len(rays), np.inf)
+
+    def keep(distance: Array, normal: Array, fits: Array) -> None:
+        better = fits & (distance > 0) & (distance < nearest)
+        nearest[better], found[better] = distance[better], normal[better]
+
+    with np.errstate(invalid="ignore", divide="ignore"):
+        caps = {"box": (0, 1, 2), "cylinder": (2,), "ball": ()}[shape]
+        for axis, sign in product(caps, (-1.0, 1.0)):
+            distance = (sign * size - start[axis]) / along[:, axis]
+            others = np.delete(start + distance[:, None] * along, axis, axis=1)
+            reach = np.abs(others).max(1) if shape == "box" else np.linalg.norm(others, axis=1)
+            keep(distance, np.broadcast_to(sign * np.eye(3)[axis], along.shape), reach <= size)
+        if shape != "box":
+            flat = np.array([1.0, 1.0, 1.0 if shape == "ball" else 0.0])
+            a, b = ((flat * along) ** 2).sum(1), (flat * along * start).sum(1)
+            c = (flat * start**2).sum() - size**2
+            distance = (-b - np.sqrt(b**2 - a * c)) / a
+            point = start + distance[:, None] * along
+            fits = np.isfinite(distance) & ((np.abs(point[:, 2]) <= size) | (shape == "ball"))
+            keep(distance, flat * point / size, fits)
+    return turn.apply(found)
+
+
+@given(
+    shape=st.sampled_from(["ball", "box", "cylinder"]),
+    x=st.floats(-0.2, 0.2),
+    size=st.floats(0.03, 0.06),
+    seed=st.integers(0, 1000),
+)
+def test_a_cell_knows_how_the_side_is_turned_that_it_shows(
+    shape: str, x: float, size: float, seed: int
+) -> None:
+    """Against rays that are cast at the body; near a crease either side may be told."""
+    turn = Rotation.random(rng=np.random.default_rng(seed))
+    place = np.array([x, -0.02, 0.2])
+    told, _ = _objects(_state((shape, size, tuple(place)), turn=turn))
+    across = np.concatenate([_centres() * 2 / GRID * HALF, np.full((GRID**2, 1), -1.0)], axis=1)
+    normals = _hits(shape, size, turn, place, across @ np.array(VIEW.axes).T)
+    near = told[:, 0].numpy() == 1.0
+    crease = np.arctanh(told[:, CREASES.start].double().numpy().clip(0, 0.9999)) / BANDS_PER_CELL[0]
+    gap = np.arctanh(told[:, GAP].double().numpy().clip(0, 0.9999)) / BANDS_PER_CELL[0]
+    sure = near & (crease > 0.15) & (gap > 0.3) & np.isfinite(normals[:, 0])
+    cosine = (told[:, NORMALS.start : NORMALS.start + 3].double().numpy() * normals).sum(1)[sure]
+    assert (cosine > {"ball": 0.95, "box": 0.9999, "cylinder": 0.95}[shape]).all()
 
 
 @given(seed=st.integers(0, 1000))
-def test_a_cell_knows_on_which_side_of_a_boxs_edges_it_lies(seed: int) -> None:
-    """Of the three that meet in the corner that faces the camera, from left to right."""
+def test_a_cell_knows_the_edges_of_a_box_beside_it(seed: int) -> None:
+    """How far it is to the nearest that it shows of those that meet in the knee, straight to it, and which
+    way; and how the side beyond is turned, which is where a step over the edge leads."""
     turn = Rotation.random(rng=np.random.default_rng(seed))
-    place = np.array([0.05, -0.02, 0.2])
+    place, size = np.array([0.05, -0.02, 0.2]), 0.05
     axes = turn.as_matrix().T
-    axes = np.where((axes @ (np.array(VIEW.position_m) - place))[:, None] < 0, -axes, axes)
-    knee = place + 0.05 * axes.sum(0)
+    towards = axes @ (np.array(VIEW.position_m) - place)
+    axes = np.where(towards[:, None] < 0, -axes, axes)
+    knee = place + size * axes.sum(0)
     (corner,), _ = _in_cells(knee[None])
-    others, _ = _in_cells(knee - 0.1 * axes)
-    along = (corner - others) / np.linalg.norm(corner - others, axis=1, keepdims=True)
-    told, _ = _objects(_state(("box", 0.05, tuple(place)), turn=turn))
-    inside = told[:, 0] == 1.0
-    to_corner = corner - _centres()[inside.numpy()]
-    expected = to_corner[:, None, 0] * along[:, 1] - to_corner[:, None, 1] * along[:, 0]
-    order = np.argsort((axes @ VIEW.axes)[:, 0])
-    np.testing.assert_allclose(
-        told[inside, EDGES], np.tanh(BANDS_PER_CELL[0] * expected[:, order]), atol=5e-3
-    )
-    np.testing.assert_allclose(told[inside, SIDES][0], axes[order].ravel(), atol=1e-4)
+    others, _ = _in_cells(knee - 2 * size * axes)
+    along = (others - corner) / np.linalg.norm(others - corner, axis=1, keepdims=True)
+    told, _ = _objects(_state(("box", size, tuple(place)), turn=turn))
+    told = told.double().numpy()
+    shows = np.abs(towards) > size
+    for cell in np.flatnonzero(told[:, 0] == 1.0):
+        away = _centres()[cell] - corner
+        seen = int((axes @ told[cell, NORMALS][:3]).argmax())
+        assert shows[seen]
+        beside = {k: along[k, 0] * away[1] - along[k, 1] * away[0] for k in range(3) if k != seen}
+        nearest, other = sorted(beside, key=lambda k: abs(beside[k]))
+        expected = np.tanh(BANDS_PER_CELL[0] * abs(beside[nearest]))
+        np.testing.assert_allclose(told[cell, CREASES.start], expected, atol=5e-3)
+        normal = np.array([-along[nearest, 1], along[nearest, 0]])
+        if abs(beside[nearest]) > 1e-3:
+            way = -np.sign(beside[nearest]) * normal
+            np.testing.assert_allclose(told[cell, ACROSS][:2], way, atol=2e-3)
+        if abs(abs(beside[nearest]) - abs(beside[other])) > 1e-3:
+            np.testing.assert_allclose(told[cell, NORMALS][3:6], axes[other], atol=2e-3)
 
 
 def test_a_foot_is_nearest_to_the_cell_it_lies_in() -> None:

@@ -12,7 +12,10 @@ from torch import Tensor
 from orrery.streams import StateLayout
 from orrery.tokenizers.rotation import conjugate, multiply, rotate
 
-__all__ = ["axes_seen", "facing", "half_width", "is_a", "left_to_right", "project", "seen_from", "view"]
+__all__ = [
+    "axes_seen", "facing", "half_width", "is_a", "left_to_right", "project", "seen_from", "view",
+    "world_axes",
+]  # fmt: skip
 
 NEAREST_M = 0.2
 
@@ -40,6 +43,13 @@ def project(position: Tensor, size: Tensor, camera: Tensor) -> tuple[Tensor, Ten
     depth = (-seen[..., 2:]).clamp_min(NEAREST_M)
     half = half_width(camera)
     return (seen[..., :2] / depth / half).clamp(-2.0, 2.0), size[..., :1] / depth / half, depth
+
+
+def world_axes(camera: Tensor) -> Tensor:
+    """The camera's axes in the world's, `[..., 1, 3, 3]`, one in a row: what turns rows of vectors."""
+    shape = *camera.shape[:-1], 1, 3, 3
+    axes = torch.eye(3, dtype=camera.dtype, device=camera.device).expand(shape)
+    return rotate(view(camera)[..., None, :].expand(*shape[:-1], 4), axes)
 
 
 def axes_seen(state: Tensor, camera: Tensor, layout: StateLayout) -> Tensor:

@@ -19,9 +19,11 @@ from orrery.tokenizers.perspective import (
     left_to_right,
     project,
     view,
+    world_axes,
 )
 from orrery.tokenizers.rotation import rotate
 from orrery.tokenizers.silhouette import directions, silhouette
+from orrery.tokenizers.surface import NUM_CREASES, surface
 
 __all__ = ["look", "look_width", "see", "see_width"]
 
@@ -77,38 +79,41 @@ def see(state: Tensor, what: Tensor, camera: Tensor, grid: int, layout: StateLay
 
 def look_width(what_width: int) -> int:
     """Numbers a cell that `look` gives, for `what_width` numbers of what an object is."""
-    num_exact = 1 + 2 * OUTLINE_DIRECTIONS + 2 + 3
-    return NUM_SEEN * (16 + what_width + len(BANDS_PER_CELL) * num_exact + 5)
+    num_exact = 1 + 2 * OUTLINE_DIRECTIONS + 2 + NUM_CREASES
+    num_sides = 3 * (1 + NUM_CREASES) + 2 * NUM_CREASES
+    return NUM_SEEN * (3 + what_width + num_sides + 4 + len(BANDS_PER_CELL) * num_exact + 5)
 
 
 def look(state: Tensor, what: Tensor, camera: Tensor, grid: int, layout: StateLayout) -> Tensor:
     """What each cell of a fine grid knows: `[..., grid * grid, look_width]`, cells in rows from the top left.
 
     Of the two objects whose outlines the cell's centre is furthest inside of, or nearest to, the one in front
-    first: depth, size, what they are and the sides they show, in the world's axes; the way out and the offset
-    of the centre; and, at several scales, how far inside the outline and each line that touches it the cell's
-    centre lies, where the knee is, and on which side of the edges that meet there the cell lies (see
-    `Silhouette`). All is faded outside of the outline. And the feet of the two that are nearest, near which
-    shadows fall. Arguments as of `see`.
+    first: depth, size and what they are; how the side is turned that the cell's centre lies on, and those
+    beyond its nearest creases, in the world's axes, in which light falls the same for every camera; the ways
+    to the creases, out of the outline, and to the object's centre; and, at several scales, how far inside the
+    outline and each line that touches it the cell's centre lies, where the knee is and how near the creases
+    are (see `Silhouette` and `Surface`). All is faded outside of the outline. And the feet of the two that
+    are nearest, near which shadows fall. Arguments as of `see`.
     """
     present, cells = state[..., layout.slice("present")], _cell_centres(grid, state)
     uv, apparent, depth = project(
         state[..., layout.slice("position")], state[..., layout.slice("size")], camera
     )
     shown = silhouette(state, camera, 2 * OUTLINE_DIRECTIONS, layout)
-    lines = shown.reach[..., None, :, :] - _on_lines(cells, shown.out)
+    lines = shown.reach[..., None, :] - cells @ shown.out.transpose(-1, -2)  # [..., K, C, n]
     gap, nearest = lines.min(-1, keepdim=True)
-    ways = shown.out[..., None, :, :, :].expand(*lines.shape, 2)
-    out = ways.gather(-2, nearest[..., None].expand(*nearest.shape, 2))[..., 0, :]
-    offset, to_knee = (place[..., None, :, :] - cells[:, None, :] for place in (uv, shown.knee))
-    exact = [gap, lines[..., : 2 * OUTLINE_DIRECTIONS], to_knee, _beside(to_knee, shown.edges)]
+    out = shown.out.gather(-2, nearest.expand(*nearest.shape[:-1], 2))
+    sides = surface(state, camera, cells, shown, layout)
+    turned = sides.normals @ world_axes(camera)[..., None, :, :]
+    offset, to_knee = (place[..., None, :] - cells for place in (uv, shown.knee))
+    exact = [gap, lines[..., : 2 * OUTLINE_DIRECTIONS], to_knee, sides.creases]
     offset, exact = offset * (grid / 2), torch.cat(exact, dim=-1) * (grid / 2)
-    sides = _in_world(_sides(shown.facing, state, layout), camera)
-    about = torch.cat([depth - 1.0, apparent * (grid / 8), what, sides], dim=-1)[..., None, :, :]
-    told = [about.expand(*gap.shape[:-1], about.shape[-1]), out, offset / 4, exact]
-    gap = exact[..., :1]
-    near = torch.exp(-gap[..., 0].clamp(-FARTHEST_CELLS, 0.0).square() / (2.0 * FADE_CELLS**2))
-    weight, chosen = _in_front_first(gap[..., 0], near, torch.cat(told, dim=-1), present[..., 0])
+    about = torch.cat([depth - 1.0, apparent * (grid / 8), what], dim=-1)[..., None, :]
+    about = about.expand(*gap.shape[:-1], about.shape[-1])
+    told = [about, turned.flatten(-2), sides.across.flatten(-2), out, offset / 4, exact]
+    gap = exact[..., 0]
+    near = torch.exp(-gap.clamp(-FARTHEST_CELLS, 0.0).square() / (2.0 * FADE_CELLS**2))
+    weight, chosen = _in_front_first(gap, near, torch.cat(told, dim=-1), present)
     rest, exact = chosen.tensor_split([chosen.shape[-1] - exact.shape[-1]], dim=-1)
     bands = [torch.tanh(exact * band) for band in BANDS_PER_CELL]
     objects = _faded(weight, torch.cat([rest, *bands], dim=-1))
@@ -138,30 +143,20 @@ def _inside(offset: Tensor, outline: Tensor) -> Tensor:
     return torch.cat([outline + along, outline - along], dim=-1)
 
 
-def _on_lines(cells: Tensor, out: Tensor) -> Tensor:
-    """How far out cells `[C, 2]` lie along each of `out [..., K, n, 2]`, `[..., C, K, n]`."""
-    return torch.einsum("cx,...knx->...ckn", cells, out)
-
-
-def _beside(to_knee: Tensor, edges: Tensor) -> Tensor:
-    """How far on which side of each of the three edges that meet in a box's knee a cell's centre lies,
-    `[..., C, K, 3]`. to_knee: `[..., C, K, 2]`, from the cell's centre. edges: `[..., K, 3, 2]`."""
-    along = edges[..., None, :, :, :]
-    return to_knee[..., None, 0] * along[..., 1] - to_knee[..., None, 1] * along[..., 0]
-
-
 def _in_front_first(gap: Tensor, near: Tensor, told: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
-    """Of `near [..., C, K]` and `told [..., C, K, n]`, depth first, what belongs to the two slots with the
-    greatest `gap [..., C, K]`, the nearer to the camera first; where there are fewer, none is near."""
-    spare = max(NUM_SEEN - gap.shape[-1], 0)
-    there = present[..., None, :].expand_as(gap)
-    gap = torch.nn.functional.pad(gap.masked_fill(there < 0.5, -torch.inf), (0, spare), value=-torch.inf)
-    near = torch.nn.functional.pad(near * there, (0, spare))
-    told = torch.nn.functional.pad(told, (0, 0, 0, spare))
-    _, chosen = gap.topk(NUM_SEEN, dim=-1)
-    depth = told[..., 0].masked_fill(gap.isinf(), torch.inf).gather(-1, chosen)
-    chosen = chosen.gather(-1, depth.argsort(dim=-1))
-    return near.gather(-1, chosen), told.gather(-2, chosen[..., None].expand(*chosen.shape, told.shape[-1]))
+    """Of `near [..., K, C]` and `told [..., K, C, n]`, depth first, what belongs to the two slots with the
+    greatest `gap [..., K, C]`, the nearer to the camera first, `[..., C, 2]` and `[..., C, 2, n]`; where
+    there are fewer, none is near. present: `[..., K, 1]`."""
+    spare = max(NUM_SEEN - gap.shape[-2], 0)
+    gap = gap.masked_fill(present < 0.5, -torch.inf)
+    gap = torch.nn.functional.pad(gap, (0, 0, 0, spare), value=-torch.inf)
+    near = torch.nn.functional.pad(near * present, (0, 0, 0, spare))
+    told = torch.nn.functional.pad(told, (0, 0, 0, 0, 0, spare)) if spare else told
+    _, chosen = gap.topk(NUM_SEEN, dim=-2)
+    depth = told[..., 0].masked_fill(gap.isinf(), torch.inf).gather(-2, chosen)
+    chosen = chosen.gather(-2, depth.argsort(dim=-2))
+    told = told.gather(-3, chosen[..., None].expand(*chosen.shape, told.shape[-1]))
+    return near.gather(-2, chosen).transpose(-1, -2), told.transpose(-2, -3)
 
 
 def _half_turn(like: Tensor) -> Tensor:
@@ -176,12 +171,6 @@ def _outline(state: Tensor, camera: Tensor, depth: Tensor, layout: StateLayout) 
     shape = *depth.shape[:-1], len(flat)
     towards = rotate(view(camera)[..., None, :].expand(*shape, 4), flat.expand(*shape, 3))
     return reach(state, towards, layout) / depth / half_width(camera)
-
-
-def _in_world(sides: Tensor, camera: Tensor) -> Tensor:
-    """`sides [..., K, 9]` in the world's axes, in which light falls the same for every camera."""
-    vectors = sides.unflatten(-1, (3, 3))
-    return rotate(view(camera)[..., None, :].expand(*vectors.shape[:-1], 4), vectors).flatten(-2)
 
 
 def _sides(normals: Tensor, state: Tensor, layout: StateLayout) -> Tensor:

@@ -37,17 +37,22 @@ class Silhouette(NamedTuple):
 
     out, reach: `[..., K, n, 2]` and `[..., K, n]`, lines that touch the outline: which way is out, and how
     far that way it reaches from the picture's middle. First those in `directions`, then those along straight
-    parts of the outline. facing: `[..., K, 3, 3]`, its own axes in the camera's, turned so that they point to
-    the camera. knee: `[..., K, 2]`, where its sides meet: a box's corner that is nearest to the camera, the
-    middle of a cylinder's end, the centre of others. edges: `[..., K, 3, 2]`, unit vectors along the three
-    that meet in a box's knee, from left to right; zeros for others.
+    parts of the outline. facing: `[..., K, 3, 3]`, its own axes in the camera's, turned so that they point
+    to the camera. shows: `[..., K, 3]` bool, whether a box shows the side that each is the normal of.
+    towards: `[..., K, 3]`, the unit vector to the camera, in its axes. knee: `[..., K, 2]`,
+    where its sides meet: a box's corner that is nearest to the camera, the middle of a cylinder's end, the
+    centre of others. edges: `[..., K, 3, 2]`, unit vectors from there along a box's edges, one for each
+    axis. rim: `[..., K, 2, 2]`, from there to the rim of a cylinder's end, along its first two axes.
     """
 
     out: Tensor
     reach: Tensor
     facing: Tensor
+    shows: Tensor
+    towards: Tensor
     knee: Tensor
     edges: Tensor
+    rim: Tensor
 
 
 def silhouette(state: Tensor, camera: Tensor, num_directions: int, layout: StateLayout) -> Silhouette:
@@ -64,10 +69,10 @@ def silhouette(state: Tensor, camera: Tensor, num_directions: int, layout: State
     sides = normals * size[..., None]
     corner = centre + box * sides.sum(-2) + cylinder * sides[..., 2, :]
     knee = _in_picture(corner[..., None, :], half)
-    along = knee - _in_picture(corner[..., None, :] - 2.0 * sides, half)
-    order = normals[..., 0].argsort(dim=-1)[..., None].expand_as(along)
-    edges = _unit(along.gather(-2, order)) * box[..., None]
-    return Silhouette(out, reach, normals, knee[..., 0, :], edges)
+    edges = _unit(_in_picture(corner[..., None, :] - 2.0 * sides, half) - knee)
+    rim = _in_picture(corner[..., None, :] + sides[..., :2, :], half) - knee
+    shows = -(normals @ centre[..., None])[..., 0] > size
+    return Silhouette(out, reach, normals, shows, _unit(-centre), knee[..., 0, :], edges, rim)
 
 
 def directions(num: int, like: Tensor) -> Tensor:
