@@ -6,6 +6,8 @@ radians. Camera axes: right, up and to the viewer. Places in the picture: right 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
@@ -13,11 +15,12 @@ from orrery.streams import StateLayout
 from orrery.tokenizers.rotation import conjugate, multiply, rotate
 
 __all__ = [
-    "axes_seen", "facing", "half_width", "is_a", "left_to_right", "project", "seen_from", "view",
+    "axes_seen", "by_shape", "facing", "half_width", "is_a", "left_to_right", "project", "seen_from", "view",
     "world_axes",
 ]  # fmt: skip
 
 NEAREST_M = 0.2
+"""What is nearer to the camera, or behind it, is taken to be this far away."""
 
 
 def view(camera: Tensor) -> Tensor:
@@ -77,3 +80,10 @@ def is_a(state: Tensor, layout: StateLayout, name: str) -> Tensor:
     if name not in layout.shapes:
         return torch.zeros_like(shape[..., :1])
     return shape[..., layout.shapes.index(name), None]
+
+
+def by_shape(state: Tensor, layout: StateLayout, forms: Mapping[str, Tensor]) -> Tensor:
+    """Of `forms`, numbers `[..., K, ...]` for each shape, those of each object's own."""
+    every = torch.stack([forms[name] for name in layout.shapes])
+    share = state[..., layout.slice("shape")].movedim(-1, 0)
+    return (share.reshape(*share.shape, *[1] * (every.ndim - share.ndim)) * every).sum(0)

@@ -57,6 +57,9 @@ def see(state: Tensor, what: Tensor, camera: Tensor, grid: int, layout: StateLay
     outline and the sides they show; where exactly centre, knee and outline lie), faded with distance; and the
     foot of the nearest one: the table right below it, near which its shadow falls.
 
+    Outlines and sides are those of a view along the camera's axis, as the shipped transformer learned them;
+    `look` has them in perspective.
+
     state: `[..., K, D]`. what: `[..., K, n]`, numbers about what each object is. camera: `[..., 8]`.
     """
     present, cells = state[..., layout.slice("present")], _cell_centres(grid, state)

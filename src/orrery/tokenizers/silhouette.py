@@ -15,13 +15,14 @@ from orrery.streams import StateLayout
 from orrery.tokenizers.perspective import (
     NEAREST_M,
     axes_seen,
+    by_shape,
     facing,
     half_width,
     is_a,
     seen_from,
 )
 
-__all__ = ["NUM_OWN", "Silhouette", "directions", "silhouette"]
+__all__ = ["Silhouette", "directions", "silhouette"]
 
 NUM_OWN = 6
 """Straight parts of an outline: the six of a box that shows three sides."""
@@ -100,9 +101,7 @@ def _outermost(state: Tensor, centre: Tensor, axes: Tensor, layout: StateLayout)
             dim=-2,
         ),
     }
-    shape = state[..., layout.slice("shape")]
-    parts = [shape[..., k, None, None] * forms[name] for k, name in enumerate(layout.shapes)]
-    return torch.stack(parts).sum(0)
+    return by_shape(state, layout, forms)
 
 
 def _rim_of_ball(centre: Tensor, radius: Tensor, circle: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from orrery.streams import StateLayout
-from orrery.tokenizers.perspective import project
+from orrery.tokenizers.perspective import by_shape, project
 from orrery.tokenizers.silhouette import Silhouette
 
 __all__ = ["NUM_CREASES", "Surface", "surface"]
@@ -51,14 +51,9 @@ def surface(state: Tensor, camera: Tensor, places: Tensor, shown: Silhouette, la
         "finger": _without_creases(round_side),
     }
     normals, creases, across = (
-        torch.stack(parts) for parts in zip(*(forms[name] for name in layout.shapes), strict=True)
+        by_shape(state, layout, {name: form[part] for name, form in forms.items()}) for part in range(3)
     )
-    shares = state[..., layout.slice("shape")].movedim(-1, 0)[..., None, None]  # [shapes, ..., K, 1, 1]
-    return Surface(
-        (shares[..., None] * normals).sum(0),
-        (shares * creases).sum(0).clamp(max=NONE_NEAR),
-        (shares[..., None] * across).sum(0),
-    )
+    return Surface(normals, creases.clamp(max=NONE_NEAR), across)
 
 
 def _of_ball(from_centre: Tensor) -> Tensor:
