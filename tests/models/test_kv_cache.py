@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from orrery.models.kv_cache import KVCache
+from orrery.models.transformer import Past
 
 WINDOW = 3
 
@@ -31,7 +34,7 @@ def _seen(cache: KVCache, rank: int = 0, window: int = WINDOW) -> list[tuple[int
     past = cache.past(rank, window)
     if past is None:
         return []
-    keys, values = past.layers[0]
+    keys, values = past.keys[0], past.values[0]
     assert torch.equal(keys, -values)
     return list(zip(past.positions.tolist(), keys[0, 0, :, 0].tolist(), strict=True))
 
@@ -65,7 +68,7 @@ def test_cost_is_flat() -> None:
     def size(num_ticks: int) -> int:
         past = _after(num_ticks, ranks=2).past(1, WINDOW)
         assert past is not None
-        return sum(keys.numel() + values.numel() for keys, values in past.layers)
+        return past.keys.numel() + past.values.numel()
 
     assert size(3) < size(4) == size(5) == size(100)
 
@@ -77,6 +80,25 @@ def test_higher_ranks_are_not_seen_and_lower_ones_of_this_tick_are() -> None:
     assert [value for _, value in _seen(cache, rank=1)] == [0, 1, 100, 101]
     assert [value for _, value in _seen(cache, rank=0)] == [0, 100]
     assert _seen(cache, rank=2)[-1] == (2, 101)
+
+
+def test_a_past_is_gathered_and_turned_once_until_something_changes() -> None:
+    turned: list[Past] = []
+    cache = KVCache(WINDOW, lambda past: turned.append(past) or replace(past, keys=past.keys + 100.0))
+    cache.settle(0, _keys(1))
+    first = cache.past(0, WINDOW)
+    assert first is not None
+    assert first.keys.unique().tolist() == [101.0]
+    assert cache.past(0, WINDOW) is first
+    changes = [
+        lambda: cache.settle(1, _keys(2)), cache.end_tick, lambda: cache.set_text(_keys(3)),
+        lambda: cache.set_text(None),
+    ]  # fmt: skip
+    for number, change in enumerate(changes, start=2):
+        change()
+        assert cache.past(1, WINDOW) is cache.past(1, WINDOW)
+        assert len(turned) == number
+    assert cache.copy().past(1, WINDOW) is not None
 
 
 def test_a_sentence_comes_first_and_can_change_while_the_past_stays() -> None:

@@ -52,7 +52,7 @@ def test_states_come_back_and_are_seen(kind: str) -> None:
 
 def test_all_balls_fall_alike_when_they_coast() -> None:
     state, _ = _tick("collision")
-    told = coast(state[:, 0], 0.1, _codec(2).change_scale, LAYOUT)
+    told = coast(state[:, 0], torch.tensor([0.1]), _codec(2).change_scale, LAYOUT)[:, 0]
     assert told.shape == (1, 2, COAST_WIDTH)
     assert told[0, 0, 3] < 0.0
     assert told[0, 0, 3] == told[0, 1, 3], "neither is a finger, which would not fall"

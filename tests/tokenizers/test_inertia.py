@@ -36,7 +36,7 @@ def _box(height_m: float, half_m: float = 0.04) -> Tensor:
 
 def _told(state: Tensor, seconds: float = SECONDS) -> Tensor:
     """Of the cube, unsquashed: m, m, rad, m, m, m."""
-    told = coast(state, seconds, CODEC.change_scale, CODEC.layout)[0]
+    told = coast(state, torch.tensor([seconds]), CODEC.change_scale, CODEC.layout)[0, 0]
     assert told.shape == (COAST_WIDTH,)
     scales = [0.008] * 4 + [0.06] * 3 + [0.003] * 2 + [0.01, 0.002]
     return torch.sinh(told) * torch.tensor(scales)
@@ -80,7 +80,7 @@ def test_the_gap_is_that_of_where_both_get() -> None:
 
 
 def test_the_finger_does_not_fall() -> None:
-    told = coast(_box(0.04), SECONDS, CODEC.change_scale, CODEC.layout)[3]
+    told = coast(_box(0.04), torch.tensor([SECONDS]), CODEC.change_scale, CODEC.layout)[0, 3]
     assert not told[:7].any()
 
 
@@ -92,7 +92,7 @@ def test_flight_in_the_exact_world_is_what_inertia_says() -> None:
         ticks += [world.step()["state"][0] for _ in range(8)]
         for before, after in pairwise(ticks):
             anchor, last = (torch.from_numpy(frames[-1]) for frames in (before, after))
-            told = coast(anchor, SECONDS, CODEC.change_scale, CODEC.layout)
+            told = coast(anchor, torch.tensor([SECONDS]), CODEC.change_scale, CODEC.layout)[0]
             true = CODEC.encode(last[None].repeat(2, 1, 1), anchor, torch.tensor(True))[:, CODEC.what_width :]
             flies = (told[:, OVER_FALLING] > np.arcsinh(10.0)) & (told[:, GAP] > np.arcsinh(3.0))
             for slot in flies[:-1].nonzero()[:, 0]:

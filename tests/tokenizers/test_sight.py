@@ -32,8 +32,9 @@ OFFSET = slice(OUT.stop, OUT.stop + 2)
 GAP = OFFSET.stop
 CREASES = slice(GAP + 1 + 16 + 2, GAP + 1 + 16 + 2 + 2)
 """In the coarsest band."""
-WITHIN_CELLS = {"ball": 0.06, "box": 0.005, "cylinder": 0.15}
-"""Straight sides are told exactly; of what is round, sixteen lines that touch it."""
+WITHIN_CELLS = {"ball": 0.06, "box": 0.0005, "box, edge-on": 0.03, "cylinder": 0.15}
+"""Straight sides are told exactly, but where a side of a box that faces the camera's direction is hidden in
+perspective; of what is round, sixteen lines that touch it."""
 PER_OBJECT = OFFSET.stop + len(BANDS_PER_CELL) * (CREASES.stop - GAP)
 
 
@@ -108,7 +109,9 @@ def test_a_cell_knows_how_far_inside_an_outline_it_lies(
     gap = within.min(axis=1)
     inside = (gap > 0.02) & (told[:, 0].numpy() == 1.0)
     found = np.arctanh(told[:, GAP].double().numpy()) / BANDS_PER_CELL[0]
-    np.testing.assert_allclose(found[inside], gap[inside], atol=WITHIN_CELLS[shape])
+    across = np.abs(turn.inv().apply(np.array(VIEW.position_m) - place))
+    kind = "box, edge-on" if shape == "box" and across.min() < size else shape
+    np.testing.assert_allclose(found[inside], gap[inside], atol=WITHIN_CELLS[kind])
     np.testing.assert_allclose(told[:, OFFSET].numpy()[inside] * 4, middle - _centres()[inside], atol=1e-3)
     out = told[:, OUT].double().numpy()[inside]
     touching = (points @ out.T).max(axis=0) - (_centres()[inside] * out).sum(axis=1)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from orrery.engines.packing import packed
 from orrery.models.kv_cache import KVCache
 from orrery.models.transformer import WorldTransformer
 
@@ -16,17 +17,18 @@ __all__ = ["TorchEngine"]
 class TorchEngine:
     """Runs passes over single ticks, with everything before them in a `KVCache`.
 
-    ranks: stream to rank, in the sense of `WorldTransformer`.
+    ranks: stream to rank, in the sense of `WorldTransformer`. The model's weights are taken as they are now.
     """
 
     def __init__(self, model: WorldTransformer, ranks: Mapping[str, int]) -> None:
-        self.model = model.eval().requires_grad_(False)
+        self.model = packed(model.eval().requires_grad_(False))
         self.config = model.config
         self.ranks = dict(ranks)
+        self._levels: dict[tuple[str, float], Tensor] = {}
 
     def new_cache(self, words: Tensor) -> KVCache:
         """A memory that holds only the sentence. words: `[B, max_words]`, 0 is padding; B is 1."""
-        cache = KVCache(max(shape.window for shape in self.config.streams.values()))
+        cache = KVCache(max(shape.window for shape in self.config.streams.values()), self.model.turned)
         self.read_text(cache, words)
         return cache
 
@@ -59,9 +61,8 @@ class TorchEngine:
             raise ValueError(f"one pass serves streams of one rank, got {', '.join(names)}")
         parts, spans = [], []
         for name in names:
-            batch = numbers[name].shape[0]
-            level = torch.full((batch, 1), levels[name])
             seen = features[name][:, None] if name in features else None
+            level = self._level(name, levels[name])
             parts.append(self.model.embed(name, numbers[name][:, None], seen, level))
             spans.append((self.config.streams[name].expert, parts[-1].shape[1]))
         tokens = torch.cat(parts, dim=1)
@@ -71,6 +72,12 @@ class TorchEngine:
         if settle:
             cache.settle(rank, keys)
         return self._read(names, out, spans)
+
+    def _level(self, name: str, level: float) -> Tensor:
+        """A level as `embed` takes it; a sampler has few, and asks for them again and again."""
+        if (name, level) not in self._levels:
+            self._levels[name, level] = self.model.embed_level(name, torch.full((1, 1), level))
+        return self._levels[name, level]
 
     def _read(self, names: Sequence[str], out: Tensor, spans: Sequence[tuple[str, int]]) -> dict[str, Tensor]:
         pieces = out.split([count for _, count in spans], dim=1)

@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import torch
@@ -69,12 +71,13 @@ class TransformerConfig:
 
 @dataclass
 class Past:
-    """Keys and values that a pass may look at, one `[B, heads, n, head]` pair a layer; keys not yet turned.
+    """Keys and values that a pass may look at, `[layers, B, heads, n, head]`.
 
     positions: `[n]` in ticks, on the same axis as the queries' positions.
     """
 
-    layers: Sequence[tuple[Tensor, Tensor]]
+    keys: Tensor
+    values: Tensor
     positions: Tensor
 
 
@@ -98,10 +101,10 @@ class Block(nn.Module):
         x: Tensor,
         angles: tuple[Tensor, Tensor],
         past: tuple[Tensor, Tensor] | None,
-        past_angles: tuple[Tensor, Tensor] | None,
         mask: Tensor | None,
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Attention's share `[B, n, width]`, and this pass's unturned keys and values."""
+        """Attention's share `[B, n, width]`, and this pass's unturned keys and values. past: turned keys and
+        values."""
         query, key, value = (
             part.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
             for part in self.project(self.norm_attention(x)).chunk(3, dim=-1)
@@ -109,9 +112,11 @@ class Block(nn.Module):
         query, key = self.norm_query(query), self.norm_key(key)
         fresh = (key, value)
         query, key = turn(query, *angles), turn(key, *angles)
-        if past is not None and past_angles is not None:
-            key = torch.cat([turn(past[0].expand(len(key), -1, -1, -1), *past_angles), key], dim=2)
-            value = torch.cat([past[1].expand(len(value), -1, -1, -1), value], dim=2)
+        if past is not None:
+            key, value = (
+                torch.cat([before.expand(len(key), -1, -1, -1), new], dim=2)
+                for before, new in zip(past, (key, value), strict=True)
+            )
         seen = attend(query, key, value, mask)
         return self.out(seen.transpose(1, 2).flatten(-2)), fresh
 
@@ -173,19 +178,25 @@ class WorldTransformer(nn.Module):
         """The first `n <= max_words` word numbers, `[B, n]`, to tokens `[B, n, width]`."""
         return self.words(words) + self.word_places[: words.shape[1]]
 
+    def embed_level(self, name: str, level: Tensor) -> Tensor:
+        """Noise levels of one stream, `[B, ticks]` in [0, 1], as `[B, ticks, 1, width]`."""
+        return self.levels[_key(name)](level)[:, :, None]
+
     def embed(self, name: str, numbers: Tensor, features: Tensor | None, level: Tensor) -> Tensor:
         """Inputs of one stream as tokens `[B, ticks * tokens, width]`.
 
         numbers: `[B, ticks, tokens, width]`. features: the same with feature_width, or None.
-        level: `[B, ticks]`.
+        level: of `embed_level`.
         """
         inputs = numbers if features is None else torch.cat([numbers, features], dim=-1)
-        tokens = (
-            self.enter[_key(name)](inputs)
-            + self.places[_key(name)]
-            + self.levels[_key(name)](level)[:, :, None]
-        )
+        tokens = self.enter[_key(name)](inputs) + self.places[_key(name)] + level
         return tokens.flatten(1, 2)
+
+    def turned(self, past: Past) -> Past:
+        """`past` with its keys turned to their positions, as `run` takes it."""
+        head = self.config.width // self.config.num_heads
+        angles = rotary_angles(past.positions, head, self.config.tick_seconds)
+        return replace(past, keys=turn(past.keys, *angles))
 
     def run(
         self,
@@ -197,17 +208,17 @@ class WorldTransformer(nn.Module):
     ) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
         """The blocks over `tokens [B, n, width]`; returns the result and each layer's keys and values.
 
-        The keys are not turned yet. positions: `[n]` in ticks. mask: bool,
+        The keys are not turned yet, those of `past` are. positions: `[n]` in ticks. mask: bool,
         `[B or 1, 1, n, past + n]`, True where a query may look.
         """
-        head, seconds = self.config.width // self.config.num_heads, self.config.tick_seconds
-        angles = rotary_angles(positions, head, seconds)
-        past_angles = rotary_angles(past.positions, head, seconds) if past is not None else None
+        head = self.config.width // self.config.num_heads
+        angles = rotary_angles(positions, head, self.config.tick_seconds)
+        spans = _merged(spans)
         x, fresh = tokens, []
         for index, block in enumerate(self.blocks):
             assert isinstance(block, Block)
-            before = past.layers[index] if past is not None else None
-            share, kept = block.attend(x, angles, before, past_angles, mask)
+            before = None if past is None else (past.keys[index], past.values[index])
+            share, kept = block.attend(x, angles, before, mask)
             x = x + share
             x = x + block.feed(x, spans)
             fresh.append(kept)
@@ -236,7 +247,8 @@ class WorldTransformer(nn.Module):
         parts = [self.embed_words(words)]
         spans = [("text", words.shape[1])]
         for name in names:
-            parts.append(self.embed(name, numbers[name], features.get(name), levels[name]))
+            level = self.embed_level(name, levels[name])
+            parts.append(self.embed(name, numbers[name], features.get(name), level))
             spans.append((self.config.streams[name].expert, parts[-1].shape[1]))
         layout = _Layout(self.config, names, ranks, num_ticks, words.shape[1], words.device)
         out, _ = self.run(torch.cat(parts, dim=1), spans, layout.positions, None, layout.mask(words != 0))
@@ -262,6 +274,11 @@ def _first_places(num_tokens: int, width: int) -> Tensor:
     axis = torch.cat([torch.sin(waves), torch.cos(waves)], dim=-1)
     rows, columns = axis[:, None].expand(-1, side, -1), axis[None].expand(side, -1, -1)
     return torch.cat([rows, columns], dim=-1).flatten(0, 1)
+
+
+def _merged(spans: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
+    """Neighbours of one expert as one span: an expert called once is faster than twice."""
+    return [(expert, sum(count for _, count in same)) for expert, same in groupby(spans, key=itemgetter(0))]
 
 
 def _key(name: str) -> str:

@@ -39,8 +39,7 @@ def feel(state: Tensor, before: Tensor, what: Tensor, layout: StateLayout) -> Te
     state, before: `[..., K, D]`, at the frame's end and at its beginning. what: `[..., K, n]`, numbers about
     what each object is.
     """
-    gaps, directions = apart(state, layout)
-    earlier, _ = apart(before, layout)
+    (gaps, earlier), (directions, _) = apart(torch.stack([state, before]), layout)
     gap, nearest = gaps[..., -1, :].min(dim=-1, keepdim=True)
     near = torch.exp(-gap.clamp_min(0.0) / _NEAR_M)  # 0 where nothing is there
     first_gap = earlier[..., -1, :].gather(-1, nearest).clamp_max(1.0)

@@ -25,17 +25,19 @@ COAST_WIDTH = 11
 """Numbers a slot and frame in `coast`."""
 
 
-def coast(anchor: Tensor, seconds: float, scale: Mapping[str, float], layout: StateLayout) -> Tensor:
-    """How the slots of `anchor [..., K, D]` are changed after `seconds`, `[..., K, COAST_WIDTH]`.
+def coast(anchor: Tensor, seconds: Tensor, scale: Mapping[str, float], layout: StateLayout) -> Tensor:
+    """How the slots of `anchor [..., K, D]` are changed after `seconds [n]`, `[..., n, K, COAST_WIDTH]`.
 
     Position, once held by the table and once falling, and rotation vector are squashed as `StateCodec` writes
     changes, by `scale` (m, rad); then the clearance over the table, held and falling, and the smallest gap to
     another body, coarse and fine. A finger is driven and does not fall.
     """
     place, turned = layout.slice("position"), layout.slice("quaternion")
+    seconds = seconds[:, None, None]
+    anchor = anchor[..., None, :, :].expand(*anchor.shape[:-2], len(seconds), *anchor.shape[-2:])
     way = anchor[..., layout.slice("linear_velocity")] * seconds
     turn = anchor[..., layout.slice("angular_velocity")] * seconds
-    drop = torch.full_like(way[..., 2:], GRAVITY_M_S2 * seconds**2 / 2)
+    drop = torch.ones_like(way[..., 2:]) * (GRAVITY_M_S2 / 2 * seconds.square())
     if has_finger(layout):
         drop[..., -1, :] = 0.0
     on = anchor.clone()

@@ -98,6 +98,8 @@ def look(state: Tensor, what: Tensor, camera: Tensor, grid: int, layout: StateLa
     are (see `Silhouette` and `Surface`). All is faded outside of the outline. And the feet of the two that
     are nearest, near which shadows fall. Arguments as of `see`.
     """
+    spare = (0, 0, 0, max(NUM_SEEN - state.shape[-2], 0))
+    state, what = torch.nn.functional.pad(state, spare), torch.nn.functional.pad(what, spare)
     present, cells = state[..., layout.slice("present")], _cell_centres(grid, state)
     uv, apparent, depth = project(
         state[..., layout.slice("position")], state[..., layout.slice("size")], camera
@@ -107,19 +109,21 @@ def look(state: Tensor, what: Tensor, camera: Tensor, grid: int, layout: StateLa
     gap, nearest = lines.min(-1, keepdim=True)
     out = shown.out.gather(-2, nearest.expand(*nearest.shape[:-1], 2))
     sides = surface(state, camera, cells, shown, layout)
-    turned = sides.normals @ world_axes(camera)[..., None, :, :]
+    turned = sides.normals.flatten(-3, -2) @ world_axes(camera)
+    turned = turned.unflatten(-2, (len(cells), -1)).flatten(-2)
     offset, to_knee = (place[..., None, :] - cells for place in (uv, shown.knee))
-    exact = [gap, lines[..., : 2 * OUTLINE_DIRECTIONS], to_knee, sides.creases]
-    offset, exact = offset * (grid / 2), torch.cat(exact, dim=-1) * (grid / 2)
+    exact = torch.cat([gap, lines[..., : 2 * OUTLINE_DIRECTIONS], to_knee, sides.creases], dim=-1)
+    rest = torch.cat([turned, sides.across.flatten(-2), out, offset * (grid / 8)], dim=-1)
     about = torch.cat([depth - 1.0, apparent * (grid / 8), what], dim=-1)[..., None, :]
-    about = about.expand(*gap.shape[:-1], about.shape[-1])
-    told = [about, turned.flatten(-2), sides.across.flatten(-2), out, offset / 4, exact]
-    gap = exact[..., 0]
-    near = torch.exp(-gap.clamp(-FARTHEST_CELLS, 0.0).square() / (2.0 * FADE_CELLS**2))
-    weight, chosen = _in_front_first(gap, near, torch.cat(told, dim=-1), present)
-    rest, exact = chosen.tensor_split([chosen.shape[-1] - exact.shape[-1]], dim=-1)
+
+    chosen = _in_front_first(gap[..., 0], depth, present)
+    near, about, rest, exact = (
+        _of_chosen(told.expand(*gap.shape[:-1], told.shape[-1]), chosen)
+        for told in (present[..., None, :], about, rest, exact * (grid / 2))
+    )
+    fade = torch.exp(-exact[..., :1].clamp(-FARTHEST_CELLS, 0.0).square() / (2.0 * FADE_CELLS**2))
     bands = [torch.tanh(exact * band) for band in BANDS_PER_CELL]
-    objects = _faded(weight, torch.cat([rest, *bands], dim=-1))
+    objects = _faded((near * fade)[..., 0], torch.cat([about, rest, *bands], dim=-1))
     uv, height = _foot(state, camera, grid / 4, layout)
     weight, seen = _nearest_in_cells(
         uv / 4, height, present, cells / 4, grid, num=NUM_SEEN, reach_cells=FOOT_REACH * grid / 4
@@ -146,20 +150,19 @@ def _inside(offset: Tensor, outline: Tensor) -> Tensor:
     return torch.cat([outline + along, outline - along], dim=-1)
 
 
-def _in_front_first(gap: Tensor, near: Tensor, told: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
-    """Of `near [..., K, C]` and `told [..., K, C, n]`, depth first, what belongs to the two slots with the
-    greatest `gap [..., K, C]`, the nearer to the camera first, `[..., C, 2]` and `[..., C, 2, n]`; where
-    there are fewer, none is near. present: `[..., K, 1]`."""
-    spare = max(NUM_SEEN - gap.shape[-2], 0)
-    gap = gap.masked_fill(present < 0.5, -torch.inf)
-    gap = torch.nn.functional.pad(gap, (0, 0, 0, spare), value=-torch.inf)
-    near = torch.nn.functional.pad(near * present, (0, 0, 0, spare))
-    told = torch.nn.functional.pad(told, (0, 0, 0, 0, 0, spare)) if spare else told
-    _, chosen = gap.topk(NUM_SEEN, dim=-2)
-    depth = told[..., 0].masked_fill(gap.isinf(), torch.inf).gather(-2, chosen)
-    chosen = chosen.gather(-2, depth.argsort(dim=-2))
-    told = told.gather(-3, chosen[..., None].expand(*chosen.shape, told.shape[-1]))
-    return near.gather(-2, chosen).transpose(-1, -2), told.transpose(-2, -3)
+def _in_front_first(gap: Tensor, depth: Tensor, present: Tensor) -> Tensor:
+    """The two slots with the greatest `gap [..., K, C]`, the nearer to the camera first, absent ones
+    last, `[..., C, 2]`. depth, present: `[..., K, 1]`."""
+    gap, chosen = gap.masked_fill(present < 0.5, -torch.inf).topk(NUM_SEEN, dim=-2)
+    depth = depth.expand(*depth.shape[:-1], gap.shape[-1]).gather(-2, chosen)
+    first = depth.masked_fill(gap.isinf(), torch.inf).argsort(dim=-2)
+    return chosen.gather(-2, first).transpose(-1, -2)
+
+
+def _of_chosen(told: Tensor, chosen: Tensor) -> Tensor:
+    """`[..., C, 2, n]`: of `told [..., K, C, n]` what belongs to the slots `chosen [..., C, 2]`."""
+    index = chosen[..., None].expand(*chosen.shape, told.shape[-1])
+    return told.movedim(-3, -2).gather(-2, index)
 
 
 def _half_turn(like: Tensor) -> Tensor:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import torch
@@ -166,8 +165,7 @@ class StateCodec:
             for name in MOVING_FIELDS
         ]
         moving = torch.cat([*parts, 2.0 * self._get(state, "visible") - 1.0], dim=-1)
-        present = self._get(state, "present")
-        moving = (moving * present).movedim(-3, -2).flatten(-2)  # [..., K, frames * 13]
+        moving = _by_slot(moving * self._get(state, "present"))  # [..., K, frames * 13]
         return torch.cat([self._what(state[..., -1, :, :]), moving], dim=-1)
 
     def decode(self, numbers: Tensor, anchor: Tensor, has_anchor: Tensor, snap: bool = True) -> Tensor:
@@ -175,9 +173,8 @@ class StateCodec:
 
         snap: make a first tick's shape, material and presence definite.
         """
-        what = self._read_what(numbers[..., : self.what_width], snap)
-        choose = has_anchor[..., None, None]
-        what = {name: torch.where(choose, self._get(anchor, name), value) for name, value in what.items()}
+        choose, written = has_anchor[..., None, None], self._read_what(numbers[..., : self.what_width], snap)
+        what = {name: torch.where(choose, self._get(anchor, name), value) for name, value in written.items()}
         moving = numbers[..., self.what_width :].unflatten(-1, (self.frames, 13)).movedim(-2, -3)
         parts = dict(zip(MOVING_FIELDS, moving[..., :12].split(3, dim=-1), strict=True))
         fixed = anchor[..., None, :, :]
@@ -244,9 +241,9 @@ class StateCodec:
             neighbour(anchor, self.layout) * known,
             self._action_features(anchor, action),
         ]
-        seconds = [(frame + 1) * self.frame_seconds for frame in range(self.frames)]
-        after = [coast(anchor, later, self.change_scale, self.layout) * known for later in seconds]
-        return Told(torch.cat(before, dim=-1), torch.cat(after, dim=-1))
+        seconds = anchor.new_tensor([(frame + 1) * self.frame_seconds for frame in range(self.frames)])
+        after = _by_slot(coast(anchor, seconds, self.change_scale, self.layout))
+        return Told(torch.cat(before, dim=-1), after * known)
 
     def features(
         self,
@@ -265,9 +262,9 @@ class StateCodec:
         known = has_anchor[..., None, None].to(numbers.dtype)
         trust = (1.0 - level)[..., None, None]
         estimate = self.decode(numbers, anchor, has_anchor, snap=False)
-        seen = [self._picture_features(state, camera) * trust for state in estimate.unbind(-3)]
-        impacts = self._impact_features(estimate, anchor) * trust * known
-        return torch.cat([told.before, *seen, impacts, told.after], dim=-1)
+        seen = _by_slot(self._picture_features(estimate, camera[..., None, :]))
+        impacts = self._impact_features(estimate, anchor) * known
+        return torch.cat([told.before, torch.cat([seen, impacts], dim=-1) * trust, told.after], dim=-1)
 
     def _action_features(self, anchor: Tensor, action: Tensor | None) -> Tensor:
         """How far the action takes the finger by each frame, and that it is known, `[..., K, 3 frames + 1]`;
@@ -284,9 +281,11 @@ class StateCodec:
     def _picture_features(self, state: Tensor, camera: Tensor) -> Tensor:
         """Pose, and place in the picture in bands of growing fineness, `[..., K, 12 + 4 * bands]`."""
         uv, apparent, _ = project(self._get(state, "position"), self._get(state, "size"), camera)
-        waves = [f(uv * (torch.pi * 2.0**band)) for band in range(_UV_BANDS) for f in (torch.sin, torch.cos)]
+        bands = uv.new_tensor([torch.pi * 2.0**band for band in range(_UV_BANDS)])
+        angles = uv[..., None, :] * bands[:, None]
+        waves = torch.stack([torch.sin(angles), torch.cos(angles)], dim=-2).flatten(-3)
         rotation = six_numbers(self._get(state, "quaternion"))
-        return torch.cat([self._get(state, "position") / 0.2, rotation, uv, 8.0 * apparent, *waves], dim=-1)
+        return torch.cat([self._get(state, "position") / 0.2, rotation, uv, 8.0 * apparent, waves], dim=-1)
 
     def _impact_features(self, estimate: Tensor, anchor: Tensor) -> Tensor:
         """Change of the velocities from frame to frame, and the clearance in each, `[..., K, 7 frames]`: what
@@ -297,7 +296,7 @@ class StateCodec:
             for name, scale in _KICK_SCALE.items()
         ]
         gap = torch.asinh(clearance(estimate, self.layout) / 0.003)
-        return torch.cat([*kicks, gap], dim=-1).movedim(-3, -2).flatten(-2)
+        return _by_slot(torch.cat([*kicks, gap], dim=-1))
 
     def sight(
         self,
@@ -312,7 +311,7 @@ class StateCodec:
         `[..., grid * grid, sight_width]`, cells in rows from the top left."""
         frames = self.decode(numbers, anchor, has_anchor, snap=False)
         seen = see(frames, self._what(frames)[..., 1:], camera[..., None, :], grid, self.layout)
-        return seen.movedim(-3, -2).flatten(-2) * (1.0 - level)[..., None, None]
+        return _by_slot(seen) * (1.0 - level)[..., None, None]
 
     @property
     def sight_width(self) -> int:
@@ -334,9 +333,9 @@ class StateCodec:
         tick's first frame, as if nothing had changed in it."""
         frames = self.decode(numbers, anchor, has_anchor, snap=False)
         first = torch.where(has_anchor[..., None, None], anchor, frames[..., 0, :, :])
-        ends = [first, *frames.unbind(-3)]
-        told = [feel(b, a, self._what(b)[..., 1:], self.layout) for a, b in pairwise(ends)]
-        return (torch.cat(told, dim=-1) * (1.0 - level)[..., None])[..., None, :]
+        before = torch.cat([first[..., None, :, :], frames[..., :-1, :, :]], dim=-3)
+        told = feel(frames, before, self._what(frames)[..., 1:], self.layout).flatten(-2)
+        return (told * (1.0 - level)[..., None])[..., None, :]
 
     @property
     def feeling_width(self) -> int:
@@ -390,6 +389,11 @@ class StateCodec:
 
     def _get(self, state: Tensor, name: str) -> Tensor:
         return state[..., self.layout.slice(name)]
+
+
+def _by_slot(frames: Tensor) -> Tensor:
+    """Of `frames [..., frames, K, n]` each slot's numbers, frame after frame, `[..., K, frames * n]`."""
+    return frames.movedim(-3, -2).flatten(-2)
 
 
 def _one_hot(scores: Tensor) -> Tensor:
