@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -258,6 +259,36 @@ def test_doom_is_recorded_with_sound_depth_and_labels(tmp_path: Path) -> None:
         pytest.skip("without libopenal1 ViZDoom has no sound")
     assert streams["audio.main"].shape == (105, 1260, 2)
     assert np.abs(streams["audio.main"]).max() > 0.05
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+def test_no_game_goes_on_when_its_recording_is_done(tmp_path: Path, workers: int) -> None:
+    """ViZDoom runs in a process of its own, which holds on to this pipe as long as it lives."""
+    pytest.importorskip("vizdoom")
+    command = ["collect", "gym:VizdoomBasic-v1", "--out", "d", "--episodes", "2", "--seconds", "0.5"]
+    run = [sys.executable, "-m", "orrery.cli", *command, "--workers", str(workers)]
+    done = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert len(Dataset(tmp_path / "d")) == 2
+
+
+@pytest.mark.parametrize("fails_at", [None, 5])
+def test_every_environment_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails_at: int | None
+) -> None:
+    """Also one that raised, in whose place another is made."""
+    made: list[Counter] = []
+    closed: list[Counter] = []
+    first = Counter.__init__
+    monkeypatch.setattr(
+        Counter, "__init__", lambda self, *a, **k: (first(self, *a, **k), made.append(self))[0]
+    )
+    monkeypatch.setattr(Counter, "close", lambda self: closed.append(self))
+    monkeypatch.setattr(Counter, "fails_at", fails_at)
+    collect("gym:OrreryCounter", tmp_path / "d", 6, num_workers=1, **SMALL)
+    assert {id(env) for env in made} == {id(env) for env in closed}
+    assert len(made) > 2 if fails_at else len(made) == 2  # one for the spec, one to record with
 
 
 @pytest.mark.parametrize("identity", ["orrery/dummy-v0"])

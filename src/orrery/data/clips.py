@@ -190,6 +190,10 @@ class _ClipsRecorder:
         self._source, self._spec = source, source.spec()
         self._child = Isolated(READ_SECONDS)
 
+    def close(self) -> None:
+        """End the process that decodes; see `Closable`."""
+        self._child.close()
+
     def episode(self, number: int) -> Episode:
         """Episode `number`; see `Recorder`."""
         name, size, clip = self._source.clips[number]

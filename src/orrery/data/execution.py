@@ -5,6 +5,7 @@ Every way makes the same bytes, for an episode follows from the source and its n
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import multiprocessing
 import multiprocessing.process
@@ -22,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from orrery.data.sources import Source
+from orrery.data.sources import Closable, Source
 from orrery.data.writer import adopt_part, read_part, write_part
 from orrery.errors import BadUse, UserError
 
@@ -30,6 +31,7 @@ __all__ = ["Job", "Outcome", "outcomes"]
 
 
 ANSWER_SECONDS = 10.0
+CLOSING_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,11 @@ def outcomes(job: Job, numbers: Sequence[int], num_workers: int, cluster: str | 
 
 def _here(job: Job, numbers: Sequence[int]) -> Iterator[Outcome]:
     _start_worker(job, ignore_interrupt=False)
-    for number in numbers:
-        yield _make_episode(number)
+    try:
+        for number in numbers:
+            yield _make_episode(number)
+    finally:
+        _close_recorder()
 
 
 def _in_processes(job: Job, numbers: Sequence[int], num_workers: int) -> Iterator[Outcome]:
@@ -171,13 +176,24 @@ def _start_worker(job: Job, ignore_interrupt: bool = True) -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    _worker.clear()
+    _close_recorder()
+    atexit.register(_close_recorder)
     _worker["job"] = job
 
 
+def _close_recorder() -> None:
+    """Let go of the recorder, if there is one."""
+    recorder = _worker.pop("recorder", None)
+    if isinstance(recorder, Closable):
+        recorder.close()
+
+
 def _end_with(parent: multiprocessing.process.BaseProcess) -> None:
-    """End this process when its parent has: a killed collection must leave no workers behind."""
+    """End this process when its parent has: a killed collection must leave no processes behind."""
     parent.join()
+    closing = threading.Thread(target=_close_recorder, daemon=True)
+    closing.start()
+    closing.join(CLOSING_SECONDS)
     os._exit(1)
 
 
@@ -204,7 +220,7 @@ def _make_episode(number: int) -> Outcome:
     except BadUse:  # it would be wrong in every episode
         raise
     except Exception as problem:
-        _worker.pop("recorder", None)  # it may be half-way through something
+        _close_recorder()  # it may be half-way through something
         return Outcome(number, failure=_told(problem))
     recorded = time.perf_counter()
     num_bytes = write_part(job.out, number, episode)

@@ -94,6 +94,10 @@ class _GymRecorder:
             self._spec, streams, events=events, seed=seed, scene={"environment": world.environment}
         )
 
+    def close(self) -> None:
+        """Close the environment: a game may run in a process of its own; see `Closable`."""
+        self._world.close()
+
     def _kept(self, tick: Observation) -> Observation:
         return {name: tick[name] for name in self._spec.streams}
 

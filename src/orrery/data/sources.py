@@ -15,7 +15,7 @@ from orrery.errors import BadUse
 from orrery.streams import Episode, WorldSpec
 from orrery.world import World
 
-__all__ = ["SOURCES", "Planned", "Recorder", "Request", "Source", "source_of"]
+__all__ = ["SOURCES", "Closable", "Planned", "Recorder", "Request", "Source", "source_of"]
 
 OnStep = Callable[[int, int], None]
 
@@ -42,6 +42,15 @@ class Recorder(Protocol):
 
     def episode(self, number: int) -> Episode:
         """Episode `number`; whatever it raises costs this episode alone."""
+        ...
+
+
+@runtime_checkable
+class Closable(Protocol):
+    """A recorder that holds more than memory, such as a game in a process of its own."""
+
+    def close(self) -> None:
+        """Let go of it; nothing is recorded after that."""
         ...
 
 
