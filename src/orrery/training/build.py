@@ -11,6 +11,7 @@ from orrery.models.transformer import StreamShape, TransformerConfig
 from orrery.scenes.lexicon import vocabulary
 from orrery.streams import Array, WorldSpec
 from orrery.tokenizers.codecs import Codecs
+from orrery.tokenizers.glance import Glances
 from orrery.tokenizers.state import StateCodec
 from orrery.tokenizers.text import WordTokenizer
 from orrery.tokenizers.vector import VectorCodec
@@ -49,10 +50,10 @@ def word_tokenizer() -> WordTokenizer:
     return WordTokenizer(vocabulary(), max_words=44)
 
 
-def fit_codecs(spec: WorldSpec, states: Array, cameras: Array) -> Codecs:
+def fit_codecs(spec: WorldSpec, states: Array, cameras: Array, glances: Glances | None = None) -> Codecs:
     """Codecs with scales from data.
 
-    states: `[episodes, ticks, frames, K, D]`. cameras: `[episodes, ticks, 8]`.
+    states: `[episodes, ticks, frames, K, D]`. cameras: `[episodes, ticks, 8]`. glances: see `Codecs`.
     """
     frames, num_slots, _ = spec.streams["state"].shape
     codec = StateCodec(num_slots, frames, layout=spec.state, frame_seconds=1.0 / spec.clock.frames_per_second)
@@ -63,7 +64,7 @@ def fit_codecs(spec: WorldSpec, states: Array, cameras: Array) -> Codecs:
     if "touch.finger" in spec.streams:
         touch = spec.streams["touch.finger"]
         vectors["touch.finger"] = VectorCodec(touch.shape, scale=(0.05,), squash=True)
-    return Codecs(state, vectors)
+    return Codecs(state, vectors, glances)
 
 
 def transformer_config(
@@ -76,7 +77,7 @@ def transformer_config(
     widths = {name: (1, codec.width) for name, codec in vectors.items()}
     widths |= {"state": (state.num_slots, state.width), "audio.main": audio, "video.main": video}
     told = {
-        "state": state.feature_width, "touch.finger": state.feeling_width, "video.main": state.sight_width
+        "state": codecs.state_width, "touch.finger": state.feeling_width, "video.main": state.sight_width
     }  # fmt: skip
     streams = {
         name: StreamShape(

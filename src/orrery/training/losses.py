@@ -309,7 +309,8 @@ def _estimate(
     camera = codecs.vectors["camera.main"].decode(noisy["camera.main"])
     seen = (noisy["state"], anchor, clips.has_anchor, levels["state"], camera)
     told = codecs.state.tell(anchor, clips.has_anchor, steering(codecs, clips, levels["action"]))
-    features = {"state": codecs.state.features(*seen, told)}
+    pictures = noisy.get("video.main") if ranks["video.main"] < ranks["state"] else None
+    features = {"state": codecs.state_features(*seen, told, pictures)}
     # Where pictures and touch come first, they must not be told what is to be read off them.
     if "touch.finger" in noisy:
         feeling = codecs.state.feeling(*seen[:4])
@@ -342,7 +343,7 @@ def own_anchor(
     numbers["action"] = others["action"] * (1.0 - action_level)[..., None, None]
     numbers["state"] = torch.zeros(*shape, codecs.state.num_slots, codecs.state.width)
     told = codecs.state.tell(anchor, clips.has_anchor, steering(codecs, clips, action_level))
-    seen = codecs.state.features(
+    seen = codecs.state_features(
         numbers["state"], anchor, clips.has_anchor, levels["state"], clips.streams["camera.main"], told
     )
     nothing = torch.zeros(*shape, 1, codecs.state.feeling_width)  # the state is not known yet
