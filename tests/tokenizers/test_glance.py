@@ -1,4 +1,4 @@
-"""What a state that is read off pictures is told of them, around the place where an object is thought to be."""
+"""What a state that is read off pictures is told of them, around where an object is thought to be."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CELLS = torch.arange(1.0, SIDE * SIDE + 1)[None, :, None]
 
 
 def _seen(places: list[tuple[float, float]]) -> tuple[Tensor, Tensor]:
-    """`[K, 3, 3]` cells and `[K, 2]` offsets of balls at `places`, in cells right and down from the corner."""
+    """`[K, 3, 3]` cells and `[K, 2]` offsets of balls at `places`, cells right and down of the corner."""
     tick = PhyWorld("collision", image_size=16).reset(0)
     state, camera = torch.from_numpy(tick["state"])[0], torch.from_numpy(tick["camera.main"][0])
     place, size = LAYOUT.slice("position"), LAYOUT.slice("size")
