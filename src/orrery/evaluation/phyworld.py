@@ -158,10 +158,11 @@ def imagined(world: World, seed: int = 0, drawn_exactly: bool = False) -> Contin
 
 
 def _drawn(state: Array, image_size: int) -> Array:
-    """A picture of `state [n, D]`."""
-    places = (LAYOUT.get(state, "position")[:, ::2] - CORNER_M) / UNIT_M
-    radii = LAYOUT.get(state, "size")[:, 0] / UNIT_M
-    return draw(places, radii, COLOURS[: len(radii)], SIDE, image_size)
+    """A picture of the balls that `state [n, D]` has."""
+    there = LAYOUT.get(state, "present")[:, 0] > 0.5
+    places = (LAYOUT.get(state, "position")[there, ::2] - CORNER_M) / UNIT_M
+    radii = LAYOUT.get(state, "size")[there, 0] / UNIT_M
+    return draw(places, radii, COLOURS[: len(state)][there], SIDE, image_size)
 
 
 def score(case: Case, frames: Array) -> Score:
