@@ -24,6 +24,7 @@ from orrery.training.losses import (
     NEAR_WEIGHT,
     TOUCHED_WEIGHT,
     _care,
+    as_first_perceived,
     clean_numbers,
     drop_words,
     from_left_to_right,
@@ -37,7 +38,6 @@ from orrery.training.losses import (
     random_levels,
     shake,
     slight_levels,
-    with_strange_velocities,
 )
 
 MakeLatents = Callable[..., LatentSet]
@@ -171,13 +171,21 @@ def test_shaken_anchors_are_slightly_wrong(clips: Clips, codecs: Codecs) -> None
     torch.testing.assert_close((little - clips.anchor).abs(), 0.1 * gap, atol=1e-6, rtol=1e-3)
 
 
-def test_strange_velocities_are_another_clips_and_all_else_stays(clips: Clips, codecs: Codecs) -> None:
-    strange = with_strange_velocities(clips.anchor, codecs.state.layout)
-    speed = STATE.slice("linear_velocity")
-    assert torch.equal(strange[1::2], clips.anchor[1::2])
-    assert torch.equal(strange[::2, ..., speed], clips.anchor[1::2, ..., speed])
-    strange[..., speed] = clips.anchor[..., speed]
-    assert torch.equal(strange, clips.anchor)
+def test_first_perceived_anchors_have_strange_velocities_and_are_off_and_all_else_stays(
+    clips: Clips, codecs: Codecs
+) -> None:
+    wrong = as_first_perceived(clips.anchor, codecs.state.layout, _generator())
+    speed, place = STATE.slice("linear_velocity"), STATE.slice("position")
+    assert torch.equal(wrong[1::2, ..., speed], clips.anchor[1::2, ..., speed])
+    assert torch.equal(wrong[::2, ..., speed], clips.anchor[1::2, ..., speed])
+    off = (wrong - clips.anchor)[..., place].abs()
+    there = clips.anchor[..., 0] > 0.5
+    first, later = off[:, 1][there[:, 1]], off[:, 2:][there[:, 2:]]
+    assert 0.001 < float(first.max()) < 0.05
+    assert 0.0 < float(later.max()) < 0.005
+    assert not off[~there].any()
+    wrong[..., speed], wrong[..., place] = clips.anchor[..., speed], clips.anchor[..., place]
+    assert torch.equal(wrong, clips.anchor)
 
 
 def test_own_anchors_are_where_the_model_itself_arrives(clips: Clips, codecs: Codecs) -> None:

@@ -37,6 +37,9 @@ TOUCHED_WEIGHT = 4.0
 """Weight of ticks in which the finger feels something: few are, and the mean of all is near nothing."""
 FIRST_TICK_WEIGHT = 4.0
 DRAWN_FROM_STATE_SHARE = 0.85
+FIRST_OFF_M, LATER_OFF = 0.01, 0.1
+"""How far off the place is (at most, one sigma) that is read off a first picture alone, and the share of it
+that is left after the next."""
 
 
 def clean_numbers(codecs: Codecs, clips: Clips) -> dict[str, Tensor]:
@@ -74,15 +77,21 @@ def shake(anchor: Tensor, codec: StateCodec, generator: torch.Generator, most: f
     return shaken * (anchor[..., :1] > 0.5)
 
 
-def with_strange_velocities(anchor: Tensor, layout: StateLayout) -> Tensor:
-    """`anchor [B, T, K, D]`, every other clip with the velocities of the next one.
+def as_first_perceived(anchor: Tensor, layout: StateLayout, generator: torch.Generator) -> Tensor:
+    """`anchor [B, T, K, D]` as wrong as what is perceived of an episode's first ticks, of one frame each:
+    every other clip with the velocities of the next one, and positions off.
 
-    Where a tick is a single frame, the first one shows no velocity: what is perceived of it has some velocity
-    that occurs, and the pictures that follow must put it right.
+    The first picture shows no velocity, so that what is perceived has some velocity that occurs; and of the
+    first no place to start from is known either. The pictures that follow must put both right, places first.
     """
-    strange, speed = anchor.clone(), layout.slice("linear_velocity")
-    strange[::2, ..., speed] = anchor.roll(-1, 0)[::2, ..., speed]
-    return strange
+    wrong, there = anchor.clone(), anchor[..., layout.slice("present")] > 0.5
+    speed, place = layout.slice("linear_velocity"), layout.slice("position")
+    wrong[::2, ..., speed] = anchor.roll(-1, 0)[::2, ..., speed]
+    sigma = FIRST_OFF_M * torch.rand(anchor.shape[0], 1, 1, 1, generator=generator).square()
+    off = sigma * torch.randn(anchor[..., place].shape, generator=generator)
+    off[:, 2:] *= LATER_OFF
+    wrong[..., place] += off.to(anchor) * there
+    return wrong
 
 
 def motion_loss(
@@ -178,7 +187,7 @@ def perception_loss(
     clips = from_left_to_right(clips, silent[:, 0], codecs.state.layout)
     anchor = shake(clips.anchor, codecs.state, generator, shaken)
     if codecs.state.frames == 1:
-        anchor = with_strange_velocities(anchor, codecs.state.layout)
+        anchor = as_first_perceived(anchor, codecs.state.layout, generator)
     clean = clean_numbers(codecs, clips) | {
         "state": codecs.state.encode(clips.state, anchor, clips.has_anchor)
     }
