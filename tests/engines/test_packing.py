@@ -45,3 +45,4 @@ def test_it_rounds_the_weights_of_linear_layers_and_leaves_the_model_alone(
     error = max(float((mine[name] - value).abs().max()) for name, value in plain.items())
     assert 1e-6 < error < 1e-2
     assert copy.words.weight is model.words.weight
+    assert packed(copy) is copy

@@ -25,9 +25,9 @@ def can_pack() -> bool:
 
 def packed(model: WorldTransformer) -> WorldTransformer:
     """A model that gives what `model` gives, rounded to half precision in its linear layers' weights; it
-    shares everything else. `model` itself where nothing can be packed, as on a GPU."""
+    shares everything else. `model` itself where nothing can be packed, as on a GPU, or all is already."""
     on_cpu = all(weight.device.type == "cpu" for weight in model.parameters())
-    if not (on_cpu and can_pack()):
+    if not (on_cpu and can_pack() and any(isinstance(layer, nn.Linear) for layer in model.modules())):
         return model
     copy = deepcopy(model, {id(tensor): tensor for tensor in [*model.parameters(), *model.buffers()]})
     for parent in copy.modules():

@@ -61,10 +61,8 @@ class ImaginedWorld:
         self.spec = model.spec if streams is None else model.spec.only(streams)
         self.num_worlds = num_worlds
         self.checkpoint_hash = model.hash
-        self._engines = {
-            "generate": TorchEngine(model.transformer, GENERATE),
-            "perceive": TorchEngine(model.transformer, PERCEIVE),
-        }
+        engine = TorchEngine(model.transformer, GENERATE)
+        self._engines = {"generate": engine, "perceive": TorchEngine(engine.model, PERCEIVE)}
         self._dreams: list[_Dream | None] = [None] * num_worlds
 
     @torch.inference_mode()
