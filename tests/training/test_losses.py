@@ -16,6 +16,7 @@ from orrery.diffusion.noise import loss_weight
 from orrery.models.transformer import WorldTransformer
 from orrery.streams import STATE
 from orrery.tokenizers.codecs import Codecs
+from orrery.tokenizers.glance import Glances
 from orrery.training.build import word_tokenizer
 from orrery.training.clips import Clips, draw_clips
 from orrery.training.latents import LatentSet
@@ -277,6 +278,23 @@ def test_perfect_perception_costs_nothing(clips: Clips, codecs: Codecs) -> None:
     assert float(loss) == pytest.approx(0.0, abs=1e-10)
     assert float(perfect.levels["video.main"].max()) <= 0.05
     assert perfect.ranks["state"] > perfect.ranks["video.main"]
+
+
+def test_a_glance_is_told_of_pictures_that_it_does_not_attend_to(clips: Clips, codecs: Codecs) -> None:
+    width = clips.streams["video.main"].shape[-1]
+    looking, watched = dataclasses.replace(codecs, glances=Glances(1, width)), _Watched()
+    losses = perception_loss(watched, looking, clips, _generator(), attends=False)  # type: ignore[arg-type]
+    assert set(losses) == {"glanced"}
+    assert "video.main" not in watched.numbers
+    told = watched.features["state"][..., codecs.state.feature_width :]
+    assert told.shape[-1] == Glances(1, width).total_width
+    assert told[..., :-2].any()
+    perception_loss(watched, looking, clips, _generator())  # type: ignore[arg-type]
+    assert "video.main" in watched.numbers
+    assert torch.equal(watched.features["state"][..., codecs.state.feature_width :], told)
+    clips.streams.pop("video.main")
+    motion_loss(watched, looking, clips, _generator())  # type: ignore[arg-type]
+    assert not watched.features["state"][..., codecs.state.feature_width :].any()
 
 
 def test_touch_and_pictures_are_told_of_the_state_only_where_it_comes_first(

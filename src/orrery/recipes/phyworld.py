@@ -23,8 +23,8 @@ def phyworld(minutes: float | None = None) -> Recipe:
     minutes: for all stages together, 25 if left out.
     """
     minutes = 25.0 if minutes is None else minutes
-    batch = {"motion": 64, "beginnings": 64, "pictures": 12, "perception": 12}
-    ticks = {"motion": 5, "beginnings": 1, "pictures": 2, "perception": 3}
+    batch = {"motion": 64, "beginnings": 64, "pictures": 12, "perception": 12, "glances": 192}
+    ticks = {"motion": 5, "beginnings": 1, "pictures": 2, "perception": 3, "glances": 3}
     return Recipe(
         name="phyworld",
         video=VideoTokenizerConfig(
@@ -41,7 +41,8 @@ def phyworld(minutes: float | None = None) -> Recipe:
             shaken=0.05, lr_other=2e-3, ema_decay=0.995,
         ),
         world=WorldTraining(
-            minutes=0.6 * minutes, shares={"motion": 0.3, "pictures": 0.2, "perception": 0.5},
+            minutes=0.6 * minutes,
+            shares={"motion": 0.25, "pictures": 0.15, "perception": 0.2, "glances": 0.4},
             batch=batch, ticks=ticks, own_errors_from=0.0, shaken=0.05, lr_other=2e-3, ema_decay=0.995,
         ),
         drawing=WorldTraining(

@@ -168,9 +168,15 @@ def picture_loss(
 
 
 def perception_loss(
-    model: WorldTransformer, codecs: Codecs, clips: Clips, generator: torch.Generator, shaken: float = 1.0
+    model: WorldTransformer,
+    codecs: Codecs,
+    clips: Clips,
+    generator: torch.Generator,
+    shaken: float = 1.0,
+    attends: bool = True,
 ) -> dict[str, Tensor]:
-    """Loss of the state when video and sound are given. shaken: how much anchors are shaken."""
+    """Loss of the state when video and sound are given. shaken: how much anchors are shaken. attends: whether
+    the network sees the pictures themselves; if not, only what it is told of them, which costs little."""
     shape = clips.state.shape[:2]
     state = random_levels(shape, generator, share_of_ones=0.5)
     seen = slight_levels(shape, generator)
@@ -191,10 +197,12 @@ def perception_loss(
     clean = clean_numbers(codecs, clips) | {
         "state": codecs.state.encode(clips.state, anchor, clips.has_anchor)
     }
-    estimate = _estimate(model, codecs, clips, anchor, clean, levels, words, PERCEIVE, generator)
+    unseen = frozenset() if attends else frozenset({"video.main"})
+    estimate = _estimate(model, codecs, clips, anchor, clean, levels, words, PERCEIVE, generator, unseen)
     error = _state_error(codecs, clips, estimate["state"] - clean["state"])
     looked = (estimate["camera.main"] - clean["camera.main"])[:, 0].square().mean()
-    return {"perceived": (error * loss_weight(state)).mean() + 0.1 * looked}
+    loss = (error * loss_weight(state)).mean() + 0.1 * looked
+    return {"perceived" if attends else "glanced": loss}
 
 
 def from_left_to_right(clips: Clips, which: Tensor, layout: StateLayout) -> Clips:
@@ -310,7 +318,9 @@ def _estimate(
     words: Tensor,
     ranks: Mapping[str, int],
     generator: torch.Generator,
+    unseen: frozenset[str] = frozenset(),
 ) -> dict[str, Tensor]:
+    """What the network makes of noisy numbers. unseen: streams that it is only told of."""
     noisy = {
         name: add_noise(value, torch.randn(value.shape, generator=generator), levels[name])
         for name, value in clean.items()
@@ -327,7 +337,8 @@ def _estimate(
     if "video.main" in noisy:
         grid = math.isqrt(noisy["video.main"].shape[2])
         features["video.main"] = codecs.state.sight(*seen, grid) * (ranks["state"] < ranks["video.main"])
-    return model(words, noisy, features, levels, ranks)
+    inputs = {name: value for name, value in noisy.items() if name not in unseen}
+    return model(words, inputs, features, levels, ranks)
 
 
 @torch.no_grad()
