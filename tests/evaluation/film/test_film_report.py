@@ -144,6 +144,26 @@ def test_a_stop_of_the_picture_is_found(report_on: Report) -> None:
     assert "stands still, then jumps" in found(report)
 
 
+def test_a_stop_is_found_that_ends_in_the_last_thing_that_happens(report_on: Report) -> None:
+    """Nothing moves after the jump; and what jumped went no further than it had gone in a picture before."""
+    path, _ = bouncing(instants(), keeps=0.0)
+    frames = pictures([Disc(path)])
+    fastest = int(np.hypot(*np.diff(path, axis=0).T).argmax())
+    frames[fastest + 40 :] = frames[fastest + 1]
+    frames[fastest + 1 : fastest + 40] = frames[fastest]
+    report = report_on(frames)
+    assert "stands still, then jumps" in found(report)
+
+
+def test_what_lies_and_is_then_pushed_is_no_jump(report_on: Report) -> None:
+    seconds = instants()
+    path, _ = bouncing(seconds, speed=0.0, keeps=0.0)
+    comes = 60.0 * np.clip(seconds - 1.0, 0.0, 1.5)
+    hand = Disc(np.stack([comes - 12.0, path[:, 1]], 1), 10.0, (40, 60, 200))
+    path[:, 0] = np.maximum(path[:, 0], hand.path[:, 0] + 22.0)
+    assert "stands still, then jumps" not in found(report_on(pictures([Disc(path), hand])))
+
+
 def test_flicker_is_found(report_on: Report) -> None:
     frames = pictures(two_things()[0]).astype(float)
     frames[::2] += 12

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -37,7 +38,28 @@ TRENDS = tuple(
 LEAST_STILL_SECONDS, LEAST_STILL_PICTURES = 0.2, 5
 MOVED_LEVELS, MOVED_SHARE = 18, 0.0015
 JUMP_RATIO = 1.3
+STILL_SHARE = 0.0007
+"""Less than this changes in a picture that repeats the one before and is coded anew."""
+LONE_SHARE, LONE_RATIO = 0.004, 10.0
+"""A change of so much of the picture, and so many times that of the next one, is a jump however fast things
+were before they stopped."""
 LEAST_TREND_SECONDS = 20.0
+
+
+class _Jump(NamedTuple):
+    """What may be a jump after a stop that began at `start` and lasted `seconds`. share: of the picture that
+    changed at once. before: that changed from one picture to the next before the stop."""
+
+    start: float
+    seconds: float
+    share: float
+    before: float
+
+    def is_one(self, after: float) -> bool:
+        """Whether it is, when `after` is the share that changes in the next picture: what merely begins to
+        move goes on, and nothing that moves is gone from one picture to the next."""
+        alone = self.share > LONE_SHARE and self.share > LONE_RATIO * after
+        return alone or self.share > JUMP_RATIO * max(self.before, after)
 
 
 @dataclass
@@ -49,10 +71,10 @@ class Steadiness:
     shot: int = -1
     stirring: list[float] = field(default_factory=list)
     _second: list[tuple[float, float, float]] = field(default_factory=list)
-    _moved: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=6))
+    _moved: deque[float] = field(default_factory=lambda: deque(maxlen=6))
     _still: list[float] = field(default_factory=list)
     _before: Array | None = None
-    _jump: tuple[float, float, float] | None = None
+    _jump: _Jump | None = None
 
     def see(self, stretch: Stretch) -> Iterator[Answer]:
         """Take in a stretch; each stop of the picture that ends in a jump."""
@@ -79,23 +101,21 @@ class Steadiness:
         before, self._before = self._before, frame
         if before is None:
             return
-        if not stirs:
+        moved = float((difference(before, frame) > MOVED_LEVELS).mean()) if stirs else 0.0
+        if self._jump is not None:
+            if self._jump.is_one(moved):
+                yield Answer(self._jump.start, "the picture", self._jump.seconds)
+            self._jump = None
+        if moved < STILL_SHARE:
             self._still.append(seconds)
             return
-        moved = float((difference(before, frame) > MOVED_LEVELS).mean())
-        if self._jump is not None:
-            start, length, size = self._jump
-            self._jump = None
-            if size > JUMP_RATIO * moved:
-                yield Answer(start, "the picture", length)
         still = self._still
         if len(still) >= LEAST_STILL_PICTURES and still[-1] - still[0] >= LEAST_STILL_SECONDS and self._moved:
-            usual = float(np.median([share for _, share in self._moved]))
-            last = self._moved[-1][1]
-            if last > MOVED_SHARE and moved > JUMP_RATIO * max(usual, last):
-                self._jump = still[0], still[-1] - still[0], moved
+            usual, last = float(np.median(self._moved)), self._moved[-1]
+            if last > MOVED_SHARE:
+                self._jump = _Jump(still[0], still[-1] - still[0], moved, max(usual, last))
         self._still = []
-        self._moved.append((seconds, moved))
+        self._moved.append(moved)
 
     def flicker(self, stretch: Stretch, plate: Plate, seen: list[list[Blob]]) -> Iterator[Answer]:
         """How much the background's light jumps up or down and back, from picture to picture."""
