@@ -30,8 +30,7 @@ class Sampling:
     remember_video: whether imagined pictures are context for later ones. Without it, pictures are drawn from
     the state alone, so that their errors cannot feed on themselves, and cost one pass a tick. perceived: of
     how many first ticks, whose pictures are given, the state is read off them (as many as perception was
-    trained on); in later ones it is imagined. Where a tick is one frame, one shows no velocity. perceiving:
-    steps for a state that is read off pictures; None for as many as for one that is imagined.
+    trained on); in later ones it is imagined. Where a tick is one frame, one shows no velocity.
     """
 
     first: int = 16
@@ -40,12 +39,6 @@ class Sampling:
     video: int = 1
     remember_video: bool = False
     perceived: int = 1
-    perceiving: int | None = None
-
-    def for_state(self, has_anchor: bool, is_perceived: bool) -> int:
-        """Steps for a state that follows another one (`has_anchor`), or is read off pictures."""
-        imagined = self.state if has_anchor else self.first
-        return self.perceiving or imagined if is_perceived else imagined
 
 
 @dataclass
@@ -144,16 +137,12 @@ def _check_fit(model: WorldModel) -> None:
     widths["video.main"] = (video.latent_grid**2, frames * video.latent_channels)
     if model.audio is not None:
         widths["audio.main"] = (model.audio.config.tokens_per_tick, model.audio.config.latent_width)
-    if codecs.glances is not None and codecs.glances.width != widths["video.main"][1]:
-        raise ValueError(
-            f"glances: at {codecs.glances.width} numbers a cell of the {widths['video.main'][1]} it has"
-        )
     if video.sight_grid is not None and video.sight_width != codecs.state.look_width:
         told = codecs.state.look_width
         raise ValueError(f"video: its decoder takes {video.sight_width} numbers a cell of the {told} told")
     shapes = model.transformer.config.streams
     seen = {
-        "state": codecs.state_width,
+        "state": codecs.state.feature_width,
         "touch.finger": codecs.state.feeling_width,
         "video.main": codecs.state.sight_width,
     }

@@ -224,13 +224,12 @@ class _Dream:
         numbers = codec.encode(state, anchor, has_anchor)
         pose = self._model.codecs.vectors["camera.main"].decode(camera)
         seen = (numbers, anchor, has_anchor, torch.zeros(1), pose)
+        features = {"state": codec.features(*seen, told)}
         settled = {"camera.main": camera, "state": numbers}
-        told_of = self._model.codecs.state_features
         if senses is not None:
-            senses.settle(settled, {"state": told_of(*seen, told, known["video.main"])})
+            senses.settle(settled, features)
         levels = {"action": float("action" not in known), "camera.main": 0.0, "state": 0.0}
-        inputs = {"action": self._action(known), **settled}
-        self.estimate(inputs, {"state": told_of(*seen, told)}, levels, settle=True)
+        self.estimate({"action": self._action(known), **settled}, features, levels, settle=True)
         shown = {"video.main": codec.sight(*seen, self._model.video.config.latent_grid)}
         if "touch.finger" in self._shapes:
             shown["touch.finger"] = codec.feeling(*seen[:4])
@@ -261,7 +260,6 @@ class _Dream:
         codec = self._model.codecs.state
         width = self._model.codecs.vectors["camera.main"].width
         num_state = codec.num_slots * codec.width
-        pictures = None if senses is None else known["video.main"]
 
         def estimate(row: Tensor, level: float) -> Tensor:
             """Clean numbers of state and camera, `[1, n]`, from noisy ones at `level`."""
@@ -269,7 +267,7 @@ class _Dream:
             view = row[:, None, num_state:] if camera is None else camera
             pose = self._model.codecs.vectors["camera.main"].decode(view)
             seen = (numbers, anchor, has_anchor, torch.full((1,), level), pose)
-            features = self._model.codecs.state_features(*seen, told, pictures)
+            features = codec.features(*seen, told)
             inputs = {"camera.main": view, "state": numbers}
             levels = {"camera.main": level if camera is None else 0.0, "state": level}
             if senses is None:
@@ -277,7 +275,7 @@ class _Dream:
             out = (senses or self).estimate(inputs, {"state": features}, levels)
             return torch.cat([out["state"].flatten(1), out["camera.main"].flatten(1)], dim=1)
 
-        steps = self._model.sampling.for_state(bool(has_anchor), senses is not None)
+        steps = self._model.sampling.state if bool(has_anchor) else self._model.sampling.first
         row = sample(estimate, self._noise(1, num_state + width), levels_for(steps))
         numbers = row[:, :num_state].unflatten(1, (codec.num_slots, codec.width))
         state = codec.lift(codec.part(codec.decode(numbers, anchor, has_anchor)))

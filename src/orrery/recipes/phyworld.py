@@ -23,15 +23,15 @@ def phyworld(minutes: float | None = None) -> Recipe:
     minutes: for all stages together, 25 if left out.
     """
     minutes = 25.0 if minutes is None else minutes
-    batch = {"motion": 64, "beginnings": 64, "pictures": 12, "perception": 12, "glances": 192}
-    ticks = {"motion": 5, "beginnings": 1, "pictures": 2, "perception": 3, "glances": 3}
+    batch = {"motion": 64, "beginnings": 64, "pictures": 12, "perception": 12}
+    ticks = {"motion": 5, "beginnings": 1, "pictures": 2, "perception": 3}
     return Recipe(
         name="phyworld",
         video=VideoTokenizerConfig(
             latent_channels=16, channels=(32, 64, 128), num_blocks=(1, 1, 1), sight_grid=16, sight_hidden=64,
         ),
         video_training=VideoTraining(object_fraction=0.8, object_weight=3.0, ema_decay=0.995),
-        video_budget=Budget(minutes=0.15 * minutes),
+        video_budget=Budget(minutes=0.2 * minutes),
         size=ModelSize(
             width=96, num_heads=4, num_layers=4, hidden_text=32, hidden_control=64, hidden_state=256,
             hidden_video=256, window_ticks=3, video_window_ticks=1,
@@ -41,8 +41,7 @@ def phyworld(minutes: float | None = None) -> Recipe:
             shaken=0.05, lr_other=2e-3, ema_decay=0.995,
         ),
         world=WorldTraining(
-            minutes=0.6 * minutes,
-            shares={"motion": 0.25, "pictures": 0.15, "perception": 0.2, "glances": 0.4},
+            minutes=0.55 * minutes, shares={"motion": 0.25, "pictures": 0.35, "perception": 0.4},
             batch=batch, ticks=ticks, own_errors_from=0.0, shaken=0.05, lr_other=2e-3, ema_decay=0.995,
         ),
         drawing=WorldTraining(
@@ -51,6 +50,5 @@ def phyworld(minutes: float | None = None) -> Recipe:
         ),
         frame_every=4,
         num_held_out=16,
-        sampling=Sampling(first=1, state=1, perceived=3, perceiving=4),
-        glance_reach=2,
+        sampling=Sampling(first=1, state=1, perceived=3),
     )  # fmt: skip

@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from orrery.tokenizers.glance import Glances
-from orrery.tokenizers.state import StateCodec, Told
+from orrery.tokenizers.state import StateCodec
 from orrery.tokenizers.vector import VectorCodec
 from orrery.tokenizers.video import VideoTokenizerConfig
 
@@ -27,52 +25,18 @@ PERCEIVE = {
 
 @dataclass(frozen=True)
 class Codecs:
-    """How the streams without a tokenizer network become numbers. glances: what a state that is read off
-    pictures is told of them; None where attention alone looks."""
+    """How the streams without a tokenizer network become numbers."""
 
     state: StateCodec
     vectors: Mapping[str, VectorCodec]
-    glances: Glances | None = None
 
     def to_json(self) -> dict[str, Any]:
-        vectors = {name: codec.to_json() for name, codec in self.vectors.items()}
-        glances = None if self.glances is None else vars(self.glances).copy()
-        return {"state": self.state.to_json(), "vectors": vectors, "glances": glances}
+        return {"state": self.state.to_json(), "vectors": {n: c.to_json() for n, c in self.vectors.items()}}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Codecs:
         vectors = {name: VectorCodec.from_json(v) for name, v in values["vectors"].items()}
-        glances = values.get("glances")
-        return cls(
-            StateCodec.from_json(values["state"]), vectors, None if glances is None else Glances(**glances)
-        )
-
-    @property
-    def state_width(self) -> int:
-        """Numbers a slot in `state_features`."""
-        return self.state.feature_width + (0 if self.glances is None else self.glances.total_width)
-
-    def state_features(
-        self,
-        numbers: Tensor,
-        anchor: Tensor,
-        has_anchor: Tensor,
-        level: Tensor,
-        camera: Tensor,
-        told: Told,
-        pictures: Tensor | None = None,
-    ) -> Tensor:
-        """What the network sees of a state, `[..., K, state_width]`: see `StateCodec.features`, and of the
-        pictures that it is read off, `[..., cells, numbers]`, what they show around each object."""
-        features = self.state.features(numbers, anchor, has_anchor, level, camera, told)
-        if self.glances is None:
-            return features
-        if pictures is None:
-            seen = features.new_zeros(*features.shape[:-1], self.glances.total_width)
-        else:
-            last = self.state.decode(numbers, anchor, has_anchor, snap=False)[..., -1, :, :]
-            seen = self.glances.at(pictures, last, camera, self.state.layout)
-        return torch.cat([features, seen], dim=-1)
+        return cls(StateCodec.from_json(values["state"]), vectors)
 
     def outlook(self, video: VideoTokenizerConfig, state: Tensor, pose: Tensor) -> Tensor | None:
         """What a decoder of pictures is told of `state [..., frames, K, D]` as a camera at `pose [..., 8]`

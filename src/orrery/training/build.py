@@ -11,7 +11,6 @@ from orrery.models.transformer import StreamShape, TransformerConfig
 from orrery.scenes.lexicon import vocabulary
 from orrery.streams import Array, WorldSpec
 from orrery.tokenizers.codecs import Codecs
-from orrery.tokenizers.glance import Glances
 from orrery.tokenizers.state import StateCodec
 from orrery.tokenizers.text import WordTokenizer
 from orrery.tokenizers.vector import VectorCodec
@@ -50,10 +49,10 @@ def word_tokenizer() -> WordTokenizer:
     return WordTokenizer(vocabulary(), max_words=44)
 
 
-def fit_codecs(spec: WorldSpec, states: Array, cameras: Array, glances: Glances | None = None) -> Codecs:
+def fit_codecs(spec: WorldSpec, states: Array, cameras: Array) -> Codecs:
     """Codecs with scales from data.
 
-    states: `[episodes, ticks, frames, K, D]`. cameras: `[episodes, ticks, 8]`. glances: see `Codecs`.
+    states: `[episodes, ticks, frames, K, D]`. cameras: `[episodes, ticks, 8]`.
     """
     frames, num_slots, _ = spec.streams["state"].shape
     codec = StateCodec(num_slots, frames, layout=spec.state, frame_seconds=1.0 / spec.clock.frames_per_second)
@@ -64,7 +63,7 @@ def fit_codecs(spec: WorldSpec, states: Array, cameras: Array, glances: Glances 
     if "touch.finger" in spec.streams:
         touch = spec.streams["touch.finger"]
         vectors["touch.finger"] = VectorCodec(touch.shape, scale=(0.05,), squash=True)
-    return Codecs(state, vectors, glances)
+    return Codecs(state, vectors)
 
 
 def transformer_config(
@@ -77,7 +76,7 @@ def transformer_config(
     widths = {name: (1, codec.width) for name, codec in vectors.items()}
     widths |= {"state": (state.num_slots, state.width), "audio.main": audio, "video.main": video}
     told = {
-        "state": codecs.state_width, "touch.finger": state.feeling_width, "video.main": state.sight_width
+        "state": state.feature_width, "touch.finger": state.feeling_width, "video.main": state.sight_width
     }  # fmt: skip
     streams = {
         name: StreamShape(

@@ -37,9 +37,6 @@ TOUCHED_WEIGHT = 4.0
 """Weight of ticks in which the finger feels something: few are, and the mean of all is near nothing."""
 FIRST_TICK_WEIGHT = 4.0
 DRAWN_FROM_STATE_SHARE = 0.85
-FIRST_OFF_M, LATER_OFF = 0.01, 0.1
-"""How far off the place is (at most, one sigma) that is read off a first picture alone, and the share of it
-that is left after the next."""
 
 
 def clean_numbers(codecs: Codecs, clips: Clips) -> dict[str, Tensor]:
@@ -77,21 +74,15 @@ def shake(anchor: Tensor, codec: StateCodec, generator: torch.Generator, most: f
     return shaken * (anchor[..., :1] > 0.5)
 
 
-def as_first_perceived(anchor: Tensor, layout: StateLayout, generator: torch.Generator) -> Tensor:
-    """`anchor [B, T, K, D]` as wrong as what is perceived of an episode's first ticks, of one frame each:
-    every other clip with the velocities of the next one, and positions off.
+def with_strange_velocities(anchor: Tensor, layout: StateLayout) -> Tensor:
+    """`anchor [B, T, K, D]`, every other clip with the velocities of the next one.
 
-    The first picture shows no velocity, so that what is perceived has some velocity that occurs; and of the
-    first no place to start from is known either. The pictures that follow must put both right, places first.
+    Where a tick is a single frame, the first one shows no velocity: what is perceived of it has some velocity
+    that occurs, and the pictures that follow must put it right.
     """
-    wrong, there = anchor.clone(), anchor[..., layout.slice("present")] > 0.5
-    speed, place = layout.slice("linear_velocity"), layout.slice("position")
-    wrong[::2, ..., speed] = anchor.roll(-1, 0)[::2, ..., speed]
-    sigma = FIRST_OFF_M * torch.rand(anchor.shape[0], 1, 1, 1, generator=generator).square()
-    off = sigma * torch.randn(anchor[..., place].shape, generator=generator)
-    off[:, 2:] *= LATER_OFF
-    wrong[..., place] += off.to(anchor) * there
-    return wrong
+    strange, speed = anchor.clone(), layout.slice("linear_velocity")
+    strange[::2, ..., speed] = anchor.roll(-1, 0)[::2, ..., speed]
+    return strange
 
 
 def motion_loss(
@@ -168,15 +159,9 @@ def picture_loss(
 
 
 def perception_loss(
-    model: WorldTransformer,
-    codecs: Codecs,
-    clips: Clips,
-    generator: torch.Generator,
-    shaken: float = 1.0,
-    attends: bool = True,
+    model: WorldTransformer, codecs: Codecs, clips: Clips, generator: torch.Generator, shaken: float = 1.0
 ) -> dict[str, Tensor]:
-    """Loss of the state when video and sound are given. shaken: how much anchors are shaken. attends: whether
-    the network sees the pictures themselves; if not, only what it is told of them, which costs little."""
+    """Loss of the state when video and sound are given. shaken: how much anchors are shaken."""
     shape = clips.state.shape[:2]
     state = random_levels(shape, generator, share_of_ones=0.5)
     seen = slight_levels(shape, generator)
@@ -193,16 +178,14 @@ def perception_loss(
     clips = from_left_to_right(clips, silent[:, 0], codecs.state.layout)
     anchor = shake(clips.anchor, codecs.state, generator, shaken)
     if codecs.state.frames == 1:
-        anchor = as_first_perceived(anchor, codecs.state.layout, generator)
+        anchor = with_strange_velocities(anchor, codecs.state.layout)
     clean = clean_numbers(codecs, clips) | {
         "state": codecs.state.encode(clips.state, anchor, clips.has_anchor)
     }
-    unseen = frozenset() if attends else frozenset({"video.main"})
-    estimate = _estimate(model, codecs, clips, anchor, clean, levels, words, PERCEIVE, generator, unseen)
+    estimate = _estimate(model, codecs, clips, anchor, clean, levels, words, PERCEIVE, generator)
     error = _state_error(codecs, clips, estimate["state"] - clean["state"])
     looked = (estimate["camera.main"] - clean["camera.main"])[:, 0].square().mean()
-    loss = (error * loss_weight(state)).mean() + 0.1 * looked
-    return {"perceived" if attends else "glanced": loss}
+    return {"perceived": (error * loss_weight(state)).mean() + 0.1 * looked}
 
 
 def from_left_to_right(clips: Clips, which: Tensor, layout: StateLayout) -> Clips:
@@ -318,9 +301,7 @@ def _estimate(
     words: Tensor,
     ranks: Mapping[str, int],
     generator: torch.Generator,
-    unseen: frozenset[str] = frozenset(),
 ) -> dict[str, Tensor]:
-    """What the network makes of noisy numbers. unseen: streams that it is only told of."""
     noisy = {
         name: add_noise(value, torch.randn(value.shape, generator=generator), levels[name])
         for name, value in clean.items()
@@ -328,8 +309,7 @@ def _estimate(
     camera = codecs.vectors["camera.main"].decode(noisy["camera.main"])
     seen = (noisy["state"], anchor, clips.has_anchor, levels["state"], camera)
     told = codecs.state.tell(anchor, clips.has_anchor, steering(codecs, clips, levels["action"]))
-    pictures = noisy.get("video.main") if ranks["video.main"] < ranks["state"] else None
-    features = {"state": codecs.state_features(*seen, told, pictures)}
+    features = {"state": codecs.state.features(*seen, told)}
     # Where pictures and touch come first, they must not be told what is to be read off them.
     if "touch.finger" in noisy:
         feeling = codecs.state.feeling(*seen[:4])
@@ -337,8 +317,7 @@ def _estimate(
     if "video.main" in noisy:
         grid = math.isqrt(noisy["video.main"].shape[2])
         features["video.main"] = codecs.state.sight(*seen, grid) * (ranks["state"] < ranks["video.main"])
-    inputs = {name: value for name, value in noisy.items() if name not in unseen}
-    return model(words, inputs, features, levels, ranks)
+    return model(words, noisy, features, levels, ranks)
 
 
 @torch.no_grad()
@@ -363,7 +342,7 @@ def own_anchor(
     numbers["action"] = others["action"] * (1.0 - action_level)[..., None, None]
     numbers["state"] = torch.zeros(*shape, codecs.state.num_slots, codecs.state.width)
     told = codecs.state.tell(anchor, clips.has_anchor, steering(codecs, clips, action_level))
-    seen = codecs.state_features(
+    seen = codecs.state.features(
         numbers["state"], anchor, clips.has_anchor, levels["state"], clips.streams["camera.main"], told
     )
     nothing = torch.zeros(*shape, 1, codecs.state.feeling_width)  # the state is not known yet

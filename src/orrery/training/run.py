@@ -34,7 +34,6 @@ from orrery.provenance import git, hardware
 from orrery.streams import WorldSpec
 from orrery.tokenizers.audio import AudioTokenizer
 from orrery.tokenizers.codecs import Codecs
-from orrery.tokenizers.glance import Glances
 from orrery.tokenizers.video import VideoTokenizer, VideoTokenizerConfig
 from orrery.training import parallel
 from orrery.training.build import ModelSize, fit_codecs, transformer_config, word_tokenizer
@@ -67,7 +66,7 @@ class Recipe:
     world: None where a run starts from a checkpoint whose transformer is to stay as it is. drawing: of the
     decoder of pictures alone, at the end. audio, audio_budget: of a tokenizer of sound, where the data have
     sound. frame_every: each k-th frame of an episode trains the video tokenizer. num_held_out: episodes of
-    each data set that only measure. glance_reach: of the state that is read off pictures (`Glances`).
+    each data set that only measure.
     """
 
     name: str
@@ -83,7 +82,6 @@ class Recipe:
     frame_every: int = 4
     num_held_out: int = 64
     sampling: Sampling = field(default_factory=Sampling)
-    glance_reach: int | None = None
 
 
 @dataclass(frozen=True)
@@ -203,14 +201,12 @@ class RunFolder:
                 for number, dataset in enumerate(datasets)
             ]
         moving, _ = _join(sets).split(recipe.num_held_out)
+        codecs = fit_codecs(moving.spec, moving.arrays["state"], moving.arrays["camera.main"])
         audio, video = recipe.audio.tokenizer, recipe.video
-        video_width = video.latent_channels * spec.clock.frames_per_tick
-        glances = None if recipe.glance_reach is None else Glances(recipe.glance_reach, video_width)
-        codecs = fit_codecs(moving.spec, moving.arrays["state"], moving.arrays["camera.main"], glances)
         config = transformer_config(
             recipe.size, spec, codecs,
             audio=(audio.tokens_per_tick, audio.latent_width),
-            video=(video.latent_grid**2, video_width),
+            video=(video.latent_grid**2, video.latent_channels * spec.clock.frames_per_tick),
         )  # fmt: skip
         torch.manual_seed(self.seed)
         model = WorldTransformer(config)

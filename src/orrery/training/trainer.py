@@ -11,7 +11,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -36,9 +36,6 @@ from orrery.training.pictures import DecodedCost, picture_weights
 
 __all__ = ["Watch", "WorldTraining", "held_out_losses", "train_world"]
 
-OF_PICTURES = ("pictures", "perception", "glances")
-"""Kinds of batches that are drawn from data with pictures."""
-
 
 @dataclass(frozen=True)
 class WorldTraining:
@@ -46,13 +43,13 @@ class WorldTraining:
 
     minutes: wall-clock budget; num_steps: instead of it, for runs that must repeat exactly. shares: how often
     each kind of batch is drawn, of those there are data for; *beginnings* are first ticks alone, for
-    language, *glances* are perception from what the network is told of pictures alone. batch, ticks: clips
-    and ticks a clip, by kind. own_errors_from: progress from which a share of the motion batches starts from
-    the model's own errors. shaken: how wrong anchors are made (see `losses.shake`), 1 as on the tabletop.
-    decay_from: progress from which the learning rate falls to a twentieth. decoder_from: progress from which
-    the decoder of pictures learns too; whole_from: from which it draws whole frames instead of squares, of
-    which there are `squares` a frame. transformer: whether it learns; without, only batches of pictures teach
-    anything, and of the decoder only what comes after it is told what stands where.
+    language. batch, ticks: clips and ticks a clip, by kind. own_errors_from: progress from which a share of
+    the motion batches starts from the model's own errors. shaken: how wrong anchors are made (see
+    `losses.shake`), 1 as on the tabletop. decay_from: progress from which the learning rate falls to a
+    twentieth. decoder_from: progress from which the decoder of pictures learns too; whole_from: from which it
+    draws whole frames instead of squares, of which there are `squares` a frame. transformer: whether it
+    learns; without, only batches of pictures teach anything, and of the decoder only what comes after it is
+    told what stands where.
     """
 
     minutes: float | None = None
@@ -229,7 +226,8 @@ class _Run:
         return {name: float(value.detach()) for name, value in losses.items()}
 
     def _draw_kind(self, rng: np.random.Generator) -> str:
-        shares = {k: v for k, v in self.training.shares.items() if self.pictures or k not in OF_PICTURES}
+        seen = {"pictures", "perception"}
+        shares = {k: v for k, v in self.training.shares.items() if self.pictures or k not in seen}
         total = sum(shares.values())
         return str(rng.choice(list(shares), p=[share / total for share in shares.values()]))
 
@@ -240,9 +238,7 @@ class _Run:
     def _losses(
         self, kind: str, own_errors: bool, rng: np.random.Generator, generator: torch.Generator
     ) -> dict[str, Tensor]:
-        source = _draw_set(self.pictures, rng) if kind in OF_PICTURES else self.motion
-        if kind != "pictures":
-            source = replace(source, pixels=None)
+        source = _draw_set(self.pictures, rng) if kind in ("pictures", "perception") else self.motion
         batch, ticks = self.training.batch[kind], self.training.ticks[kind]
         clips = draw_clips(source, rng, batch, min(ticks, source.num_ticks), self.words).to(self.device)
         shaken = self.training.shaken
@@ -250,9 +246,8 @@ class _Run:
             return motion_loss(self.model, self.codecs, clips, generator, shaken=shaken)
         if kind == "motion":
             return motion_loss(self.model, self.codecs, clips, generator, own_errors, shaken)
-        if kind in ("perception", "glances"):
-            attends = kind == "perception"
-            return perception_loss(self.model, self.codecs, clips, generator, shaken, attends)
+        if kind == "perception":
+            return perception_loss(self.model, self.codecs, clips, generator, shaken)
         assert self.weigh is not None
         if self.looks is not None:
             self.looks.whole = self.pace.progress >= self.training.whole_from
