@@ -79,6 +79,7 @@ def what_is_measured(settings: Settings) -> Measured:
     ours = {
         "our model": imagined(world),
         "our model, its states drawn exactly": imagined(world, drawn_exactly=True),
+        "the same, told the first states": imagined(world, drawn_exactly=True, is_told=True),
     }
     return Measured((kind,), model.video.config.image_size, METHODS | ours, about)
 

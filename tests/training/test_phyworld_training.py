@@ -93,6 +93,10 @@ def test_it_is_measured_by_the_protocol(world: ImaginedWorld) -> None:
     frames = imagined(world)(cases[0])
     assert np.array_equal(frames, imagined(world)(cases[0]))
     assert frames.shape == (29, 32, 32, 3)
+    blank = replace(cases[0], given=np.full_like(cases[0].given, 255))
+    told = [imagined(world, drawn_exactly=True, is_told=True)(one) for one in (cases[0], blank)]
+    assert np.array_equal(*told), "the states are all that counts"
+    assert not np.array_equal(told[0], imagined(world, drawn_exactly=True)(cases[0]))
     with pytest.raises(BadUse, match=r"the model's pictures are \[32, 32, 3\]"):
         imagined(world)(case("collision", "held-out", 0, 64))
 

@@ -48,16 +48,22 @@ PAPER = {
 """What the paper's DiT-S (22.5 M, `small`) and DiT-L (310 M, `large`) reach, by kind."""
 
 
+TOLD = ("state", "camera.main")
+"""What tells where the balls are."""
+
+
 @dataclass(frozen=True)
 class Case:
     """One film to go on with.
 
-    given: `[3, S, S, 3]` uint8, all that a model may see. frames: the whole exact film `[32, S, S, 3]`.
+    given: `[3, S, S, 3]` uint8, all that a model may see. told: the streams `state` and `camera.main` of the
+    same three frames, `[3, 1, *shape]`. frames: the whole exact film `[32, S, S, 3]`.
     positions `[32, n, 2]` and radii `[n]`: the truth. scene: plain values, from which the exact world starts.
     """
 
     kind: str
     given: Array
+    told: Mapping[str, Array]
     frames: Array
     positions: Array
     radii: Array
@@ -85,28 +91,26 @@ class Score:
 
 def case(kind: str, part: str, seed: int, image_size: int = 128) -> Case:
     """The exact film of a seed of `phyworld:KIND:PART`."""
-    world = PhyWorld(kind, part, image_size=image_size, streams=["video.main", "state"])
-    frames, positions, first = _film(world, world.reset(seed))
-    radii = LAYOUT.get(first, "size")[:, 0].astype(float) / UNIT_M
-    return Case(kind, frames[:NUM_GIVEN], frames, positions, radii, world.scene(0))
+    world = PhyWorld(kind, part, image_size=image_size, streams=["video.main", *TOLD])
+    ticks = _ticks(world, world.reset(seed))
+    frames = np.stack([tick["video.main"][0, 0] for tick in ticks])
+    states = np.stack([tick["state"][0, 0] for tick in ticks]).astype(float)
+    positions = (LAYOUT.get(states, "position")[..., ::2] - CORNER_M) / UNIT_M
+    radii = LAYOUT.get(states[0], "size")[:, 0] / UNIT_M
+    told = {name: np.concatenate([tick[name] for tick in ticks[:NUM_GIVEN]]) for name in TOLD}
+    return Case(kind, frames[:NUM_GIVEN], told, frames, positions, radii, world.scene(0))
 
 
-def _film(world: PhyWorld, tick: Mapping[str, Array]) -> tuple[Array, Array, Array]:
-    """32 frames from `tick` on: pictures, positions `[32, n, 2]` in units, and the first state `[n, D]`."""
-    ticks = [tick, *(world.step() for _ in range(NUM_FRAMES - 1))]
-    states = np.stack([t["state"][0, 0] for t in ticks]).astype(float)
-    return (
-        np.stack([t["video.main"][0, 0] for t in ticks]),
-        (LAYOUT.get(states, "position")[..., ::2] - CORNER_M) / UNIT_M,
-        states[0],
-    )
+def _ticks(world: PhyWorld, first: Mapping[str, Array]) -> list[Mapping[str, Array]]:
+    """32 ticks of a frame each, `first` among them."""
+    return [first, *(world.step() for _ in range(NUM_FRAMES - 1))]
 
 
 def exact(case: Case) -> Array:
     """The exact world goes on: it is started from the scene once more and run. Gives the floor."""
-    world = PhyWorld(case.kind, image_size=case.given.shape[1], streams=["video.main", "state"])
-    frames, _, _ = _film(world, world.reset(0, scene=case.scene))
-    return frames[NUM_GIVEN:]
+    world = PhyWorld(case.kind, image_size=case.given.shape[1], streams=["video.main"])
+    ticks = _ticks(world, world.reset(0, scene=case.scene))
+    return np.stack([tick["video.main"][0, 0] for tick in ticks[NUM_GIVEN:]])
 
 
 def do_nothing(case: Case) -> Array:
@@ -129,13 +133,14 @@ def constant_velocity(case: Case) -> Array:
     ])  # fmt: skip
 
 
-def imagined(world: World, seed: int = 0, drawn_exactly: bool = False) -> Continue:
+def imagined(world: World, seed: int = 0, drawn_exactly: bool = False, is_told: bool = False) -> Continue:
     """What a learned world makes of the three given pictures: it perceives where the balls are and how fast
     they are, and goes on. All other streams are its own.
 
     drawn_exactly: discs where its state has the balls, instead of its pictures, which tells what it gets
-    wrong of the motion from what it draws badly. world: one (B = 1) whose pictures are the cases' in size and
-    a whole number of whose ticks are 3 frames, else BadUse.
+    wrong of the motion from what it draws badly. is_told: it is given the true state instead of the pictures,
+    which tells what it gets wrong of the motion from what it perceives wrongly. world: one (B = 1) whose
+    pictures are the cases' in size and a whole number of whose ticks are 3 frames, else BadUse.
     """
     shape = world.spec.streams["video.main"].shape
     if NUM_GIVEN % shape[0]:
@@ -147,7 +152,9 @@ def imagined(world: World, seed: int = 0, drawn_exactly: bool = False) -> Contin
             raise BadUse(
                 f"the model's pictures are {list(shape[1:])}, the films' {list(case.given.shape[1:])}"
             )
-        first = world.reset(seed, given={"video.main": case.given.reshape(1, -1, *shape)})
+        seen = {"video.main": case.given.reshape(1, -1, *shape)}
+        told = {name: v.reshape(1, -1, *world.spec.streams[name].shape) for name, v in case.told.items()}
+        first = world.reset(seed, given=told if is_told else seen)
         ticks = [first, *(world.step() for _ in range(-(-NUM_FRAMES // shape[0]) - 1))]
         if drawn_exactly:
             states = np.concatenate([tick["state"][0] for tick in ticks])[NUM_GIVEN:NUM_FRAMES]
