@@ -18,6 +18,7 @@ from made_films import GROUND, Disc, Film, bouncing, clicks, drawn, instants, wa
 from orrery.cli import main
 from orrery.errors import UserError
 from orrery.evaluation.film.report import FilmReport, film_report
+from orrery.evaluation.film.stretch import MAX_FRAMES
 from orrery.evaluation.film.watch import watch
 from orrery.streams import Array
 
@@ -53,6 +54,17 @@ def test_one_picture_says_nothing(tmp_path: Path) -> None:
     report = report_of(write(tmp_path / "one.mp4", ball(instants(1 / 24)), [0.0]))
     assert report.verdict == "abstain"
     assert report.findings == []
+
+
+@pytest.mark.parametrize("begin", [0, 4])
+def test_nothing_stirs_for_longer_than_a_stretch(film: Film, begin: int) -> None:
+    """Whole stretches hold nothing that could be told from their plate."""
+    pictures = np.repeat(wall()[None], 2 * MAX_FRAMES + 10, 0)
+    for k in range(begin):
+        pictures[k, 60:90, 40 + 12 * k : 70 + 12 * k] = 230
+    report = report_of(film(pictures))
+    assert report.verdict == "abstain"
+    assert report.watched.num_pictures == len(pictures)
 
 
 @pytest.mark.parametrize("size", [(16, 16), (2, 64)])
@@ -148,6 +160,7 @@ def test_the_command_writes_a_page_and_its_figures(
 
 PEAK = """
 import resource, sys
+from orrery.evaluation.film.stretch import MAX_FRAMES
 from orrery.evaluation.film.watch import watch
 watch(sys.argv[1])
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)

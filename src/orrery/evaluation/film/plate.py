@@ -65,9 +65,11 @@ class Plate:
 
 
 def _spread(frames: list[Array]) -> list[Array]:
-    """At most NUM_SAMPLES of them, evenly, first and last among them."""
+    """At most NUM_SAMPLES of them, evenly, first and last among them; none of none."""
+    if not frames:
+        return []
     chosen = np.unique(np.linspace(0, len(frames) - 1, NUM_SAMPLES).round().astype(int))
-    return [frames[index] for index in chosen if index >= 0]
+    return [frames[index] for index in chosen]
 
 
 def contrast(frame: Array, plate: Plate) -> Array:
