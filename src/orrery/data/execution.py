@@ -177,10 +177,10 @@ def _start_worker(job: Job, ignore_interrupt: bool = True) -> None:
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     _close_recorder()
-    atexit.register(_close_recorder)
     _worker["job"] = job
 
 
+@atexit.register
 def _close_recorder() -> None:
     """Let go of the recorder, if there is one."""
     recorder = _worker.pop("recorder", None)
