@@ -291,6 +291,23 @@ def test_every_environment_is_closed(
     assert len(made) > 2 if fails_at else len(made) == 2  # one for the spec, one to record with
 
 
+def test_an_environment_that_cannot_be_closed_costs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorders: list[Any] = []
+
+    def close(self: Any) -> None:
+        recorders.append(self)
+        raise RuntimeError("the door is stuck")
+
+    monkeypatch.setattr("orrery.data.gym_source._GymRecorder.close", close)
+    monkeypatch.setattr(Counter, "fails_at", 5)
+    report = collect("gym:OrreryCounter", tmp_path / "d", 12, num_workers=1, **SMALL)
+    assert len(recorders) > 1
+    assert report.dropped
+    assert report.num_episodes == len(Dataset(tmp_path / "d")) == 12 - len(report.dropped)
+
+
 @pytest.mark.parametrize("identity", ["orrery/dummy-v0"])
 def test_our_worlds_are_made_by_their_ids(identity: str) -> None:
     env = make_environment(f"{identity}?image_size=16&max_ticks=4")

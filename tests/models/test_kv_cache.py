@@ -98,7 +98,10 @@ def test_a_past_is_gathered_and_turned_once_until_something_changes() -> None:
         change()
         assert cache.past(1, WINDOW) is cache.past(1, WINDOW)
         assert len(turned) == number
-    assert cache.copy().past(1, WINDOW) is not None
+    here, there = cache.past(1, WINDOW), cache.copy().past(1, WINDOW)
+    assert here is not None
+    assert there is not None
+    assert torch.equal(there.keys, here.keys)
 
 
 def test_a_sentence_comes_first_and_can_change_while_the_past_stays() -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from orrery.models.layers import LevelEmbedding, RMSNorm, attend, rotary_angles, turn
-from orrery.models.transformer import StreamShape, TransformerConfig, WorldTransformer
+from orrery.models.transformer import Block, StreamShape, TransformerConfig, WorldTransformer
 
 RANKS = {"action": 0, "state": 0, "audio.main": 1, "video.main": 2}
 WORDS = torch.tensor([[3, 4, 5, 0, 0, 0, 0, 0], [6, 7, 0, 0, 0, 0, 0, 0]])
@@ -145,6 +145,25 @@ def test_a_new_network_predicts_the_mean_of_its_data() -> None:
 def _fresh() -> WorldTransformer:
     streams = {"state": StreamShape(3, 10, "state", feature_width=5)}
     return WorldTransformer(TransformerConfig(streams, {"text": 8, "state": 8}, 20, 8, 16, 2, 1))
+
+
+@torch.no_grad()
+def test_neighbours_of_one_expert_are_fed_as_each_alone(small_transformer: WorldTransformer) -> None:
+    generator = torch.Generator().manual_seed(4)
+    tokens, positions = torch.randn(2, 6, 32, generator=generator), torch.tensor([1, 1, 1, 2, 2, 2])
+    spans = [("sound", 1), ("sound", 2), ("video", 1), ("sound", 2)]
+    found, _ = small_transformer.run(tokens, spans, positions)
+    expected = tokens
+    angles = rotary_angles(positions, 16, small_transformer.config.tick_seconds)
+    for block in small_transformer.blocks:
+        assert isinstance(block, Block)
+        share, _ = block.attend(expected, angles, None, None)
+        expected = expected + share
+        normed = block.norm_feed(expected)
+        experts = [name for name, count in spans for _ in range(count)]
+        fed = [block.experts[name](normed[:, k : k + 1]) for k, name in enumerate(experts)]
+        expected = expected + torch.cat(fed, dim=1)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
 
 
 def test_config_survives_json(small_transformer: WorldTransformer) -> None:

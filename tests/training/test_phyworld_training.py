@@ -12,7 +12,7 @@ from orrery.cli import main
 from orrery.data.collect import collect
 from orrery.data.reader import Dataset
 from orrery.errors import BadUse, UserError
-from orrery.evaluation.phyworld import case, imagined, measure
+from orrery.evaluation.phyworld import _drawn, case, imagined, measure
 from orrery.inference.checkpoints import load_model
 from orrery.inference.imagined_world import ImaginedWorld, load_world
 from orrery.recipes.phyworld import phyworld
@@ -106,6 +106,8 @@ def test_one_ball_is_enough(tmp_path: Path) -> None:
     train(_few_steps(2), tmp_path / "data", tmp_path / "out", device="cpu", say=lambda _: None)
     world = load_world(tmp_path / "out" / "checkpoint")
     one = [case("uniform", "held-out", 0, 32)]
+    empty = np.zeros((1, LAYOUT.width))
+    assert (_drawn(empty, 32) == _drawn(empty[:0], 32)).all(), "a ball that is not there is not drawn"
     for drawn_exactly in (False, True):
         assert np.isfinite(measure(one, imagined(world, drawn_exactly=drawn_exactly))["error"])
 

@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -182,10 +182,11 @@ def _start_worker(job: Job, ignore_interrupt: bool = True) -> None:
 
 @atexit.register
 def _close_recorder() -> None:
-    """Let go of the recorder, if there is one."""
+    """Let go of the recorder, if there is one. What it raises costs nothing: its episodes are written."""
     recorder = _worker.pop("recorder", None)
     if isinstance(recorder, Closable):
-        recorder.close()
+        with suppress(Exception):
+            recorder.close()
 
 
 def _end_with(parent: multiprocessing.process.BaseProcess) -> None:

@@ -1,8 +1,8 @@
 """Linear layers for a few tokens at a time: weights packed once, in half precision.
 
 A pass over a tick has four to seventy tokens, so that its time goes into reading weights, not into
-multiplying. In half precision, in which checkpoints hold them anyway, they are half as long, and packed in
-the order in which they are read they come several times as fast. All sums are float32, as before.
+multiplying. In half precision, in which checkpoints hold them anyway, they are half as long, and they lie in
+the order in which they are read. All sums are float32, as before.
 """
 
 from __future__ import annotations

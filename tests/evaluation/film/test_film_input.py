@@ -160,7 +160,6 @@ def test_the_command_writes_a_page_and_its_figures(
 
 PEAK = """
 import resource, sys
-from orrery.evaluation.film.stretch import MAX_FRAMES
 from orrery.evaluation.film.watch import watch
 watch(sys.argv[1])
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
