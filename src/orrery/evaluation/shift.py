@@ -16,7 +16,7 @@ from orrery.evaluation.measure import Measure, Sample
 from orrery.evaluation.recording import Recording
 from orrery.streams import Array
 
-__all__ = ["SHIFT", "swells"]
+__all__ = ["SHIFT", "swells", "swells_about"]
 
 STEP_SECONDS = 0.001
 WINDOW_SECONDS = 0.006
@@ -32,27 +32,31 @@ def swells(audio: Array, samples_per_second: int) -> Array:
     """By how much a sound `[n, channels]` grows louder in each millisecond, `[milliseconds]`: the fourth root
     of its power in 6 ms after less that in 6 ms before, where it grows."""
     power = np.concatenate([[0.0], np.cumsum((audio.astype(float) ** 2).sum(1))])
-    hop, window = round(STEP_SECONDS * samples_per_second), round(WINDOW_SECONDS * samples_per_second)
-    starts = np.arange(0, len(audio), hop)
+    step, window = STEP_SECONDS * samples_per_second, round(WINDOW_SECONDS * samples_per_second)
+    starts = np.round(np.arange(0.0, len(audio), step)).astype(int)
     edges = (np.clip(starts + offset, 0, len(audio)) for offset in (-window, 0, window))
     sums = [power[edge] for edge in edges]
     before, after = ((late - early) / window for early, late in pairwise(sums))
     return np.maximum(np.maximum(after, 0.0) ** ROOT - np.maximum(before, 0.0) ** ROOT, 0.0)
 
 
+def swells_about(swell: Array, hits: Array, lags: Array, near_seconds: float = NEAR_SECONDS) -> Array:
+    """The greatest of `swells` within `near_seconds` of each lag after each hit, `[lags, hits]`, 0 beyond the
+    sound. hits, lags: seconds."""
+    wide = maximum_filter1d(swell, 2 * round(near_seconds / STEP_SECONDS) + 1)
+    places = np.round((hits[None] + lags[:, None]) / STEP_SECONDS).astype(int)
+    inside = (places >= 0) & (places < len(wide))
+    return wide[places.clip(0, len(wide) - 1)] * inside
+
+
 def _shifts(recording: Recording) -> list[Sample]:
     """By which share the sound fits the clear hits worse than it would if it were moved as a whole."""
     if not len(recording.hits):
         return []
-    swell = maximum_filter1d(
-        swells(recording.audio, recording.clock.samples_per_second),
-        2 * round(NEAR_SECONDS / STEP_SECONDS) + 1,
-    )
     reach = round(FURTHEST_SECONDS / LAG_SECONDS)
     lags = np.arange(-reach, reach + 1) * LAG_SECONDS
-    places = np.round((recording.hits[None] + lags[:, None]) / STEP_SECONDS).astype(int)
-    inside = (places >= 0) & (places < len(swell))
-    fits = (swell[places.clip(0, len(swell) - 1)] * inside).sum(1)
+    swell = swells(recording.audio, recording.clock.samples_per_second)
+    fits = swells_about(swell, recording.hits, lags).sum(1)
     if not fits.any():
         return []
     as_good = np.flatnonzero(

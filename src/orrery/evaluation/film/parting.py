@@ -12,7 +12,7 @@ import numpy as np
 
 from orrery.streams import Array
 
-__all__ = ["parted"]
+__all__ = ["STOP", "parted", "tints"]
 
 FAR = 0.09
 """Between the groups' centres: shares of a pixel's light."""
@@ -27,7 +27,7 @@ LEAST_CORE = 12
 """Of a thing without its rim, pixels: a codec mixes the colours of rims with what is beyond them."""
 MAX_CUTS = 2
 _RIM = np.ones((5, 5), np.uint8)
-_STOP = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 12, 0.003)
+STOP = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 12, 0.003)
 
 
 def parted(frame: Array, part: Array, cuts: int = MAX_CUTS) -> list[Array]:
@@ -36,12 +36,12 @@ def parted(frame: Array, part: Array, cuts: int = MAX_CUTS) -> list[Array]:
     inside = part > 0
     if cuts == 0 or inside.sum() < 2 * LEAST_AREA:
         return [part]
-    tints = _tints(frame)
-    second = _second_group(tints[cv2.erode(part, _RIM) > 0])
+    light = tints(frame)
+    second = _second_group(light[cv2.erode(part, _RIM) > 0])
     if second is None:
         return [part]
     centres = np.stack(second)
-    nearest = np.linalg.norm(tints[:, :, None] - centres, axis=-1).argmin(-1)
+    nearest = np.linalg.norm(light[:, :, None] - centres, axis=-1).argmin(-1)
     halves = [(inside & (nearest == k)).astype(np.uint8) for k in range(2)]
     pieces = [_largest(half) for half in halves]
     least = max(LEAST_AREA, LEAST_SHARE * float(inside.sum()))
@@ -57,7 +57,7 @@ def parted(frame: Array, part: Array, cuts: int = MAX_CUTS) -> list[Array]:
     return [again for half in whole for again in parted(frame, half, cuts - 1)]
 
 
-def _tints(frame: Array) -> Array:
+def tints(frame: Array) -> Array:
     """Shares of red and of green in each pixel's light, drawn to grey where there is little, `[h, w, 2]`."""
     light = cv2.blur(frame, (3, 3)).astype(np.float32)
     total = light.sum(-1, keepdims=True)
@@ -69,7 +69,7 @@ def _second_group(tints: Array) -> tuple[Array, Array] | None:
     if len(tints) < 2 * LEAST_AREA or np.linalg.norm(tints.std(0)) < FAR / 4:
         return None
     cv2.setRNGSeed(0)
-    left, _, centres = cv2.kmeans(tints, 2, None, _STOP, 2, cv2.KMEANS_PP_CENTERS)  # type: ignore[call-overload]
+    left, _, centres = cv2.kmeans(tints, 2, None, STOP, 2, cv2.KMEANS_PP_CENTERS)  # type: ignore[call-overload]
     spread = float(np.sqrt(left / len(tints)))
     apart = float(np.linalg.norm(centres[0] - centres[1]))
     return (centres[0], centres[1]) if apart > max(FAR, BETWEEN * spread) else None

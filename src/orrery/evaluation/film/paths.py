@@ -10,26 +10,36 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
 from orrery.evaluation.film.tracks import Track
 from orrery.streams import Array
 
-__all__ = ["Impact", "Path", "Piece", "path_of"]
+__all__ = ["MOVING_PX", "Impact", "Path", "Piece", "path_of"]
 
 LEAST_NOISE_PX = 0.15
-PIECE_PRICE = 30.0
+MOVING_PX = 0.6
+"""From one picture to the next: less may be the codec's doing."""
+PIECE_PRICE, KNOWN_PRICE, UNTOLD_PRICE = 30.0, 22.0, 10.0
+"""Of a piece, of one whose acceleration is known beforehand, and of what is too short to be believed."""
 MAX_PIECE = 48
-LEAST_PIECE = 4
-"""Fewer pictures say nothing: three always lie on a parabola."""
+LEAST_PIECE, LEAST_KNOWN = 4, 3
+"""Fewer pictures say nothing: three always lie on a parabola, two on one of which the bend is known."""
+LEAST_FREE = 5
+"""So many pictures tell their acceleration better than another piece does."""
+LEAST_BEND_PX = 1.5
+SURE_ERRORS = 5.0
+SIDEWAYS = 0.25
+"""Of the acceleration down: more, and it is not gravity alone that moves it."""
 
 
 @dataclass(frozen=True)
 class Piece:
     """A stretch of even acceleration. start, end: indices of its pictures in the path, the second beyond it.
     origin: the instant that its coefficients count from. place, speed, push: `[2]` px, px/s, px/s^2, across
-    and down. noise: pixels."""
+    and down. noise: pixels. is_known: whether the push was not fitted: none, or that of its falls."""
 
     start: int
     end: int
@@ -40,6 +50,7 @@ class Piece:
     speed: Array
     push: Array
     noise: float
+    is_known: bool = False
 
     @property
     def seconds(self) -> float:
@@ -48,7 +59,14 @@ class Piece:
     @property
     def is_told(self) -> bool:
         """Whether there are pictures enough to believe it."""
-        return self.end - self.start >= LEAST_PIECE
+        return self.end - self.start >= (LEAST_KNOWN if self.is_known else LEAST_PIECE)
+
+    @property
+    def falls(self) -> bool:
+        """Whether it is pulled down, and not sideways, for certain."""
+        down, across = float(self.push[1]), abs(float(self.push[0]))
+        sure = self.bend > LEAST_BEND_PX and down > SURE_ERRORS * self.push_error
+        return sure and across < SIDEWAYS * down + 2 * self.push_error
 
     def at(self, seconds: float) -> Array:
         """Where it is, `[2]` pixels."""
@@ -58,6 +76,13 @@ class Piece:
     def velocity(self, seconds: float) -> Array:
         """How fast it is, `[2]` px/s."""
         return self.speed + self.push * (seconds - self.origin)
+
+    def velocity_error(self, seconds: float) -> float:
+        """Standard error of either part of its velocity then, px/s: of evenly spaced points, of which the
+        slope's is sqrt(12 / n) noise / T, and the bend's `push_error`."""
+        slope = np.sqrt(12.0 / (self.end - self.start)) * self.noise / max(self.seconds, 1e-6)
+        bend = 0.0 if self.is_known else self.push_error * abs(seconds - self.origin)
+        return float(np.hypot(slope, bend))
 
     @property
     def push_error(self) -> float:
@@ -74,12 +99,13 @@ class Piece:
 
 @dataclass(frozen=True)
 class Impact:
-    """Where two pieces meet. seconds: when. before, after: velocities then, `[2]` px/s. index: the picture
-    after it."""
+    """Where two pieces meet. seconds: when. before, after: velocities then, `[2]` px/s. error: standard error
+    of either part of their difference, px/s. index: the picture after it."""
 
     seconds: float
     before: Array
     after: Array
+    error: float
     index: int
 
     @property
@@ -101,86 +127,146 @@ class Path:
 
 def path_of(track: Track) -> list[Path]:
     """The parts of a track in which it is clear and inside of the picture, each as pieces."""
+    runs = _runs(track)
+    cuts = [_cut(run) for run in runs]
+    fall = _fall([piece for pieces in cuts for piece in pieces])
+    if fall is not None:
+        cuts = [_cut(run, fall) for run in runs]
+    return [_path(track, run, pieces) for run, pieces in zip(runs, cuts, strict=True)]
+
+
+class _Run(NamedTuple):
+    """Consecutive pictures of a track that can be used: which they are, when, and where `[n, 2]` pixels."""
+
+    index: Array
+    seconds: Array
+    places: Array
+
+
+def _runs(track: Track) -> list[_Run]:
     usable = np.array(track.clear) & ~track.of("at_edge")
     seconds = np.array(track.seconds)
     usual = float(np.median(np.diff(seconds))) if len(seconds) > 1 else 1.0
     places = np.stack([track.of("x"), track.of("y")], axis=1)
-    paths, run = [], []
+    runs, run = [], []
     for k in range(len(seconds) + 1):
         goes_on = k < len(seconds) and usable[k] and (not run or seconds[k] - seconds[run[-1]] < 2.6 * usual)
         if goes_on:
             run.append(k)
             continue
         if len(run) >= LEAST_PIECE:
-            paths.append(_path(track, np.array(run), seconds[run], places[run]))
+            runs.append(_Run(np.array(run), seconds[run], places[run]))
         run = [k] if k < len(seconds) and usable[k] else []
-    return paths
+    return runs
 
 
-def _path(track: Track, index: Array, seconds: Array, places: Array) -> Path:
-    noise = _noise(places)
-    pieces = _pieces(seconds, places, noise)
+def _path(track: Track, run: _Run, pieces: Sequence[Piece]) -> Path:
     impacts = [
-        _meeting(one, other, seconds, int(index[other.start]))
+        _meeting(one, other, run.seconds, int(run.index[other.start]))
         for one, other in pairwise(pieces)
         if one.is_told and other.is_told
     ]
-    return Path(track, index, pieces, impacts)
+    return Path(track, run.index, pieces, impacts)
+
+
+def _fall(pieces: Sequence[Piece]) -> float | None:
+    """How fast the thing falls, px/s^2, in the surest of its flights; None where it flies in none."""
+    flights = [piece for piece in pieces if piece.is_told and piece.falls]
+    return float(min(flights, key=lambda piece: piece.push_error).push[1]) if flights else None
 
 
 def _noise(places: Array) -> float:
-    """Of either coordinate, pixels: third differences know no acceleration, and impacts are few."""
+    """Of either coordinate, pixels, while it moves: third differences know no acceleration, and impacts are
+    few."""
     if len(places) < 6:
         return 2 * LEAST_NOISE_PX
     rough = np.abs(np.diff(places, n=3, axis=0)) / np.sqrt(20.0)
-    return max(LEAST_NOISE_PX, float(np.median(rough)) / 0.6745)
+    moves = np.hypot(*(places[3:] - places[:-3]).T) > 3 * MOVING_PX
+    return max(LEAST_NOISE_PX, float(np.median(rough[moves] if moves.sum() > 3 else rough)) / 0.6745)
 
 
-def _pieces(seconds: Array, places: Array, noise: float) -> list[Piece]:
-    """The cheapest cut of a run into pieces."""
-    count = len(seconds)
-    times = seconds - seconds[0]
-    powers = np.concatenate([np.zeros((1, 5)), np.cumsum(times[:, None] ** np.arange(5), axis=0)])
-    moments = np.einsum("nk,nc->nkc", times[:, None] ** np.arange(3), places - places.mean(0))
-    moments = np.concatenate([np.zeros((1, 3, 2)), np.cumsum(moments, axis=0)])
-    squares = np.concatenate([[0.0], np.cumsum(((places - places.mean(0)) ** 2).sum(1))])
-    best, back = np.full(count + 1, np.inf), np.zeros(count + 1, int)
+def _cut(run: _Run, fall: float | None = None) -> list[Piece]:
+    """The cheapest cut of a run into pieces. fall: px/s^2, of the flights among them, where it is known."""
+    count = len(run.seconds)
+    sums = _Sums.of(run)
+    noise = _noise(run.places)
+    pushes = [None] if fall is None else [None, 0.0, fall]
+    best, back, chosen = np.full(count + 1, np.inf), np.zeros(count + 1, int), np.zeros(count + 1, int)
     best[0] = 0.0
     for end in range(1, count + 1):
         starts = np.arange(max(0, end - MAX_PIECE), end)
-        left = _left_over(powers, moments, squares, starts, end)
-        costs = best[starts] + left / noise**2 + PIECE_PRICE
-        back[end] = starts[int(np.argmin(costs))]
-        best[end] = costs.min()
-    ends = [count]
-    while ends[-1] > 0:
-        ends.append(int(back[ends[-1]]))
-    cuts = ends[::-1]
-    return [_fitted(seconds, places, a, b) for a, b in pairwise(cuts)]
+        for kind, push in enumerate(pushes):
+            free = push is None
+            untold = UNTOLD_PRICE * (end - starts < (LEAST_PIECE if free else LEAST_KNOWN))
+            left = sums.of_parabola(starts, end) if push is None else sums.of_line(starts, end, push)
+            costs = best[starts] + left / noise**2 + (PIECE_PRICE if free else KNOWN_PRICE) + untold
+            cheapest = int(np.argmin(costs))
+            if costs[cheapest] < best[end]:
+                best[end], back[end], chosen[end] = costs[cheapest], starts[cheapest], kind
+    pieces, end = [], count
+    while end > 0:
+        start = int(back[end])
+        push = pushes[chosen[end]] if end - start < LEAST_FREE else None
+        pieces.append(_fitted(run, start, end, push, noise))
+        end = start
+    return pieces[::-1]
 
 
-def _left_over(powers: Array, moments: Array, squares: Array, starts: Array, end: int) -> Array:
-    """Squares that the parabola of the pictures from each of `starts` to `end` leaves, px^2, `[starts]`."""
-    sums, sides = powers[end] - powers[starts], moments[end] - moments[starts]
-    normal = sums[:, np.arange(3)[:, None] + np.arange(3)]
-    # Three points lie on it; a little stiffness keeps shorter pieces solvable.
-    solved = np.linalg.solve(normal + 1e-9 * np.eye(3), sides)
-    return np.maximum(squares[end] - squares[starts] - (solved * sides).sum((1, 2)), 0.0)
+@dataclass(frozen=True)
+class _Sums:
+    """Running sums over a run, from which any stretch of it is fitted at once. powers: of the instants,
+    `[n + 1, 5]`. moments: of places times powers, `[n + 1, 3, 2]`. squares: of places, `[n + 1, 2]`."""
+
+    powers: Array
+    moments: Array
+    squares: Array
+
+    @classmethod
+    def of(cls, run: _Run) -> _Sums:
+        times, places = run.seconds - run.seconds[0], run.places - run.places.mean(0)
+        moments = np.einsum("nk,nc->nkc", times[:, None] ** np.arange(3), places)
+        parts = (times[:, None] ** np.arange(5), moments, places**2)
+        return cls(*(np.concatenate([np.zeros_like(p[:1]), np.cumsum(p, axis=0)]) for p in parts))
+
+    def of_parabola(self, starts: Array, end: int) -> Array:
+        """Squares that the parabola of the pictures from each of `starts` to `end` leaves, px^2."""
+        powers, sides = self.powers[end] - self.powers[starts], self.moments[end] - self.moments[starts]
+        return self._left(powers, sides, self.squares[end] - self.squares[starts])
+
+    def of_line(self, starts: Array, end: int, push: float) -> Array:
+        """The same, of a parabola that bends down by `push` px/s^2."""
+        powers, sides = self.powers[end] - self.powers[starts], self.moments[end] - self.moments[starts]
+        squares = self.squares[end] - self.squares[starts]
+        squares[:, 1] += push**2 / 4 * powers[:, 4] - push * sides[:, 2, 1]
+        sides[:, :, 1] -= push / 2 * powers[:, 2:]
+        return self._left(powers, sides[:, :2], squares)
+
+    @staticmethod
+    def _left(powers: Array, sides: Array, squares: Array) -> Array:
+        order = np.arange(sides.shape[1])
+        normal = powers[:, order[:, None] + order]
+        # As many points as coefficients leave nothing; a little stiffness keeps shorter pieces solvable.
+        solved = np.linalg.solve(normal + 1e-9 * np.eye(len(order)), sides)
+        return np.maximum(squares.sum(1) - (solved * sides).sum((1, 2)), 0.0)
 
 
-def _fitted(seconds: Array, places: Array, start: int, end: int) -> Piece:
-    times, points = seconds[start:end], places[start:end]
+def _fitted(run: _Run, start: int, end: int, push: float | None, noise: float) -> Piece:
+    """The piece of the pictures from `start` to `end`. noise: the least that it can have, pixels."""
+    times, points = run.seconds[start:end], run.places[start:end]
     origin = float(times.mean())
-    order = min(2, len(times) - 1)
+    known = np.zeros(2) if push is None else np.array([0.0, push])
+    order = min(2 if push is None else 1, len(times) - 1)
     columns = np.stack([(times - origin) ** k for k in range(order + 1)], axis=1)
+    level = points - known * (times[:, None] - origin) ** 2 / 2
     solved = np.zeros((3, 2))
-    solved[: order + 1] = np.linalg.lstsq(columns, points, rcond=None)[0]
-    left = points - columns @ solved[: order + 1]
-    free = max(1, len(times) - 3)
-    noise = max(LEAST_NOISE_PX, float(np.sqrt((left**2).sum() / 2 / free)))
+    solved[: order + 1] = np.linalg.lstsq(columns, level, rcond=None)[0]
+    left = level - columns @ solved[: order + 1]
+    free = max(1, len(times) - order - 1)
+    noise = max(noise, float(np.sqrt((left**2).sum() / 2 / free)))
     return Piece(
-        start, end, float(times[0]), float(times[-1]), origin, solved[0], solved[1], 2 * solved[2], noise
-    )
+        start, end, float(times[0]), float(times[-1]), origin, solved[0], solved[1],
+        known + 2 * solved[2], noise, push is not None,
+    )  # fmt: skip
 
 
 def _meeting(one: Piece, other: Piece, seconds: Array, index: int) -> Impact:
@@ -188,4 +274,5 @@ def _meeting(one: Piece, other: Piece, seconds: Array, index: int) -> Impact:
     instants = np.linspace(float(seconds[other.start - 1]), float(seconds[other.start]), 41)
     gaps = [float(np.hypot(*(one.at(t) - other.at(t)))) for t in instants]
     when = float(instants[int(np.argmin(gaps))])
-    return Impact(when, one.velocity(when), other.velocity(when), index)
+    error = float(np.hypot(one.velocity_error(when), other.velocity_error(when)))
+    return Impact(when, one.velocity(when), other.velocity(when), error, index)

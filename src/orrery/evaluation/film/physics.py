@@ -22,19 +22,16 @@ FALL = Question(
     0.25, 0.6, "{subject} falls {value:.0%} faster in one flight than in another",
 )  # fmt: skip
 BOUNCE = Question(
-    "P3", "physics", "bounces", "speed after over speed before, less 1; the worst", 0.1, 0.35,
-    "{subject} leaves the ground {value:.0%} faster than it came",
+    "P3", "physics", "bounces", "speed after over speed before, less 1, for certain; the worst", 0.05, 0.1,
+    "{subject} leaves the ground at least {value:.0%} faster than it came",
 )  # fmt: skip
 STARTS = Question(
     "P3", "physics", "starts by itself", "times a minute and thing", 0.1, 1.0,
     "{subject} starts to move with nothing near it", counts=True,
 )  # fmt: skip
 
-LEAST_PICTURES = 6
-LEAST_BEND_PX = 1.5
-SIDEWAYS = 0.25
-"""Of the acceleration down: more, and it is not gravity alone that moves it."""
-SURE_ERRORS = 5.0
+LEAST_PICTURES = 5
+SURE_ERRORS = 2.0
 REST_PX, REST_PICTURES = 1.0, 7
 START_SHARE = 0.35
 """Screen heights a second: what starts moves faster at once."""
@@ -44,10 +41,8 @@ BOUNCE_SHARE = 0.3
 
 
 def is_flight(piece: Piece) -> bool:
-    """Whether a piece is of something that flies freely: it is pulled down, and not sideways, for certain."""
-    down, across = float(piece.push[1]), abs(float(piece.push[0]))
-    long = piece.end - piece.start >= LEAST_PICTURES and piece.bend > LEAST_BEND_PX
-    return long and down > SURE_ERRORS * piece.push_error and across < SIDEWAYS * down + 2 * piece.push_error
+    """Whether a piece is surely of something that flies freely, and long enough to tell how fast it falls."""
+    return not piece.is_known and piece.end - piece.start >= LEAST_PICTURES and piece.falls
 
 
 def falls(paths: Sequence[Path], shape: Shape) -> Iterator[Answer]:
@@ -55,8 +50,8 @@ def falls(paths: Sequence[Path], shape: Shape) -> Iterator[Answer]:
     flights = [(path, piece) for path in paths for piece in path.pieces if is_flight(piece)]
     for (path, one), (_, other) in pairwise(flights):
         fast, slow = sorted((one, other), key=lambda piece: -float(piece.push[1]))
-        least = float(fast.push[1]) - 2 * fast.push_error
-        most = float(slow.push[1]) + 2 * slow.push_error
+        least = float(fast.push[1]) - SURE_ERRORS * fast.push_error
+        most = float(slow.push[1]) + SURE_ERRORS * slow.push_error
         yield _answer(path, other.start, max(0.0, least / most - 1.0), shape)
 
 
@@ -66,7 +61,8 @@ def bounces(paths: Sequence[Path], shape: Shape) -> Iterator[Answer]:
         for impact in path.impacts:
             down, up = float(impact.before[1]), -float(impact.after[1])
             if down > BOUNCE_SHARE * shape.height and up > 0.1 * down and _alone(path, impact):
-                yield _answer_at(path, impact, max(0.0, up / down - 1.0), shape)
+                sure = (up - SURE_ERRORS * impact.error) / down
+                yield _answer_at(path, impact, max(0.0, sure - 1.0), shape)
 
 
 def starts(paths: Sequence[Path], shape: Shape) -> Iterator[Answer]:

@@ -7,12 +7,14 @@ a thing that rests before or after it moves stands out all the time, unless othe
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from orrery.evaluation.film.channels import difference, largest
+from orrery.evaluation.film.parting import STOP, tints
 from orrery.evaluation.film.stretch import Stretch
 from orrery.streams import Array
 
@@ -26,13 +28,13 @@ NUM_SAMPLES = 20
 NUM_REPAIRS = 2
 LEAST_PIXELS = 12
 SURE = 0.3
-EDGE_LEVELS = 8.0
-KEPT_OUTLINE = 0.75
+KEPT_OUTLINE = 0.85
 """A region of a frame that leaves so little of the plate's outline about it is the better plate."""
 SHADOW_RATIOS = (0.25, 0.93)
 SHADOW_TINT = 0.1
 SHADOW_LEVELS = 30
 PADDING = 7
+NUM_TINTS = (2, 3)
 
 
 @dataclass(frozen=True)
@@ -119,18 +121,36 @@ def padded(stats: Array, padding: int = PADDING) -> tuple[slice, slice]:
     )
 
 
+def _by_tint(frame: Array, mask: Array) -> Iterator[Array]:
+    """A mask, uint8, in parts of alike chromaticity in the frame (k-means), so that a thing and its
+    surroundings are apart, but not light and shade: coarsely, then more finely."""
+    inside = mask > 0
+    colours = tints(frame)[inside]
+    for count in NUM_TINTS:
+        if len(colours) < count * LEAST_PIXELS:
+            return
+        cv2.setRNGSeed(0)
+        _, which, _ = cv2.kmeans(colours, count, None, STOP, 1, cv2.KMEANS_PP_CENTERS)  # type: ignore[call-overload]
+        for k in range(count):
+            part = np.zeros_like(mask)
+            part[inside] = which[:, 0] == k
+            yield cv2.morphologyEx(part, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+
+
 def _repaired(plate: Plate, frame: Array) -> Array:
     """The plate's picture, with a frame's pixels where that takes more outlines away than it makes."""
     image = plate.image
     mask = (contrast(frame, plate) > SURE).astype(np.uint8)
     mask = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
-    # A ghost may touch a thing of the frame; what lies within one outline of the frame is tried by itself.
-    for regions in (mask, mask * (gradient(frame) < EDGE_LEVELS).astype(np.uint8)):
+    # A ghost may touch a thing of the frame; what is of one tint in the frame is tried by itself.
+    for regions in (mask, *_by_tint(frame, mask)):
         _, labels, stats, _ = cv2.connectedComponentsWithStats(regions, connectivity=4)
         order = np.argsort(-stats[1:, cv2.CC_STAT_AREA]) + 1
         for label in order[stats[order, cv2.CC_STAT_AREA] >= LEAST_PIXELS]:
             box = padded(stats[label])
-            part = cv2.dilate((labels[box] == label).astype(np.uint8), np.ones((7, 7), np.uint8))
+            own = (labels[box] == label).astype(np.uint8)
+            # The soft rim goes with it, but not what else stands out of the plate there.
+            part = cv2.dilate(own, np.ones((7, 7), np.uint8)) * (1 - mask[box]) + own
             tried = np.where(part[..., None] > 0, frame[box], image[box])
             edge = band(part)
             if gradient(tried)[edge].mean() < KEPT_OUTLINE * gradient(image[box])[edge].mean():

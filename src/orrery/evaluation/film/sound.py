@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -9,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from orrery.evaluation.film.question import Answer, Question
+from orrery.evaluation.shift import STEP_SECONDS, swells, swells_about
 from orrery.evaluation.sync import onsets
 from orrery.streams import Array
 
@@ -41,6 +43,10 @@ PHANTOM = Question(
 EARLY_SECONDS, LATE_SECONDS = 0.045, 0.125
 MAX_LAG_SECONDS = 0.35
 MATCH_SECONDS = 0.030
+LAG_SECONDS, NEAR_SECONDS = 0.005, 0.012
+LEAST_HITS, LEAST_FIT, CLEARLY_LESS = 2, 0.5, 0.8
+FAINT = 1e-4
+"""Of a swell, in fourth roots of power: less is no sound."""
 CLEAR = 1.0
 """Change of velocity that must be heard, screen heights a second."""
 MAX_ONSETS_PER_SECOND = 4.0
@@ -51,7 +57,8 @@ ENVELOPE_HZ = 50
 
 
 class Hit(NamedTuple):
-    """Something that is seen to hit something. strength: change of its velocity, screen heights a second."""
+    """Something that is seen to hit something. strength: change of its velocity that is certain, screen
+    heights a second."""
 
     seconds: float
     strength: float
@@ -64,12 +71,13 @@ class Hit(NamedTuple):
 class Sound:
     """What is kept of a film's sound: instants at which something starts to sound, seconds; how loud the
     50 ms after each are, dBFS; how much louder than the 100 ms before, dB; and the peak of each fiftieth of a
-    second."""
+    second. swells: how much louder it gets in each millisecond, as `shift.swells`."""
 
     onsets: list[float] = field(default_factory=list)
     loudness: list[float] = field(default_factory=list)
     rises: list[float] = field(default_factory=list)
     envelope: list[float] = field(default_factory=list)
+    swells: array[float] = field(default_factory=lambda: array("f"))
     seconds: float = 0.0
 
     @classmethod
@@ -99,6 +107,8 @@ class Sound:
             self.onsets.append(start / rate + instant)
             self.loudness.append(after)
             self.rises.append(after - before)
+        first, last = len(self.swells) - round(start / rate / STEP_SECONDS), round(length / rate / STEP_SECONDS)
+        self.swells.extend(swells(samples, rate)[first:last].tolist())
         done = len(self.envelope)
         loud, step = np.abs(samples).max(1), rate / ENVELOPE_HZ
         last = int((start + len(samples)) / step)
@@ -135,21 +145,23 @@ def _matched(hits: Sequence[Hit], heard: Array, lag: float, tolerance: float) ->
 
 
 def offset(sound: Sound, hits: Sequence[Hit]) -> Iterator[Answer]:
-    """How far beyond what is noticed the sound lies before or after the hits, at the lag that explains most
-    of them; only where no lag that nobody notices explains as many."""
-    heard = sound.audible()
-    if not len(heard) or not len(hits):
+    """How far beyond what is noticed the sound lies before or after the hits, at the lag at which it swells
+    most about them; only where it does so clearly less at any lag that nobody notices.
+
+    Each hit counts alike, whatever the loudest swell near it is. One alone tells nothing: something else may
+    be louder near it."""
+    if len(hits) < LEAST_HITS:
         return
-    lags = np.arange(-MAX_LAG_SECONDS, MAX_LAG_SECONDS, 0.005)
-    counts = np.array([_matched(hits, heard, lag, MATCH_SECONDS) for lag in lags])
+    swell = np.array(sound.swells)
+    lags = np.arange(-MAX_LAG_SECONDS, MAX_LAG_SECONDS + LAG_SECONDS / 2, LAG_SECONDS)
+    about = swells_about(swell, np.array([hit.seconds for hit in hits]), lags, NEAR_SECONDS)
+    fits = (about / np.maximum(about.max(0), FAINT)).mean(1)
     fine = (lags >= -EARLY_SECONDS) & (lags <= LATE_SECONDS)
-    if counts.max() < max(1.0, 0.5 * len(hits)):
+    inside = float(fits[fine].max())
+    if fits.max() < LEAST_FIT:
         return
-    inside = counts.max(where=fine, initial=0)
-    if inside >= counts.max() or inside >= 0.5 * len(hits):
-        best = float(np.median(lags[fine & (counts == inside)]))
-    else:
-        best = float(np.median(lags[counts == counts.max()]))
+    told = fine & (fits >= inside) if inside > CLEARLY_LESS * fits.max() else fits >= fits.max()
+    best = float(np.median(lags[told]))
     beyond = 1000.0 * max(0.0, -best - EARLY_SECONDS, best - LATE_SECONDS)
     words = f"sound comes {abs(1000 * best):.0f} ms {'late' if best > 0 else 'early'}"
     first = hits[0]

@@ -173,7 +173,8 @@ class Tracker:
         for column, owner in owners.items():
             if blobs[column].apart(x, y) < NEAR_PX:
                 track.merged = True
-                if track.blobs[-1].area > PART_SHARE * blobs[column].area:
+                crumb = track.begins == "split" and len(track.blobs) < LEAST_PICTURES
+                if track.blobs[-1].area > PART_SHARE * blobs[column].area and not crumb:
                     owner.append(track)
 
     def _begin(self, blob: Blob, seconds: float, others: Sequence[Blob], known: Sequence[Track]) -> None:

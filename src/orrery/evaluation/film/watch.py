@@ -23,7 +23,7 @@ from orrery.evaluation.film.identity import (
     is_solid,
     subject,
 )  # fmt: skip
-from orrery.evaluation.film.paths import path_of
+from orrery.evaluation.film.paths import MOVING_PX, path_of
 from orrery.evaluation.film.physics import BOUNCE, FALL, STARTS, bounces, falls, is_flight, starts
 from orrery.evaluation.film.picture import FLICKER, STOPS, TRENDS, Steadiness, trend
 from orrery.evaluation.film.plate import Plate
@@ -53,8 +53,7 @@ QUESTIONS: tuple[Question, ...] = (
 )  # fmt: skip
 LEAST_TRACK = 4
 MAX_HITS = 20_000
-MOVING_PX = 0.6
-"""From one picture to the next: less may be the codec's doing."""
+SURE_ERRORS = 3.0
 
 
 @dataclass(frozen=True)
@@ -238,7 +237,8 @@ class _Viewer:
                 blob = track.blobs[impact.index]
                 place = blob.x / shape.width, blob.y / shape.height
                 words = subject(track, shape, impact.index)
-                watched.hits.append(Hit(impact.seconds, impact.change / shape.height, words, *place))
+                sure = max(0.0, impact.change - SURE_ERRORS * impact.error) / shape.height
+                watched.hits.append(Hit(impact.seconds, sure, words, *place))
 
     def _in_the_film(self, track: Track) -> Array:
         """Where a track is in the film's own pictures, `[n, 2]` pixels, wherever the camera looks."""
