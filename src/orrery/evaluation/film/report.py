@@ -14,6 +14,7 @@ import numpy as np
 
 from orrery.evaluation.figure import LEAST_COVERAGE, VERDICTS, Figure
 from orrery.evaluation.film.picture import STOPS
+from orrery.evaluation.film.pops import POPS
 from orrery.evaluation.film.question import Answers, Question
 from orrery.evaluation.film.watch import QUESTIONS, Watched
 
@@ -136,7 +137,7 @@ def _figure(answers: Answers, watched: Watched) -> Figure:
 
 def _counted(answers: Answers, watched: Watched) -> float | None:
     """How often a minute (and thing); None where nothing was asked."""
-    minutes = watched.seconds / 60.0 if answers.question is STOPS else watched.thing_minutes
+    minutes = watched.seconds / 60.0 if answers.question in (STOPS, POPS) else watched.thing_minutes
     if answers.question.section == "sound":
         minutes = 0.0 if watched.sound is None or not watched.hits else watched.seconds / 60.0
     return answers.num_findings / minutes if minutes > 0 else None

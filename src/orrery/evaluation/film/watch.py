@@ -12,6 +12,7 @@ import numpy as np
 
 from orrery.evaluation.film.blobs import Blob, blobs
 from orrery.evaluation.film.camera import STANDING
+from orrery.evaluation.film.fading import fading
 from orrery.evaluation.film.identity import (
     CHANGES,
     COLOUR,
@@ -27,6 +28,7 @@ from orrery.evaluation.film.paths import MOVING_PX, path_of
 from orrery.evaluation.film.physics import BOUNCE, FALL, STARTS, bounces, falls, is_flight, starts
 from orrery.evaluation.film.picture import FLICKER, STOPS, TRENDS, Steadiness, trend
 from orrery.evaluation.film.plate import Plate
+from orrery.evaluation.film.pops import POPS, pops
 from orrery.evaluation.film.question import Answer, Answers, Question
 from orrery.evaluation.film.sound import (
     CLEAR,
@@ -49,7 +51,7 @@ from orrery.streams import Array
 __all__ = ["QUESTIONS", "Flight", "Watched", "watch"]
 
 QUESTIONS: tuple[Question, ...] = (
-    CHANGES, COLOUR, GROWTH, FALL, BOUNCE, STARTS, STOPS, FLICKER, *TRENDS, OFFSET, SILENT, PHANTOM,
+    CHANGES, COLOUR, GROWTH, FALL, BOUNCE, STARTS, STOPS, POPS, FLICKER, *TRENDS, OFFSET, SILENT, PHANTOM,
 )  # fmt: skip
 LEAST_TRACK = 4
 MAX_HITS = 20_000
@@ -131,6 +133,8 @@ def watch(
     for stretch in stretches(_pictures(watched, path, on_step)):
         viewer = viewer or _Viewer(watched, Shape(*stretch.frames[0].shape[:2]), on_track)
         watched.add(STOPS, steadiness.see(stretch))
+        watched.add(POPS, pops(stretch))
+        watched.add(COLOUR, fading(stretch))
         plate, seen = viewer.see(stretch)
         watched.add(FLICKER, steadiness.flicker(stretch, plate, seen))
     if viewer is not None:
