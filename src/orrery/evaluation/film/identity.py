@@ -48,7 +48,7 @@ NULL_SECONDS = 0.35
 FOOT_SHARE = 0.12
 """Of its height: what a foot may move by, of a thing that stays where it is."""
 FORM_SHARE = 0.25
-TREND = 0.7
+TREND, MOST_AT_ONCE = 0.7, 0.6
 
 
 class Shape(NamedTuple):
@@ -204,7 +204,7 @@ def growth(track: Track, shape: Shape) -> Iterator[Answer]:
     """How much its area changes, one way and steadily, while its foot stays and its form too."""
     if not is_solid(track):
         return
-    keep = np.array(track.clear) & ~track.of("at_edge") & (np.array(track.crowd) > 2.0)
+    keep = np.array(track.alone) & ~track.of("at_edge") & (np.array(track.crowd) > 2.0)
     rows = np.flatnonzero(keep)
     boxes = track.of("box").astype(float)[rows]
     if len(rows) < 4 * WINDOW:
@@ -217,9 +217,10 @@ def growth(track: Track, shape: Shape) -> Iterator[Answer]:
     areas, forms = track.of("area")[rows][start:], (heights / widths)[start:]
     change = float(np.log(np.median(areas[-WINDOW:]) / np.median(areas[:WINDOW])))
     form = abs(float(np.log(np.median(forms[-WINDOW:]) / np.median(forms[:WINDOW]))))
-    order = np.argsort(np.argsort(areas))
-    trend = abs(float(np.corrcoef(order, np.arange(len(areas)))[0, 1])) if np.ptp(areas) > 0 else 0.0
-    steady = trend > TREND and form < FORM_SHARE
+    steps = np.diff(np.log([np.median(areas[k : k + WINDOW]) for k in range(0, len(areas) - WINDOW + 1, WINDOW)]))
+    # What takes another thing in, or lets it go, does so at once; what turns, grows and shrinks.
+    steady = np.abs(steps).max() < MOST_AT_ONCE * abs(change) and abs(steps.sum()) > TREND * np.abs(steps).sum()
+    steady = steady and form < FORM_SHARE
     seconds = float(np.array(track.seconds)[rows][start + len(areas) // 2])
     blob = track.blobs[int(rows[-1])]
     value = float(np.expm1(abs(change))) if steady else 0.0

@@ -37,8 +37,8 @@ GROWN = 1.3
 
 @dataclass
 class Track:
-    """One thing. blobs, seconds: what was seen of it, and when. clear: whether nothing else was in the same
-    blob. alone_area: what it measured before it took another thing in; infinite while it has not. begins,
+    """One thing. blobs, seconds: what was seen of it, and when. alone: whether no other thing was lost in the
+    same blob. clear: whether, besides, it is no larger than before one was. alone_area: what it measured before it took another thing in; infinite while it has not. begins,
     ends: `start` (of the film, of a shot, of a stretch), `end`, `edge`, `split`, `merged`, or `nowhere`.
     crowd: smallest distance to another blob in each picture, pixels. parents: what it split off from, and how
     many pictures that had by then."""
@@ -47,6 +47,7 @@ class Track:
     begins: str
     blobs: list[Blob] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
+    alone: list[bool] = field(default_factory=list)
     clear: list[bool] = field(default_factory=list)
     crowd: list[float] = field(default_factory=list)
     ends: str = "end"
@@ -57,14 +58,18 @@ class Track:
     _state: Array = field(default_factory=lambda: np.zeros(4))
     _spread: Array = field(default_factory=lambda: np.diag([1.0, 1.0, 1e6, 1e6]))
 
-    def add(self, blob: Blob, seconds: float, clear: bool, crowd: float, push: float) -> None:
+    def add(self, blob: Blob, seconds: float, alone: bool, crowd: float, push: float) -> None:
         """The next thing seen of it. push: px / s^2, of the filter's noise."""
+        clear = alone and blob.area < GROWN * self.alone_area
+        if not clear and self.clear and self.clear[-1]:
+            self.alone_area = min(self.alone_area, self.blobs[-1].area)
         if self.blobs:
             self._update(blob, seconds - self.seconds[-1], push)
         else:
             self._state[:2] = blob.x, blob.y
         self.blobs.append(blob)
         self.seconds.append(seconds)
+        self.alone.append(alone)
         self.clear.append(clear)
         self.crowd.append(crowd)
         self.missing, self.merged = 0, False
@@ -130,11 +135,8 @@ class Tracker:
                 self._miss(track, blobs, owners, seconds)
         for row, column in pairs:
             others = [b for k, b in enumerate(blobs) if k != column]
-            track, blob = self.active[row], blobs[column]
-            clear = len(owners[column]) == 1 and blob.area < GROWN * track.alone_area
-            if not clear and track.clear[-1]:
-                track.alone_area = min(track.alone_area, track.blobs[-1].area)
-            track.add(blob, seconds, clear, _crowd(blob, others), self._push)
+            alone = len(owners[column]) == 1
+            self.active[row].add(blobs[column], seconds, alone, _crowd(blobs[column], others), self._push)
         known = list(self.active)
         for column, blob in enumerate(blobs):
             if column not in owners:
@@ -218,7 +220,7 @@ class Tracker:
         after = Track(self._number, "start", missing=track.missing, merged=track.merged)
         after._state, after._spread = track._state, track._spread
         after.blobs, after.seconds = track.blobs[-1:], track.seconds[-1:]
-        after.clear, after.crowd = track.clear[-1:], track.crowd[-1:]
+        after.alone, after.clear, after.crowd = track.alone[-1:], track.clear[-1:], track.crowd[-1:]
         after.alone_area = track.alone_area
         return after
 
