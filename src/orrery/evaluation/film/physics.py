@@ -22,8 +22,8 @@ FALL = Question(
     0.25, 0.6, "{subject} falls {value:.0%} faster in one flight than in another",
 )  # fmt: skip
 BOUNCE = Question(
-    "P3", "physics", "bounces", "speed after over speed before, less 1, for certain; the worst", 0.05, 0.1,
-    "{subject} leaves the ground at least {value:.0%} faster than it came",
+    "P3", "physics", "bounces", "speed up over the fastest before, less 1, for certain; the worst", 0.05, 0.1,
+    "{subject} leaves the ground at least {value:.0%} faster than it ever was before",
 )  # fmt: skip
 STARTS = Question(
     "P3", "physics", "starts by itself", "times a minute and thing", 0.1, 1.0,
@@ -56,12 +56,15 @@ def falls(paths: Sequence[Path], shape: Shape) -> Iterator[Answer]:
 
 
 def bounces(paths: Sequence[Path], shape: Shape) -> Iterator[Answer]:
-    """For each impact on something below: how much faster it goes up than it came down."""
+    """For each impact on something below: how much faster it goes up than it ever was before. That it goes up
+    faster than it came down may be its spin."""
+    fastest = 0.0
     for path in paths:
-        for impact in path.impacts:
+        for impact, (one, _) in zip(path.impacts, _told(path), strict=True):
+            fastest = max(fastest, *(float(np.hypot(*one.velocity(t))) for t in (one.first, impact.seconds)))
             down, up = float(impact.before[1]), -float(impact.after[1])
             if down > BOUNCE_SHARE * shape.height and up > 0.1 * down and _alone(path, impact):
-                sure = (up - SURE_ERRORS * impact.error) / down
+                sure = (up - SURE_ERRORS * impact.error) / fastest
                 yield _answer_at(path, impact, max(0.0, sure - 1.0), shape)
 
 

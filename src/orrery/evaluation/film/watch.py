@@ -237,7 +237,7 @@ class _Viewer:
             for piece in filter(is_flight, path.pieces if len(watched.flights) < MAX_HITS else []):
                 fall, noise = float(piece.push[1]) * scale, piece.noise * scale
                 watched.flights.append(Flight(piece.first, piece.last, fall, noise))
-            for impact in path.impacts if len(watched.hits) < MAX_HITS else []:
+            for impact in path.impacts if is_solid(track) and len(watched.hits) < MAX_HITS else []:
                 blob = track.blobs[impact.index]
                 place = blob.x / shape.width, blob.y / shape.height
                 words = subject(track, shape, impact.index)
