@@ -18,14 +18,16 @@ SURE = 0.3
 LEAST_AREA = 16
 MAX_BLOBS = 40
 CORE = 0.9
+FINE = 0.12
 
 
 @dataclass(frozen=True)
 class Blob:
     """x, y: centre by weight, pixels, of pixel centres. area: sum of the weights, pixels. box: left, top,
     right and bottom, the last two beyond it. colour: CIELAB `[3]`, of its core. outline: share of the outline
-    about it that is in the picture rather than in the plate: 1 for a thing, 0 for the ghost of one. at_edge:
-    whether it reaches the edge of what is known."""
+    about it that is in the picture rather than in the plate: 1 for a thing, 0 for the ghost of one. detail:
+    root mean square of what is finer on it than FINE of its size, levels. at_edge: whether it reaches the
+    edge of what is known."""
 
     x: float
     y: float
@@ -33,6 +35,7 @@ class Blob:
     box: tuple[int, int, int, int]
     colour: Array
     outline: float
+    detail: float
     at_edge: bool
 
     @property
@@ -89,8 +92,18 @@ def _blob(frame: Array, plate: Plate, weight: Array, box: tuple[slice, slice], p
         box=inside,
         colour=np.median(colours, axis=0),
         outline=float(mine / (mine + theirs + 1e-6)),
+        detail=_detail(frame[box], core),
         at_edge=_at_edge(part, box, plate, inside),
     )
+
+
+def _detail(frame: Array, core: Array) -> float:
+    """How far the light of a thing's pixels is from the mean about each of them, levels."""
+    share = core.astype(np.float32)
+    light = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    reach = (0, 0), FINE * float(np.sqrt(share.sum()))
+    smooth = cv2.GaussianBlur(light * share, *reach) / np.maximum(cv2.GaussianBlur(share, *reach), 1e-3)
+    return float(np.sqrt(((light - smooth)[core] ** 2).mean()))
 
 
 def _at_edge(part: Array, box: tuple[slice, slice], plate: Plate, inside: tuple[int, int, int, int]) -> bool:

@@ -39,7 +39,8 @@ def fading(stretch: Stretch) -> Iterator[Answer]:
     if stretch.lost or len(stretch.seconds) <= NUM_STEPS:
         return
     every = max(1, round(STEP_SECONDS / float(np.median(np.diff(stretch.seconds)))))
-    small = [cv2.resize(f, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for f in stretch.frames[::every]]
+    half = {"fx": 0.5, "fy": 0.5, "interpolation": cv2.INTER_AREA}
+    small = [cv2.resize(frame, None, **half) for frame in stretch.frames[::every]]
     seconds, worst = stretch.seconds[::every], None
     for skip in (2**k for k in range(PASSES)):
         length = skip * NUM_STEPS
@@ -63,8 +64,8 @@ def _fades(pictures: list[Array], seconds: float) -> Answer | None:
     steady = (most < MOST_AT_ONCE * length) & (length > FEW_PX * slope)
     _, labels, stats, centres = cv2.connectedComponentsWithStats(changes, connectivity=4)
     # Of what fades all does so; along an edge that moves slowly a sliver may seem to.
-    shares = [float(steady[labels == label].mean()) for label in range(len(stats))]
-    fades = [k for k in range(1, len(stats)) if stats[k, cv2.CC_STAT_AREA] >= LEAST_AREA and shares[k] > LEAST_SHARE]
+    large = [k for k in range(1, len(stats)) if stats[k, cv2.CC_STAT_AREA] >= LEAST_AREA]
+    fades = [k for k in large if steady[labels == k].mean() > LEAST_SHARE]
     if not fades:
         return None
     label = max(fades, key=lambda k: int(stats[k, cv2.CC_STAT_AREA]))
@@ -78,10 +79,11 @@ def _fades(pictures: list[Array], seconds: float) -> Answer | None:
 
 def _slope(told: Array) -> Array:
     """How much a picture changes from one pixel to the next, `[H, W]`."""
-    return np.sqrt(sum((cv2.Sobel(told, cv2.CV_32F, *axes, scale=0.125) ** 2).sum(-1) for axes in ((1, 0), (0, 1))))
+    across, down = (cv2.Sobel(told, cv2.CV_32F, *axes, scale=0.125) for axes in ((1, 0), (0, 1)))
+    return np.sqrt((across * across + down * down).sum(-1))
 
 
 def _lab(picture: Array) -> Array:
     """CIELAB of a picture, `[H, W, 3]` float32, in which lightness counts for less."""
     told = cv2.cvtColor(picture.astype(np.float32) / np.float32(255.0), cv2.COLOR_RGB2LAB)
-    return told * np.float32([LIGHTNESS_SHARE, 1.0, 1.0])
+    return told * np.array([LIGHTNESS_SHARE, 1.0, 1.0], np.float32)

@@ -13,7 +13,7 @@ from orrery.evaluation.film.question import Answer, Question, thing_words
 from orrery.evaluation.film.tracks import Track
 from orrery.streams import Array
 
-__all__ = ["CHANGES", "COLOUR", "GROWTH", "changes", "colour_drift", "growth", "is_solid", "subject"]
+__all__ = ["CHANGES", "COLOUR", "GROWTH", "TEXTURE", "changes", "growth", "is_solid", "looks", "subject"]
 
 CHANGES = Question(
     "I1",
@@ -29,6 +29,11 @@ COLOUR = Question(
     "I2", "identity", "colour drift", "CIEDE2000 less a motion-matched null, 95th percentile of the things",
     6.0, 12.0, "{subject} changes colour (by {value:.0f} CIEDE2000)",
 )  # fmt: skip
+TEXTURE = Question(
+    "I2", "identity", "texture",
+    "logarithm of how many times as rough or smooth it gets, less a motion-matched null, 95th percentile",
+    0.5, 1.1, "{subject} changes its texture",
+)  # fmt: skip
 GROWTH = Question(
     "I2", "identity", "growth in place", "of its area, while its foot stays, 95th percentile of things",
     0.2, 0.4, "{subject} changes its size where it stands (by {value:.0%})",
@@ -42,6 +47,8 @@ SUDDEN = 0.65
 MATCH_COLOUR, MATCH_SIZE, MATCH_SECONDS = 18.0, 0.5, 0.6
 LEAP_SIZES, LEAP_RATIO, LEAP_GROWTH = 0.6, 3.0, 0.12
 WINDOW = 5
+PLAIN_LEVELS = 3.0
+"""Of detail, that light, shade and codec leave on a plain thing."""
 LIGHTNESS_SHARE = 0.4
 """Light falls differently on a thing that moves or turns: its lightness counts less than its colour."""
 NULL_SECONDS = 0.35
@@ -163,41 +170,59 @@ def _leaps(track: Track) -> list[int]:
     return found
 
 
-def _windows(track: Track) -> tuple[Array, Array, Array]:
-    """Colours, places and instants of a track, medians of a few clear pictures each, `[n, 3]`, `[n, 2]`,
-    `[n]`."""
-    keep = np.array(track.clear) & ~track.of("at_edge") & (track.of("area") > LEAST_AREA)
-    keep &= np.array(track.crowd) > 2.0
-    rows = np.flatnonzero(keep)
-    groups = [rows[k : k + WINDOW] for k in range(0, len(rows) - WINDOW + 1, WINDOW)]
-    values = np.column_stack([track.of("colour"), track.of("x"), track.of("y"), track.seconds])
-    medians = np.array([np.median(values[group], axis=0) for group in groups]).reshape(-1, 6)
-    return medians[:, :3], medians[:, 3:5], medians[:, 5]
+class _Windows(NamedTuple):
+    """What a track looks like, medians of a few clear pictures each: colours `[n, 3]` with lightness dulled,
+    details `[n]`, places `[n, 2]`, instants `[n]`."""
+
+    colours: Array
+    details: Array
+    places: Array
+    seconds: Array
+
+    @classmethod
+    def of(cls, track: Track) -> _Windows:
+        keep = np.array(track.clear) & ~track.of("at_edge") & (track.of("area") > LEAST_AREA)
+        keep &= np.array(track.crowd) > 2.0
+        rows = np.flatnonzero(keep)
+        groups = [rows[k : k + WINDOW] for k in range(0, len(rows) - WINDOW + 1, WINDOW)]
+        known = [track.of(name) for name in ("colour", "detail", "x", "y")]
+        values = np.column_stack([*known, track.seconds])
+        medians = np.array([np.median(values[group], axis=0) for group in groups]).reshape(-1, 7)
+        dulled = medians[:, :3] * [LIGHTNESS_SHARE, 1.0, 1.0]
+        return cls(dulled, medians[:, 3], medians[:, 4:6], medians[:, 6])
 
 
-def colour_drift(track: Track, shape: Shape) -> Iterator[Answer]:
-    """How much farther its colour goes from where it began than its movement explains.
+def looks(track: Track, shape: Shape) -> Iterator[tuple[Question, Answer]]:
+    """How much farther its colour, and its texture, go from where they began than its movement explains."""
+    windows = _Windows.of(track)
+    if len(windows.seconds) < 4 or not is_solid(track):
+        return
+    first = np.median(windows.colours[:2], axis=0)
+    drift = deltaE_ciede2000(first[None], windows.colours)
+    steps = deltaE_ciede2000(windows.colours[:-1], windows.colours[1:])
+    yield COLOUR, _beyond_null(track, windows, shape, drift, steps)
+    fine = np.log(windows.details + PLAIN_LEVELS)
+    drift, steps = np.abs(fine - np.median(fine[:2])), np.abs(np.diff(fine))
+    yield TEXTURE, _beyond_null(track, windows, shape, drift, steps)
+
+
+def _beyond_null(track: Track, windows: _Windows, shape: Shape, drift: Array, jumps: Array) -> Answer:
+    """How far a look drifts, less what movement does. drift: of each window, from the first. jumps: from each
+    to the next.
 
     The null is the greatest change within NULL_SECONDS in which it moved as far: light changes with place,
     paint does not change with time."""
-    colours, places, seconds = _windows(track)
-    if len(seconds) < 4 or not is_solid(track):
-        return
-    dulled = colours * [LIGHTNESS_SHARE, 1.0, 1.0]
-    first = np.median(dulled[:2], axis=0)
-    drift = deltaE_ciede2000(first[None], dulled)
-    last = int(np.argmax(drift))
-    last = min(max(last, 1), len(drift) - 1)
+    places, seconds = windows.places, windows.seconds
+    last = min(max(int(np.argmax(drift)), 1), len(drift) - 1)
     level = float(np.median(drift[max(0, last - 1) : last + 2]))
     gone = float(np.hypot(*(places[last] - places[0])))
     steps = np.hypot(*np.diff(places, axis=0).T)
-    jumps = deltaE_ciede2000(dulled[:-1], dulled[1:])
     near = np.diff(seconds) < NULL_SECONDS
     matched = jumps[near & (steps >= min(gone, np.quantile(steps, 0.75)))]
     null = float(np.median(matched)) if len(matched) else 0.0
     middle = int(np.argmax(drift > level / 2))
     x, y = places[middle] / [shape.width, shape.height]
-    yield Answer(float(seconds[middle]), subject(track, shape), max(0.0, level - 2.0 * null), x, y)
+    return Answer(float(seconds[middle]), subject(track, shape), max(0.0, level - 2.0 * null), x, y)
 
 
 def growth(track: Track, shape: Shape) -> Iterator[Answer]:
@@ -217,10 +242,12 @@ def growth(track: Track, shape: Shape) -> Iterator[Answer]:
     areas, forms = track.of("area")[rows][start:], (heights / widths)[start:]
     change = float(np.log(np.median(areas[-WINDOW:]) / np.median(areas[:WINDOW])))
     form = abs(float(np.log(np.median(forms[-WINDOW:]) / np.median(forms[:WINDOW]))))
-    steps = np.diff(np.log([np.median(areas[k : k + WINDOW]) for k in range(0, len(areas) - WINDOW + 1, WINDOW)]))
+    medians = [np.median(areas[k : k + WINDOW]) for k in range(0, len(areas) - WINDOW + 1, WINDOW)]
+    steps = np.diff(np.log(medians))
     # What takes another thing in, or lets it go, does so at once; what turns, grows and shrinks.
-    steady = np.abs(steps).max() < MOST_AT_ONCE * abs(change) and abs(steps.sum()) > TREND * np.abs(steps).sum()
-    steady = steady and form < FORM_SHARE
+    at_once = float(np.abs(steps).max()) / max(abs(change), 1e-9)
+    one_way = abs(float(steps.sum())) / max(float(np.abs(steps).sum()), 1e-9)
+    steady = at_once < MOST_AT_ONCE and one_way > TREND and form < FORM_SHARE
     seconds = float(np.array(track.seconds)[rows][start + len(areas) // 2])
     blob = track.blobs[int(rows[-1])]
     value = float(np.expm1(abs(change))) if steady else 0.0

@@ -138,7 +138,7 @@ def path_of(track: Track) -> list[Path]:
 class _Run(NamedTuple):
     """Consecutive pictures of a track that can be used: which they are, when, and where `[n, 2]` pixels."""
 
-    index: Array
+    pictures: Array
     seconds: Array
     places: Array
 
@@ -162,11 +162,11 @@ def _runs(track: Track) -> list[_Run]:
 
 def _path(track: Track, run: _Run, pieces: Sequence[Piece]) -> Path:
     impacts = [
-        _meeting(one, other, run.seconds, int(run.index[other.start]))
+        _meeting(one, other, run.seconds, int(run.pictures[other.start]))
         for one, other in pairwise(pieces)
         if one.is_told and other.is_told
     ]
-    return Path(track, run.index, pieces, impacts)
+    return Path(track, run.pictures, pieces, impacts)
 
 
 def _fall(pieces: Sequence[Piece]) -> float | None:

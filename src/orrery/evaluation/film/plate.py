@@ -18,7 +18,7 @@ from orrery.evaluation.film.parting import STOP, tints
 from orrery.evaluation.film.stretch import Stretch
 from orrery.streams import Array
 
-__all__ = ["Plate", "band", "contrast", "gradient", "padded"]
+__all__ = ["Plate", "band", "contrast", "gradient", "padded", "spread"]
 
 FAINT_LEVELS, FULL_LEVELS = 14.0, 38.0
 """A difference below the first is noise, one above the second is a thing for certain; linear between."""
@@ -49,7 +49,7 @@ class Plate:
     @classmethod
     def of(cls, stretch: Stretch, before: Plate | None = None) -> Plate:
         """The plate of a stretch. before: of the stretch before, if the camera stands and sees the same."""
-        frames = np.stack(_spread(stretch.frames))
+        frames = np.stack(spread(stretch.frames))
         known = stretch.known()
         image = np.median(frames, axis=0).astype(np.uint8)
         if before is not None:
@@ -58,7 +58,7 @@ class Plate:
             unsure = cv2.dilate((varies | differs).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
             image = np.where(unsure[..., None], before.image, image)
         plate = cls(image, gradient(image), known)
-        stirring = _spread([f for f, stirs in zip(stretch.frames, stretch.stirs, strict=True) if stirs])
+        stirring = spread([f for f, stirs in zip(stretch.frames, stretch.stirs, strict=True) if stirs])
         for _ in range(NUM_REPAIRS):
             for frame in stirring:
                 image = _repaired(plate, frame)
@@ -66,11 +66,11 @@ class Plate:
         return plate
 
 
-def _spread(frames: list[Array]) -> list[Array]:
-    """At most NUM_SAMPLES of them, evenly, first and last among them; none of none."""
+def spread(frames: list[Array], count: int = NUM_SAMPLES) -> list[Array]:
+    """At most `count` of them, evenly, first and last among them; none of none."""
     if not frames:
         return []
-    chosen = np.unique(np.linspace(0, len(frames) - 1, NUM_SAMPLES).round().astype(int))
+    chosen = np.unique(np.linspace(0, len(frames) - 1, count).round().astype(int))
     return [frames[index] for index in chosen]
 
 

@@ -7,21 +7,22 @@ changed for a while before, nor does for a while after. What moves there or away
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import cv2
 import numpy as np
 
-from orrery.evaluation.film.channels import difference, lab
-from orrery.evaluation.film.plate import band, gradient, padded
-from orrery.evaluation.film.question import Answer, Question, thing_words
+from orrery.evaluation.film.channels import difference
+from orrery.evaluation.film.question import Answer, Question
+from orrery.evaluation.film.regions import Changed, regions
 from orrery.evaluation.film.stretch import Stretch
 from orrery.streams import Array
 
 __all__ = ["POPS", "pops"]
 
 POPS = Question(
-    "I1", "picture", "changes at once", "times a minute", 0.1, 1.0, "{subject} at once, and all about it rests",
-    counts=True,
+    "I1", "picture", "changes at once", "times a minute", 0.1, 1.0,
+    "{subject} at once, and all about it rests", counts=True,
 )  # fmt: skip
 REST_SECONDS = 0.17
 JUMP_LEVELS, QUIET_LEVELS, QUIET_SHARE = 24, 10, 0.35
@@ -29,9 +30,9 @@ JUMP_LEVELS, QUIET_LEVELS, QUIET_SHARE = 24, 10, 0.35
 of the jump: codecs refine what is new."""
 LEAST_AREA, MAX_SHARE = 60, 0.25
 """Pixels; and of the picture, beyond which the light changes, or the shot."""
-ABOUT_PX = 9
 STIRS_SHARE = 0.2
-"""Of its area: less may stir next to it."""
+"""Of its area: less may stir in it and next to it."""
+_ABOUT = np.ones((19, 19), np.uint8)
 
 
 def pops(stretch: Stretch) -> Iterator[Answer]:
@@ -40,12 +41,16 @@ def pops(stretch: Stretch) -> Iterator[Answer]:
     frames = stretch.frames
     if len(frames) < 3:
         return
-    changes = np.stack([difference(a, b) for a, b in zip(frames, frames[1:], strict=False)])
+    changes = np.stack([difference(a, b) for a, b in pairwise(frames)])
     reach = max(2, round(REST_SECONDS / float(np.median(np.diff(stretch.seconds)))))
     for k in range(reach, len(changes) - reach):
-        found = _alone(changes[k], np.concatenate([changes[k - reach : k], changes[k + 1 : k + 1 + reach]]))
+        others = np.concatenate([changes[k - reach : k], changes[k + 1 : k + 1 + reach]])
+        found = _alone(changes[k], others)
         if found:
-            yield _answer(stretch, k, found)
+            largest = max(found, key=lambda region: int(region.sum()))
+            changed = Changed.of(frames[k], frames[k + 1], largest)
+            words = f"{changed.subject} {'appears' if changed.new else 'vanishes'}"
+            yield Answer(stretch.seconds[k + 1], words, changed.area, changed.x, changed.y)
 
 
 def _alone(jump: Array, others: Array) -> list[Array]:
@@ -53,29 +58,9 @@ def _alone(jump: Array, others: Array) -> list[Array]:
     changed = jump > JUMP_LEVELS
     if not LEAST_AREA <= np.count_nonzero(changed) <= MAX_SHARE * jump.size:
         return []
-    most = others.max(0)
-    stirs = most > np.maximum(QUIET_LEVELS, QUIET_SHARE * jump)
-    mask = cv2.morphologyEx((changed & ~stirs).astype(np.uint8), cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-    found = []
-    for label in np.flatnonzero(stats[:, cv2.CC_STAT_AREA] >= LEAST_AREA):
-        box = padded(stats[label], ABOUT_PX)
-        about = cv2.dilate((labels[box] == label).astype(np.uint8), np.ones((2 * ABOUT_PX + 1,) * 2, np.uint8))
-        if label > 0 and np.count_nonzero(stirs[box] & (about > 0)) < STIRS_SHARE * stats[label, cv2.CC_STAT_AREA]:
-            found.append((labels == label).astype(np.uint8))
-    return found
-
-
-def _answer(stretch: Stretch, k: int, found: list[Array]) -> Answer:
-    """What is told of the regions that change between pictures k and k + 1: their largest, and whether it is
-    there before or after."""
-    part = max(found, key=lambda region: int(region.sum()))
-    edge = band(part)
-    before, after = (float(gradient(frame)[edge].mean()) for frame in stretch.frames[k : k + 2])
-    shown = stretch.frames[k + (after > before)]
-    rows, columns = np.nonzero(part)
-    height, width = part.shape
-    place = float(columns.mean()) / width, float(rows.mean()) / height
-    words = thing_words(np.median(lab(shown[rows, columns]), axis=0), *place)
-    words += " appears" if after > before else " vanishes"
-    return Answer(stretch.seconds[k + 1], words, float(sum(region.sum() for region in found)), *place)
+    stirs = others.max(0) > np.maximum(QUIET_LEVELS, QUIET_SHARE * jump)
+    return [
+        region
+        for region in regions(changed & ~stirs, LEAST_AREA)
+        if np.count_nonzero(stirs & (cv2.dilate(region, _ABOUT) > 0)) < STIRS_SHARE * region.sum()
+    ]

@@ -107,8 +107,8 @@ class Sound:
             self.onsets.append(start / rate + instant)
             self.loudness.append(after)
             self.rises.append(after - before)
-        first, last = len(self.swells) - round(start / rate / STEP_SECONDS), round(length / rate / STEP_SECONDS)
-        self.swells.extend(swells(samples, rate)[first:last].tolist())
+        begin, end = (round(n / rate / STEP_SECONDS) for n in (start, length))
+        self.swells.extend(swells(samples, rate)[len(self.swells) - begin : end].tolist())
         done = len(self.envelope)
         loud, step = np.abs(samples).max(1), rate / ENVELOPE_HZ
         last = int((start + len(samples)) / step)

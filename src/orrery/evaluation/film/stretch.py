@@ -37,7 +37,7 @@ class Stretch:
     view as the stretch before it, whose camera stood as well, so that places are the same. frames: n of
     `[H, W, 3]` uint8, laid over the first. seconds: their instants. views: n similarities `[2, 3]` from
     picture to first picture. stirs: whether each differs from the one before it. lost: how many could not be
-    laid over the first, and were left as they are."""
+    laid over the first, and were left as they are. last: the last picture, as it is."""
 
     begins_shot: bool
     goes_on: bool = False
@@ -46,6 +46,7 @@ class Stretch:
     views: list[Array] = field(default_factory=list)
     stirs: list[bool] = field(default_factory=list)
     lost: int = 0
+    last: Array | None = None
 
     @property
     def stands(self) -> bool:
@@ -105,6 +106,7 @@ def _append(stretch: Stretch, seconds: float, picture: Array, view: Array | None
     height, width = picture.shape[:2]
     placed = picture if view is STANDING else cv2.warpAffine(picture, view, (width, height))
     stretch.frames.append(placed)
+    stretch.last = picture
     stretch.seconds.append(seconds)
     stretch.views.append(view)
     stretch.stirs.append(stirs)

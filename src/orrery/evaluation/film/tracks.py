@@ -38,10 +38,10 @@ GROWN = 1.3
 @dataclass
 class Track:
     """One thing. blobs, seconds: what was seen of it, and when. alone: whether no other thing was lost in the
-    same blob. clear: whether, besides, it is no larger than before one was. alone_area: what it measured before it took another thing in; infinite while it has not. begins,
-    ends: `start` (of the film, of a shot, of a stretch), `end`, `edge`, `split`, `merged`, or `nowhere`.
-    crowd: smallest distance to another blob in each picture, pixels. parents: what it split off from, and how
-    many pictures that had by then."""
+    same blob. clear: whether, besides, it is no larger than before one was. alone_area: what it measured
+    before it took another thing in; infinite while it has not. begins, ends: `start` (of the film, of a shot,
+    of a stretch), `end`, `edge`, `split`, `merged`, or `nowhere`. crowd: smallest distance to another blob in
+    each picture, pixels. parents: what it split off from, and how many pictures that had by then."""
 
     number: int
     begins: str

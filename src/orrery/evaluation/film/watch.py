@@ -17,11 +17,12 @@ from orrery.evaluation.film.identity import (
     CHANGES,
     COLOUR,
     GROWTH,
+    TEXTURE,
     Shape,
     changes,
-    colour_drift,
     growth,
     is_solid,
+    looks,
     subject,
 )  # fmt: skip
 from orrery.evaluation.film.paths import MOVING_PX, path_of
@@ -30,6 +31,7 @@ from orrery.evaluation.film.picture import FLICKER, STOPS, TRENDS, Steadiness, t
 from orrery.evaluation.film.plate import Plate
 from orrery.evaluation.film.pops import POPS, pops
 from orrery.evaluation.film.question import Answer, Answers, Question
+from orrery.evaluation.film.revisits import RETURNED, REVISIT, Revisits
 from orrery.evaluation.film.sound import (
     CLEAR,
     MAX_ONSETS_PER_SECOND,
@@ -51,7 +53,8 @@ from orrery.streams import Array
 __all__ = ["QUESTIONS", "Flight", "Watched", "watch"]
 
 QUESTIONS: tuple[Question, ...] = (
-    CHANGES, COLOUR, GROWTH, FALL, BOUNCE, STARTS, STOPS, POPS, FLICKER, *TRENDS, OFFSET, SILENT, PHANTOM,
+    CHANGES, COLOUR, TEXTURE, GROWTH, REVISIT, RETURNED, FALL, BOUNCE, STARTS, STOPS, POPS, FLICKER, *TRENDS,
+    OFFSET, SILENT, PHANTOM,
 )  # fmt: skip
 LEAST_TRACK = 4
 MAX_HITS = 20_000
@@ -183,6 +186,7 @@ class _Viewer:
         self._tracker = Tracker(*shape)
         self._plate: Plate | None = None
         self._recent: list[Track] = []
+        self._revisits = Revisits()
 
     def see(self, stretch: Stretch) -> tuple[Plate, list[list[Blob]]]:
         """Take in a stretch; its plate, and what was seen in each picture."""
@@ -197,6 +201,8 @@ class _Viewer:
         done = []
         self._views = dict(zip(stretch.seconds, stretch.views, strict=True))
         self._plate = Plate.of(stretch, self._plate if stretch.goes_on else None)
+        for question, answer in self._revisits.see(stretch):
+            watched.answers[question].add(answer)
         seen = []
         for seconds, frame in zip(stretch.seconds, stretch.frames, strict=True):
             found, area = blobs(frame, self._plate)
@@ -226,7 +232,8 @@ class _Viewer:
         if track.is_ghost:
             return
         self._count(track)
-        watched.add(COLOUR, colour_drift(track, shape))
+        for question, answer in looks(track, shape):
+            watched.answers[question].add(answer)
         watched.add(GROWTH, growth(track, shape))
         paths = path_of(track)
         watched.add(FALL, falls(paths, shape))
