@@ -8,13 +8,14 @@ before it, so that errors do not add up.
 from __future__ import annotations
 
 import math
+from functools import cached_property
 
 import cv2
 import numpy as np
 
 from orrery.streams import Array
 
-__all__ = ["STANDING", "Follower", "likeness"]
+__all__ = ["STANDING", "Follower", "Seen", "likeness"]
 
 STANDING: Array = np.array([[1, 0, 0], [0, 1, 0]], np.float32)
 NUM_FEATURES = 400
@@ -30,37 +31,46 @@ CELLS, LEAST_CELLS = 8, 4
 THUMBNAIL = (32, 24)
 
 
-class Follower:
-    """Lays pictures `[H, W, 3]` uint8 over `first`."""
+class Seen:
+    """A picture `[H, W, 3]` uint8 as it is held against others: its light, and its features, found once."""
 
-    def __init__(self, first: Array) -> None:
-        self._grey = cv2.cvtColor(first, cv2.COLOR_RGB2GRAY)
+    def __init__(self, picture: Array) -> None:
+        self.grey: Array = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+
+    @cached_property
+    def features(self) -> tuple[Array, Array | None]:
+        """Where they are, `[n, 2]` pixels, and what describes them; None where there are none."""
+        points, described = cv2.ORB.create(NUM_FEATURES, fastThreshold=10).detectAndCompute(self.grey, None)
+        return np.array([point.pt for point in points], np.float32).reshape(-1, 2), described
+
+
+class Follower:
+    """Lays pictures over `first`."""
+
+    def __init__(self, first: Seen) -> None:
+        self._first, self._grey = first, first.grey
         across, down = (cv2.Sobel(self._grey, cv2.CV_32F, *axes, scale=0.125) for axes in ((1, 0), (0, 1)))
         # A camera that goes along an edge leaves it as it was, so that each direction is asked by itself.
         self._edges = [_in_cells(np.abs(slope) > TEXTURE_LEVELS) for slope in (across, down)]
-        self._orb = cv2.ORB.create(NUM_FEATURES, fastThreshold=10)
         self._matcher = cv2.BFMatcher(cv2.NORM_HAMMING, crossCheck=True)
-        self._features: tuple[Array, Array | None] | None = None
 
-    def place(self, frame: Array) -> Array | None:
+    def place(self, frame: Seen) -> Array | None:
         """The similarity `[2, 3]` that takes pixels of `frame` to those of the first picture; STANDING itself
         where the camera did not move; None where that cannot be told."""
-        grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+        grey = frame.grey
         changed = _in_cells(cv2.absdiff(grey, self._grey) > CHANGED_LEVELS)
         if all(_share(changed, edges) <= CHANGED_SHARE for edges in self._edges):
             return STANDING
-        motion = self._motion(grey)
+        motion = self._motion(frame)
         if motion is None:
             # A few edges that lie alike may all be of things; all of them together are not.
             unchanged = _share(changed, self._edges[0] | self._edges[1]) <= CHANGED_SHARE
             return STANDING if unchanged or self._phase_stands(grey) else None
         return STANDING if self._shift(motion) < STILL_PX or not self._helps(grey, motion) else motion
 
-    def _motion(self, grey: Array) -> Array | None:
+    def _motion(self, frame: Seen) -> Array | None:
         """What most features agree on."""
-        if self._features is None:
-            self._features = self._found(self._grey)
-        (theirs, descriptors), (mine, mine_described) = self._features, self._found(grey)
+        (theirs, descriptors), (mine, mine_described) = self._first.features, frame.features
         if descriptors is None or mine_described is None:
             return None
         matches = self._matcher.match(mine_described, descriptors)
@@ -87,10 +97,6 @@ class Follower:
         placed = cv2.warpAffine(grey, motion, (width, height), borderMode=cv2.BORDER_REPLICATE)
         levels = [float(np.minimum(cv2.absdiff(p, self._grey), 40).mean()) for p in (placed, grey)]
         return levels[0] < levels[1]
-
-    def _found(self, grey: Array) -> tuple[Array, Array | None]:
-        points, described = self._orb.detectAndCompute(grey, None)
-        return np.array([point.pt for point in points], np.float32).reshape(-1, 2), described
 
     def _shift(self, motion: Array) -> float:
         """The farthest that a corner goes, pixels."""

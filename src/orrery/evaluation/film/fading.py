@@ -28,10 +28,9 @@ FEW_PX = 3.0
 LIGHTNESS_SHARE = 0.55
 """Shade comes slowly too, but seldom to a thing alone."""
 SURE = 8.0
-"""CIEDE2000, of the pixels of a region that fades."""
-LEAST_SHARE = 0.4
-LEAST_AREA = 24
-"""Of those, in pictures of half the size, looked at without noise."""
+"""Distance in CIELAB, by which a pixel has changed for certain."""
+LEAST_AREA, LEAST_SHARE = 24, 0.4
+"""Pixels of half the size that have changed in one place, and the share of them that did so steadily."""
 
 
 def fading(stretch: Stretch) -> Iterator[Answer]:
@@ -39,21 +38,19 @@ def fading(stretch: Stretch) -> Iterator[Answer]:
     if stretch.lost or len(stretch.seconds) <= NUM_STEPS:
         return
     every = max(1, round(STEP_SECONDS / float(np.median(np.diff(stretch.seconds)))))
-    half = {"fx": 0.5, "fy": 0.5, "interpolation": cv2.INTER_AREA}
-    small = [cv2.resize(frame, None, **half) for frame in stretch.frames[::every]]
+    told = [_lab(frame) for frame in stretch.frames[::every]]
     seconds, worst = stretch.seconds[::every], None
     for skip in (2**k for k in range(PASSES)):
         length = skip * NUM_STEPS
-        for start in range(0, len(small) - length, length // 4):
-            found = _fades(small[start : start + length + 1 : skip], seconds[start + length // 2])
+        for start in range(0, len(told) - length, length // 4):
+            found = _fades(told[start : start + length + 1 : skip], seconds[start + length // 2])
             worst = max(filter(None, (worst, found)), key=lambda answer: answer.value, default=None)
     if worst is not None:
         yield worst
 
 
-def _fades(pictures: list[Array], seconds: float) -> Answer | None:
-    """The region that fades most in some pictures, `[H, W, 3]` uint8 each."""
-    told = [cv2.GaussianBlur(_lab(picture), (0, 0), 1.0) for picture in pictures]
+def _fades(told: list[Array], seconds: float) -> Answer | None:
+    """The region that fades most in some pictures, as `_lab` gives them."""
     whole = told[-1] - told[0]
     whole -= np.median(whole, axis=(0, 1))
     length = np.linalg.norm(whole, axis=-1)
@@ -84,6 +81,8 @@ def _slope(told: Array) -> Array:
 
 
 def _lab(picture: Array) -> Array:
-    """CIELAB of a picture, `[H, W, 3]` float32, in which lightness counts for less."""
-    told = cv2.cvtColor(picture.astype(np.float32) / np.float32(255.0), cv2.COLOR_RGB2LAB)
-    return told * np.array([LIGHTNESS_SHARE, 1.0, 1.0], np.float32)
+    """CIELAB of a picture in half its size, without its noise, `[h, w, 3]` float32, in which lightness counts
+    for less."""
+    small = cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    told = cv2.cvtColor(small.astype(np.float32) / np.float32(255.0), cv2.COLOR_RGB2LAB)
+    return cv2.GaussianBlur(told * np.array([LIGHTNESS_SHARE, 1.0, 1.0], np.float32), (0, 0), 1.0)

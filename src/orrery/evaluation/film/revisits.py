@@ -14,7 +14,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from orrery.evaluation.film.camera import STANDING, Follower
+from orrery.evaluation.film.camera import STANDING, Follower, Seen
 from orrery.evaluation.film.plate import Plate, contrast, gradient, spread
 from orrery.evaluation.film.question import Answer, Question
 from orrery.evaluation.film.regions import Changed, regions
@@ -32,7 +32,7 @@ RETURNED = Question(
     "I3", "identity", "changed while nobody looked", "times a minute and thing", 0.1, 1.0,
     "{subject} when the camera comes back", counts=True,
 )  # fmt: skip
-MAX_PLACES = 60
+MAX_PLACES = 24
 LEAST_OVERLAP, LEAST_SEEN, MOST_LEFT = 0.4, 0.1, 0.1
 """Shares of a picture that must be seen again, of which so much for the first time, and that may still be
 seen of what was left."""
@@ -75,8 +75,9 @@ class Revisits:
         looks = _looks(stretch)
         for look, seconds in zip(looks, (stretch.seconds[0], stretch.seconds[-1]), strict=True):
             yield from _again(self._places, look, seconds)
-        whole = np.ones(looks[0].rests.shape, bool)
-        self._places = [*self._places, _Place(looks[0], Follower(looks[0].picture), whole)][-MAX_PLACES:]
+        first = looks[0]
+        place = _Place(first, Follower(Seen(first.picture)), np.ones_like(first.rests))
+        self._places = [*self._places, place][-MAX_PLACES:]
 
 
 def _looks(stretch: Stretch) -> tuple[_Look, _Look]:
@@ -100,9 +101,10 @@ def _rests(frames: list[Array]) -> Array:
 def _again(places: Sequence[_Place], look: _Look, seconds: float) -> Iterator[tuple[Question, Answer]]:
     """What is found where a picture shows places again that the camera had left: by the one of which it shows
     most."""
+    seen = Seen(look.picture)
     best: tuple[int, _Place, Array, Array] | None = None
     for place in places:
-        view = place.follower.place(look.picture)
+        view = place.follower.place(seen)
         shown = _shown(view, look.rests.shape)
         if view is None or shown.mean() < MOST_LEFT:
             place.left, place.unseen = True, np.ones_like(place.unseen)

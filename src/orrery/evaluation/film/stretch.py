@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from orrery.evaluation.film.camera import STANDING, Follower, likeness
+from orrery.evaluation.film.camera import STANDING, Follower, Seen, likeness
 from orrery.evaluation.film.channels import difference
 from orrery.streams import Array
 
@@ -85,13 +85,14 @@ def stretches(pictures: Iterable[tuple[float, Array]]) -> Iterator[Stretch]:
         cut = before is not None and (
             _cut(before, picture) or (current is not None and seconds - current.seconds[-1] > HOLE_SECONDS)
         )
-        view = None if follower is None or cut else follower.place(picture)
+        seen = Seen(picture)
+        view = None if follower is None or cut else follower.place(seen)
         if current is None or follower is None or cut or _full(current, seconds) or _away(view, picture):
             goes_on = view is STANDING and current is not None and current.stands
             if current is not None:
                 yield current
             begins = cut or before is None
-            current, follower, view = Stretch(begins, goes_on), Follower(picture), STANDING
+            current, follower, view = Stretch(begins, goes_on), Follower(seen), STANDING
         stirs = before is None or _stirs(before, picture)
         _append(current, seconds, picture, view, stirs)
         before = picture
