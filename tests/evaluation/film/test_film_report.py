@@ -19,6 +19,9 @@ from made_films import (
     wall,
 )  # fmt: skip
 
+from orrery.evaluation.film.channels import lab
+from orrery.evaluation.film.question import thing_words
+from orrery.scenes.materials import COLOURS
 from orrery.streams import Array
 
 NUM = round(SECONDS * FPS)
@@ -212,3 +215,10 @@ def test_a_cut_is_no_fault(report_on: Report) -> None:
     report = report_on(np.concatenate([one, other]))
     assert len(report.watched.cuts) == 1
     assert report.findings == []
+
+
+@pytest.mark.parametrize("shade", [1.0, 0.75, 0.5, 0.35])
+@pytest.mark.parametrize("name", ["red", "green", "blue", "yellow", "orange", "purple"])
+def test_a_thing_in_the_shade_keeps_its_name(name: str, shade: float) -> None:
+    colour = lab(255.0 * shade * np.array([COLOURS[name]]))[0]
+    assert thing_words(colour, 0.1, 0.5) == f"the {name} thing at left"

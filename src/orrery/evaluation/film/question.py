@@ -18,7 +18,14 @@ _COLOURS = {
     "orange": (240, 130, 20), "yellow": (235, 215, 50), "green": (45, 150, 60), "blue": (40, 75, 200),
     "purple": (115, 40, 150), "pink": (235, 130, 170), "brown": (110, 75, 50),
 }  # fmt: skip
-_LAB = dict(zip(_COLOURS, lab(np.array(list(_COLOURS.values()))), strict=True))
+_SHADES = (1.0, 0.7, 0.5)
+"""A red thing is called red in the shade too, and not brown; but a dark white is grey."""
+_SHADELESS = ("black", "grey", "white", "brown")
+_NAMED = [
+    (name, lab(np.array([colour]) * shade)[0])
+    for name, colour in _COLOURS.items()
+    for shade in (_SHADES[:1] if name in _SHADELESS else _SHADES)
+]
 
 
 @dataclass(frozen=True)
@@ -73,7 +80,7 @@ class Answers:
 
 def thing_words(colour: Array, x: float, y: float) -> str:
     """What a thing of a CIELAB colour at shares x, y of the picture is called: `the red thing at left`."""
-    name = min(_LAB, key=lambda word: float(np.linalg.norm(_LAB[word] - colour)))
+    name = min(_NAMED, key=lambda named: float(np.linalg.norm(named[1] - colour)))[0]
     return f"the {name} thing {place_words(x, y)}"
 
 

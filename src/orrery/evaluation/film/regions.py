@@ -7,7 +7,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from orrery.evaluation.film.channels import lab
+from orrery.evaluation.film.channels import difference, lab
 from orrery.evaluation.film.plate import band, gradient
 from orrery.evaluation.film.question import thing_words
 from orrery.streams import Array
@@ -34,7 +34,10 @@ class Changed(NamedTuple):
         new = outlines[1] > outlines[0]
         rows, columns = np.nonzero(part)
         x, y = float(columns.mean()) / part.shape[1], float(rows.mean()) / part.shape[0]
-        colour = np.median(lab((after if new else before)[rows, columns]), axis=0)
+        # A shadow comes and goes with its thing, but changes less.
+        apart = difference(before, after)[rows, columns]
+        most = apart >= np.median(apart)
+        colour = np.median(lab((after if new else before)[rows[most], columns[most]]), axis=0)
         return cls(thing_words(colour, x, y), new, len(rows), x, y)
 
 
