@@ -64,4 +64,6 @@ def test_what_changes_in_view_was_looked_at(report_on: Report) -> None:
     lies[seconds > 2.6, 0] += 50
     swings = np.stack([180 + 20 * np.sin(3 * seconds), np.full(len(seconds), 60.0)], 1)
     frames = drawn([Disc(lies), Disc(swings, 10.0, (40, 60, 200))], wall(), len(seconds))
-    assert told(report_on(frames)) == []
+    report = report_on(frames)
+    assert told(report) == []
+    assert {f.verdict for f in report.figures if f.id == "I3"} == {"abstain"}

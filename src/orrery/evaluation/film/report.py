@@ -16,6 +16,7 @@ from orrery.evaluation.figure import LEAST_COVERAGE, VERDICTS, Figure
 from orrery.evaluation.film.picture import STOPS
 from orrery.evaluation.film.pops import POPS
 from orrery.evaluation.film.question import Answers, Question
+from orrery.evaluation.film.revisits import RETURNED, REVISIT
 from orrery.evaluation.film.watch import QUESTIONS, Watched
 
 __all__ = ["FilmReport", "Finding", "film_report"]
@@ -140,6 +141,8 @@ def _counted(answers: Answers, watched: Watched) -> float | None:
     minutes = watched.seconds / 60.0 if answers.question in (STOPS, POPS) else watched.thing_minutes
     if answers.question.section == "sound":
         minutes = 0.0 if watched.sound is None or not watched.hits else watched.seconds / 60.0
+    if answers.question is RETURNED and not watched.answers[REVISIT].values:
+        minutes = 0.0
     return answers.num_findings / minutes if minutes > 0 else None
 
 
