@@ -26,7 +26,8 @@ class Blob:
     """x, y: centre by weight, pixels, of pixel centres. area: sum of the weights, pixels. box: left, top,
     right and bottom, the last two beyond it. colour: CIELAB `[3]`, of its core. outline: share of the outline
     about it that is in the picture rather than in the plate: 1 for a thing, 0 for the ghost of one. detail:
-    root mean square of what is finer on it than FINE of its size, levels. at_edge: whether it reaches the
+    root mean square of what is finer on it than FINE of its size, levels. came, goes: share of it that was
+    another in the picture before, and is in the next; 1 where there is none. at_edge: whether it reaches the
     edge of what is known."""
 
     x: float
@@ -36,6 +37,8 @@ class Blob:
     colour: Array
     outline: float
     detail: float
+    came: float
+    goes: float
     at_edge: bool
 
     @property
@@ -49,15 +52,18 @@ class Blob:
         return float(np.hypot(max(left - x, 0.0, x - right + 1), max(top - y, 0.0, y - bottom + 1)))
 
 
-def blobs(frame: Array, plate: Plate) -> tuple[list[Blob], float]:
-    """The largest blobs of a frame `[H, W, 3]` uint8, and the area of all of them together, pixels."""
+def blobs(
+    frame: Array, plate: Plate, came: Array | None = None, goes: Array | None = None
+) -> tuple[list[Blob], float]:
+    """The largest blobs of a frame `[H, W, 3]` uint8, and the area of all of them together, pixels. came,
+    goes: where the picture before and the next one are others, `[H, W]` bool."""
     weight = contrast(frame, plate)
     mask = (weight > SURE).astype(np.uint8)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     areas = stats[:, cv2.CC_STAT_AREA]
     order = [label for label in np.argsort(-areas) if label > 0 and areas[label] >= LEAST_AREA]
     found = [
-        _blob(frame, plate, weight, box, part)
+        _blob(frame, plate, weight, box, part, came, goes)
         for label in order[:MAX_BLOBS]
         for box in [padded(stats[label])]
         for part in parted(frame[box], (labels[box] == label).astype(np.uint8))
@@ -66,7 +72,10 @@ def blobs(frame: Array, plate: Plate) -> tuple[list[Blob], float]:
     return sure, float(areas[order].sum())
 
 
-def _blob(frame: Array, plate: Plate, weight: Array, box: tuple[slice, slice], part: Array) -> Blob | None:
+def _blob(
+    frame: Array, plate: Plate, weight: Array, box: tuple[slice, slice], part: Array,
+    came: Array | None, goes: Array | None,
+) -> Blob | None:  # fmt: skip
     """Of a part of a region, uint8, within a box of the frame; None for what differs from the plate, but
     nowhere for certain."""
     if (weight[box] * part).max() < CORE:
@@ -93,6 +102,8 @@ def _blob(frame: Array, plate: Plate, weight: Array, box: tuple[slice, slice], p
         colour=np.median(colours, axis=0),
         outline=float(mine / (mine + theirs + 1e-6)),
         detail=_detail(frame[box], core),
+        came=1.0 if came is None else float((soft * came[box]).sum() / total),
+        goes=1.0 if goes is None else float((soft * goes[box]).sum() / total),
         at_edge=_at_edge(part, box, plate, inside),
     )
 

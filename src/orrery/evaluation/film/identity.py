@@ -44,6 +44,8 @@ LEAST_AREA = 60.0
 LEAST_SEEN = 0.85
 SUDDEN = 0.65
 """Of the area that it has from then on, or had till then: what comes out from behind another thing grows."""
+AT_ONCE = 0.5
+"""Of what shows a thing, that must be another in the next picture if it is gone; else it was only lost."""
 MATCH_COLOUR, MATCH_SIZE, MATCH_SECONDS = 18.0, 0.5, 0.6
 LEAP_SIZES, LEAP_RATIO, LEAP_GROWTH = 0.6, 3.0, 0.12
 WINDOW = 5
@@ -105,11 +107,14 @@ def _change(track: Track, index: int, words: str, shape: Shape) -> Answer:
 
 
 def _dies(track: Track) -> bool:
-    return track.ends == "nowhere" and all(track.clear[-3:]) and _even(track, -1) and _slow(track, -1)
+    at_once = track.blobs[-1].goes > AT_ONCE
+    sudden = track.ends == "nowhere" and at_once and _even(track, -1) and _slow(track, -1)
+    return sudden and all(track.clear[-3:])
 
 
 def _is_born(track: Track, every: Sequence[Track]) -> bool:
-    sudden = track.begins == "nowhere" and _even(track, 0) and _slow(track, 0)
+    at_once = track.blobs[0].came > AT_ONCE
+    sudden = track.begins == "nowhere" and at_once and _even(track, 0) and _slow(track, 0)
     start = track.blobs[0]
     # What leaves its place leaves a hole in the plate there.
     left = any(
@@ -165,7 +170,8 @@ def _leaps(track: Track) -> list[int]:
         far = rates[k] * usual > LEAP_SIZES * sizes[k] and rates[k] > LEAP_RATIO * around
         alike = float(np.linalg.norm(colours[k + 1] - colours[k])) < MATCH_COLOUR
         same = alike and abs(float(np.log(sizes[k + 1] / sizes[k]))) < LEAP_GROWTH
-        if far and same and clear[k - 2 : k + 4].all():
+        at_once = track.blobs[k].goes > AT_ONCE and track.blobs[k + 1].came > AT_ONCE
+        if far and same and at_once and clear[k - 2 : k + 4].all():
             found.append(k + 1)
     return found
 

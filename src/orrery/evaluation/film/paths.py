@@ -65,6 +65,8 @@ class Piece:
     def falls(self) -> bool:
         """Whether it is pulled down, and not sideways, for certain."""
         down, across = float(self.push[1]), abs(float(self.push[0]))
+        if self.is_known:
+            return down > 0
         sure = self.bend > LEAST_BEND_PX and down > SURE_ERRORS * self.push_error
         return sure and across < SIDEWAYS * down + 2 * self.push_error
 
@@ -100,12 +102,14 @@ class Piece:
 @dataclass(frozen=True)
 class Impact:
     """Where two pieces meet. seconds: when. before, after: velocities then, `[2]` px/s. error: standard error
-    of either part of their difference, px/s. index: the picture after it."""
+    of either part of their difference, px/s. ends_flight: whether it flew freely before or does after; what
+    moves by itself turns without hitting anything. index: the picture after it."""
 
     seconds: float
     before: Array
     after: Array
     error: float
+    ends_flight: bool
     index: int
 
     @property
@@ -275,4 +279,5 @@ def _meeting(one: Piece, other: Piece, seconds: Array, index: int) -> Impact:
     gaps = [float(np.hypot(*(one.at(t) - other.at(t)))) for t in instants]
     when = float(instants[int(np.argmin(gaps))])
     error = float(np.hypot(one.velocity_error(when), other.velocity_error(when)))
-    return Impact(when, one.velocity(when), other.velocity(when), error, index)
+    flies = one.falls or other.falls
+    return Impact(when, one.velocity(when), other.velocity(when), error, flies, index)

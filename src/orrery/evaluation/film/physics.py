@@ -30,7 +30,7 @@ STARTS = Question(
     "{subject} starts to move with nothing near it", counts=True,
 )  # fmt: skip
 
-LEAST_PICTURES = 5
+LEAST_PICTURES, LEAST_BEND_PX = 5, 8.0
 SURE_ERRORS = 2.0
 REST_PX, REST_PICTURES = 1.0, 7
 START_SHARE = 0.35
@@ -42,7 +42,8 @@ BOUNCE_SHARE = 0.3
 
 def is_flight(piece: Piece) -> bool:
     """Whether a piece is surely of something that flies freely, and long enough to tell how fast it falls."""
-    return not piece.is_known and piece.end - piece.start >= LEAST_PICTURES and piece.falls
+    long = piece.end - piece.start >= LEAST_PICTURES and piece.bend > LEAST_BEND_PX
+    return long and not piece.is_known and piece.falls
 
 
 def falls(paths: Sequence[Path], shape: Shape) -> Iterator[Answer]:

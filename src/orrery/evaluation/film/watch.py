@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -12,6 +13,7 @@ import numpy as np
 
 from orrery.evaluation.film.blobs import Blob, blobs
 from orrery.evaluation.film.camera import STANDING
+from orrery.evaluation.film.channels import difference
 from orrery.evaluation.film.fading import fading
 from orrery.evaluation.film.identity import (
     CHANGES,
@@ -26,6 +28,7 @@ from orrery.evaluation.film.identity import (
     subject,
 )  # fmt: skip
 from orrery.evaluation.film.paths import MOVING_PX, path_of
+from orrery.evaluation.film.paths import Path as TrackPath
 from orrery.evaluation.film.physics import BOUNCE, FALL, STARTS, bounces, falls, is_flight, starts
 from orrery.evaluation.film.picture import FLICKER, STOPS, TRENDS, Steadiness, trend
 from orrery.evaluation.film.plate import Plate
@@ -58,7 +61,9 @@ QUESTIONS: tuple[Question, ...] = (
 )  # fmt: skip
 LEAST_TRACK = 4
 MAX_HITS = 20_000
-SURE_ERRORS = 3.0
+SURE_ERRORS, EVEN = 3.0, 0.65
+CHANGED_LEVELS = 14
+"""From one picture to the next, of a pixel that shows something else."""
 
 
 @dataclass(frozen=True)
@@ -204,8 +209,10 @@ class _Viewer:
         for question, answer in self._revisits.see(stretch):
             watched.answers[question].add(answer)
         seen = []
-        for seconds, frame in zip(stretch.seconds, stretch.frames, strict=True):
-            found, area = blobs(frame, self._plate)
+        others = [difference(a, b) > CHANGED_LEVELS for a, b in pairwise(stretch.frames)]
+        changes = [None, *others, None]
+        for k, (seconds, frame) in enumerate(zip(stretch.seconds, stretch.frames, strict=True)):
+            found, area = blobs(frame, self._plate, *changes[k : k + 2])
             watched.seen += area
             seen.append(found)
             done += self._tracker.see(found, seconds)
@@ -244,12 +251,20 @@ class _Viewer:
             for piece in filter(is_flight, path.pieces if len(watched.flights) < MAX_HITS else []):
                 fall, noise = float(piece.push[1]) * scale, piece.noise * scale
                 watched.flights.append(Flight(piece.first, piece.last, fall, noise))
-            for impact in path.impacts if is_solid(track) and len(watched.hits) < MAX_HITS else []:
-                blob = track.blobs[impact.index]
-                place = blob.x / shape.width, blob.y / shape.height
-                words = subject(track, shape, impact.index)
-                sure = max(0.0, impact.change - SURE_ERRORS * impact.error) / shape.height
-                watched.hits.append(Hit(impact.seconds, sure, words, *place))
+            watched.hits += self._hits(path) if len(watched.hits) < MAX_HITS else []
+
+    def _hits(self, path: TrackPath) -> Iterator[Hit]:
+        """Where a flight begins or ends, of a thing that looks as large before as after."""
+        track, shape = path.track, self._shape
+        areas = track.of("area")
+        for impact in path.impacts if is_solid(track) else []:
+            around = areas[max(0, impact.index - 3) : impact.index + 3]
+            if not impact.ends_flight or around.min() < EVEN * around.max():
+                continue
+            blob = track.blobs[impact.index]
+            sure = max(0.0, impact.change - SURE_ERRORS * impact.error) / shape.height
+            words = subject(track, shape, impact.index)
+            yield Hit(impact.seconds, sure, words, blob.x / shape.width, blob.y / shape.height)
 
     def _in_the_film(self, track: Track) -> Array:
         """Where a track is in the film's own pictures, `[n, 2]` pixels, wherever the camera looks."""
