@@ -40,6 +40,17 @@ def test_what_rolls_and_stops_hits_nothing(report_on: Report) -> None:
     assert [hit for hit in report.watched.hits if hit.strength > CLEAR] == []
 
 
+def test_what_turns_by_itself_hits_nothing(report_on: Report) -> None:
+    """To and fro at even speed, as a hand moves something: there is no contact that had to be heard."""
+    seconds = instants()
+    x = 60 + 120 * np.abs((seconds / 0.9) % 2 - 1)
+    moved = Disc(np.stack([x, np.full(len(seconds), 90.0)], 1))
+    audio = clicks([0.2])
+    report = report_on(drawn([moved], wall(), len(seconds)), audio)
+    assert [hit for hit in report.watched.hits if hit.strength > CLEAR] == []
+    assert "silent contacts" not in found(report)
+
+
 def hits(instants: list[float]) -> list[Hit]:
     return [Hit(instant, 3.0, "a thing", 0.5, 0.5) for instant in instants]
 
