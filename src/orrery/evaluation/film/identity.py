@@ -13,7 +13,18 @@ from orrery.evaluation.film.question import Answer, Question, thing_words
 from orrery.evaluation.film.tracks import Track
 from orrery.streams import Array
 
-__all__ = ["CHANGES", "COLOUR", "GROWTH", "TEXTURE", "changes", "growth", "is_solid", "looks", "subject"]
+__all__ = [
+    "CHANGES",
+    "COLOUR",
+    "GROWTH",
+    "SUDDEN",
+    "TEXTURE",
+    "changes",
+    "growth",
+    "is_solid",
+    "looks",
+    "subject",
+]
 
 CHANGES = Question(
     "I1",
@@ -187,6 +198,7 @@ class _Windows(NamedTuple):
 
     @classmethod
     def of(cls, track: Track) -> _Windows:
+        """Of the pictures in which nothing else is in its blob or touches it; none of a short track."""
         keep = np.array(track.clear) & ~track.of("at_edge") & (track.of("area") > LEAST_AREA)
         keep &= np.array(track.crowd) > 2.0
         rows = np.flatnonzero(keep)

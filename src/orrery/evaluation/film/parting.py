@@ -12,7 +12,7 @@ import numpy as np
 
 from orrery.streams import Array
 
-__all__ = ["STOP", "parted", "tints"]
+__all__ = ["KMEANS_STOP", "parted", "tints"]
 
 FAR = 0.09
 """Between the groups' centres: shares of a pixel's light."""
@@ -27,7 +27,7 @@ LEAST_CORE = 12
 """Of a thing without its rim, pixels: a codec mixes the colours of rims with what is beyond them."""
 MAX_CUTS = 2
 _RIM = np.ones((5, 5), np.uint8)
-STOP = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 12, 0.003)
+KMEANS_STOP = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 12, 0.003)
 
 
 def parted(frame: Array, part: Array, cuts: int = MAX_CUTS) -> list[Array]:
@@ -69,7 +69,7 @@ def _second_group(tints: Array) -> tuple[Array, Array] | None:
     if len(tints) < 2 * LEAST_AREA or np.linalg.norm(tints.std(0)) < FAR / 4:
         return None
     cv2.setRNGSeed(0)
-    left, _, centres = cv2.kmeans(tints, 2, None, STOP, 2, cv2.KMEANS_PP_CENTERS)  # type: ignore[call-overload]
+    left, _, centres = cv2.kmeans(tints, 2, None, KMEANS_STOP, 2, cv2.KMEANS_PP_CENTERS)  # type: ignore[call-overload]
     spread = float(np.sqrt(left / len(tints)))
     apart = float(np.linalg.norm(centres[0] - centres[1]))
     return (centres[0], centres[1]) if apart > max(FAR, BETWEEN * spread) else None

@@ -17,7 +17,7 @@ import numpy as np
 from orrery.evaluation.film.tracks import Track
 from orrery.streams import Array
 
-__all__ = ["MOVING_PX", "Impact", "Path", "Piece", "path_of"]
+__all__ = ["LEAST_FREE", "MOVING_PX", "Impact", "Path", "Piece", "path_of"]
 
 LEAST_NOISE_PX = 0.15
 MOVING_PX = 0.6
@@ -28,7 +28,7 @@ MAX_PIECE = 48
 LEAST_PIECE, LEAST_KNOWN = 4, 3
 """Fewer pictures say nothing: three always lie on a parabola, two on one of which the bend is known."""
 LEAST_FREE = 5
-"""So many pictures tell their acceleration better than another piece does."""
+"""So many pictures tell their acceleration better than another piece does: it is known of fewer only."""
 LEAST_BEND_PX = 1.5
 SURE_ERRORS = 5.0
 SIDEWAYS = 0.25
@@ -50,7 +50,7 @@ class Piece:
     speed: Array
     push: Array
     noise: float
-    is_known: bool = False
+    is_known: bool
 
     @property
     def seconds(self) -> float:

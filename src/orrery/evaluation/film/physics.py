@@ -11,11 +11,12 @@ from itertools import pairwise
 
 import numpy as np
 
-from orrery.evaluation.film.identity import Shape, is_solid, subject
-from orrery.evaluation.film.paths import Impact, Path, Piece
+from orrery.evaluation.film.identity import SUDDEN, Shape, is_solid, subject
+from orrery.evaluation.film.paths import LEAST_FREE, Impact, Path, Piece
 from orrery.evaluation.film.question import Answer, Question
+from orrery.evaluation.film.sound import Hit
 
-__all__ = ["BOUNCE", "FALL", "STARTS", "bounces", "falls", "is_flight", "starts"]
+__all__ = ["BOUNCE", "FALL", "STARTS", "bounces", "falls", "hits", "is_flight", "starts"]
 
 FALL = Question(
     "P7", "physics", "free fall", "two flights' accelerations, one over the other, less 1; the worst",
@@ -30,8 +31,8 @@ STARTS = Question(
     "{subject} starts to move with nothing near it", counts=True,
 )  # fmt: skip
 
-LEAST_PICTURES, LEAST_BEND_PX = 5, 8.0
-SURE_ERRORS = 2.0
+LEAST_BEND_PX = 8.0
+SURE_ERRORS, HIT_ERRORS = 2.0, 3.0
 REST_PX, REST_PICTURES = 1.0, 7
 START_SHARE = 0.35
 """Screen heights a second: what starts moves faster at once."""
@@ -42,8 +43,7 @@ BOUNCE_SHARE = 0.3
 
 def is_flight(piece: Piece) -> bool:
     """Whether a piece is surely of something that flies freely, and long enough to tell how fast it falls."""
-    long = piece.end - piece.start >= LEAST_PICTURES and piece.bend > LEAST_BEND_PX
-    return long and not piece.is_known and piece.falls
+    return piece.end - piece.start >= LEAST_FREE and piece.bend > LEAST_BEND_PX and piece.falls
 
 
 def falls(paths: Sequence[Path], shape: Shape) -> Iterator[Answer]:
@@ -79,6 +79,18 @@ def starts(paths: Sequence[Path], shape: Shape) -> Iterator[Answer]:
             rests = one.end - one.start >= REST_PICTURES and _travel(path, one) < REST_PX
             if rests and speed > START_SHARE and _alone(path, impact):
                 yield _answer_at(path, impact, speed, shape)
+
+
+def hits(paths: Sequence[Path], shape: Shape) -> Iterator[Hit]:
+    """Where a flight begins or ends, of a thing that looks as large before as after: what must be heard."""
+    for path in paths:
+        track = path.track
+        areas = track.of("area")
+        for impact in path.impacts if is_solid(track) else []:
+            around = areas[max(0, impact.index - 3) : impact.index + 3]
+            if impact.ends_flight and around.min() >= SUDDEN * around.max():
+                told = _answer_at(path, impact, impact.change - HIT_ERRORS * impact.error, shape)
+                yield Hit(told.seconds, max(0.0, told.value) / shape.height, told.subject, told.x, told.y)
 
 
 def _told(path: Path) -> list[tuple[Piece, Piece]]:

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from orrery.evaluation.film.channels import difference, largest
-from orrery.evaluation.film.parting import STOP, tints
+from orrery.evaluation.film.parting import KMEANS_STOP, tints
 from orrery.evaluation.film.stretch import Stretch
 from orrery.streams import Array
 
@@ -130,7 +130,7 @@ def _by_tint(frame: Array, mask: Array) -> Iterator[Array]:
         if len(colours) < count * LEAST_PIXELS:
             return
         cv2.setRNGSeed(0)
-        _, which, _ = cv2.kmeans(colours, count, None, STOP, 1, cv2.KMEANS_PP_CENTERS)  # type: ignore[call-overload]
+        _, which, _ = cv2.kmeans(colours, count, None, KMEANS_STOP, 1, cv2.KMEANS_PP_CENTERS)  # type: ignore[call-overload]
         for k in range(count):
             part = np.zeros_like(mask)
             part[inside] = which[:, 0] == k

@@ -7,12 +7,10 @@ changed for a while before, nor does for a while after. What moves there or away
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
 
 import cv2
 import numpy as np
 
-from orrery.evaluation.film.channels import difference
 from orrery.evaluation.film.question import Answer, Question
 from orrery.evaluation.film.regions import Changed, regions
 from orrery.evaluation.film.stretch import Stretch
@@ -41,7 +39,7 @@ def pops(stretch: Stretch) -> Iterator[Answer]:
     frames = stretch.frames
     if len(frames) < 3:
         return
-    changes = np.stack([difference(a, b) for a, b in pairwise(frames)])
+    changes = np.stack(stretch.changes)
     reach = max(2, round(REST_SECONDS / float(np.median(np.diff(stretch.seconds)))))
     for k in range(reach, len(changes) - reach):
         others = np.concatenate([changes[k - reach : k], changes[k + 1 : k + 1 + reach]])

@@ -102,19 +102,18 @@ def _again(places: Sequence[_Place], look: _Look, seconds: float) -> Iterator[tu
     """What is found where a picture shows places again that the camera had left: by the one of which it shows
     most."""
     seen = Seen(look.picture)
-    best: tuple[int, _Place, Array, Array] | None = None
+    again: list[tuple[_Place, Array, Array]] = []
     for place in places:
         view = place.follower.place(seen)
         shown = _shown(view, look.rests.shape)
         if view is None or shown.mean() < MOST_LEFT:
             place.left, place.unseen = True, np.ones_like(place.unseen)
         elif place.left and shown.mean() > LEAST_OVERLAP:
-            fresh = shown & place.unseen
-            if best is None or np.count_nonzero(fresh) > best[0]:
-                best = int(np.count_nonzero(fresh)), place, view, fresh
+            again.append((place, view, shown & place.unseen))
             place.unseen &= ~shown
-    if best is not None:
-        yield from _compared(*best[1:3], look, best[3], seconds)
+    if again:
+        place, view, fresh = max(again, key=lambda found: np.count_nonzero(found[2]))
+        yield from _compared(place, view, look, fresh, seconds)
 
 
 def _shown(view: Array | None, shape: tuple[int, ...]) -> Array:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -47,6 +49,12 @@ class Stretch:
     stirs: list[bool] = field(default_factory=list)
     lost: int = 0
     last: Array | None = None
+
+    @cached_property
+    def changes(self) -> list[Array]:
+        """How far each picture is from the next, levels, n - 1 of `[H, W]` uint8; of a stretch that is
+        complete."""
+        return [difference(a, b) for a, b in pairwise(self.frames)]
 
     @property
     def stands(self) -> bool:

@@ -3,9 +3,8 @@ answers count."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -13,7 +12,6 @@ import numpy as np
 
 from orrery.evaluation.film.blobs import Blob, blobs
 from orrery.evaluation.film.camera import STANDING
-from orrery.evaluation.film.channels import difference
 from orrery.evaluation.film.fading import fading
 from orrery.evaluation.film.identity import (
     CHANGES,
@@ -25,11 +23,9 @@ from orrery.evaluation.film.identity import (
     growth,
     is_solid,
     looks,
-    subject,
 )  # fmt: skip
 from orrery.evaluation.film.paths import MOVING_PX, path_of
-from orrery.evaluation.film.paths import Path as TrackPath
-from orrery.evaluation.film.physics import BOUNCE, FALL, STARTS, bounces, falls, is_flight, starts
+from orrery.evaluation.film.physics import BOUNCE, FALL, STARTS, bounces, falls, hits, is_flight, starts
 from orrery.evaluation.film.picture import FLICKER, STOPS, TRENDS, Steadiness, trend
 from orrery.evaluation.film.plate import Plate
 from orrery.evaluation.film.pops import POPS, pops
@@ -61,7 +57,6 @@ QUESTIONS: tuple[Question, ...] = (
 )  # fmt: skip
 LEAST_TRACK = 4
 MAX_HITS = 20_000
-SURE_ERRORS, EVEN = 3.0, 0.65
 CHANGED_LEVELS = 14
 """From one picture to the next, of a pixel that shows something else."""
 
@@ -120,7 +115,11 @@ class Watched:
 
     def add(self, question: Question, found: Iterator[Answer]) -> None:
         """More answers to a question."""
-        for answer in found:
+        self.add_each((question, answer) for answer in found)
+
+    def add_each(self, found: Iterable[tuple[Question, Answer]]) -> None:
+        """More answers, each to its question."""
+        for question, answer in found:
             self.answers[question].add(answer)
 
 
@@ -206,11 +205,9 @@ class _Viewer:
         done = []
         self._views = dict(zip(stretch.seconds, stretch.views, strict=True))
         self._plate = Plate.of(stretch, self._plate if stretch.goes_on else None)
-        for question, answer in self._revisits.see(stretch):
-            watched.answers[question].add(answer)
+        watched.add_each(self._revisits.see(stretch))
         seen = []
-        others = [difference(a, b) > CHANGED_LEVELS for a, b in pairwise(stretch.frames)]
-        changes = [None, *others, None]
+        changes = [None, *(change > CHANGED_LEVELS for change in stretch.changes), None]
         for k, (seconds, frame) in enumerate(zip(stretch.seconds, stretch.frames, strict=True)):
             found, area = blobs(frame, self._plate, *changes[k : k + 2])
             watched.seen += area
@@ -239,8 +236,7 @@ class _Viewer:
         if track.is_ghost:
             return
         self._count(track)
-        for question, answer in looks(track, shape):
-            watched.answers[question].add(answer)
+        watched.add_each(looks(track, shape))
         watched.add(GROWTH, growth(track, shape))
         paths = path_of(track)
         watched.add(FALL, falls(paths, shape))
@@ -251,20 +247,7 @@ class _Viewer:
             for piece in filter(is_flight, path.pieces if len(watched.flights) < MAX_HITS else []):
                 fall, noise = float(piece.push[1]) * scale, piece.noise * scale
                 watched.flights.append(Flight(piece.first, piece.last, fall, noise))
-            watched.hits += self._hits(path) if len(watched.hits) < MAX_HITS else []
-
-    def _hits(self, path: TrackPath) -> Iterator[Hit]:
-        """Where a flight begins or ends, of a thing that looks as large before as after."""
-        track, shape = path.track, self._shape
-        areas = track.of("area")
-        for impact in path.impacts if is_solid(track) else []:
-            around = areas[max(0, impact.index - 3) : impact.index + 3]
-            if not impact.ends_flight or around.min() < EVEN * around.max():
-                continue
-            blob = track.blobs[impact.index]
-            sure = max(0.0, impact.change - SURE_ERRORS * impact.error) / shape.height
-            words = subject(track, shape, impact.index)
-            yield Hit(impact.seconds, sure, words, blob.x / shape.width, blob.y / shape.height)
+        watched.hits += hits(paths, shape) if len(watched.hits) < MAX_HITS else []
 
     def _in_the_film(self, track: Track) -> Array:
         """Where a track is in the film's own pictures, `[n, 2]` pixels, wherever the camera looks."""
