@@ -57,7 +57,7 @@ def test_what_moves_slowly_does_not_fade(report_on: Report, speed: float) -> Non
 
 
 def test_light_that_fades_everywhere_is_no_paint(report_on: Report) -> None:
-    frames = drawn([Disc(at(120)), passing()], wall(), NUM) * np.linspace(1.0, 0.7, NUM)[:, None, None, None]
+    frames = drawn([Disc(at(120)), passing()], wall(), NUM) * np.linspace(1.0, 0.4, NUM)[:, None, None, None]
     assert "colour drift" not in found(report_on(frames.astype(np.uint8)))
 
 
