@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orrery.streams import STATE, Clock, Episode, StateLayout, StreamSpec, WorldSpec, kind_of
+from orrery.streams import STATE, Clock, Episode, StateLayout, StreamSpec, WorldSpec
 
 CLOCK = Clock()
 SPEC = WorldSpec(
@@ -17,9 +17,9 @@ SPEC = WorldSpec(
     {
         s.name: s
         for s in [
-            StreamSpec("video.main", (2, 4, 4, 3), "uint8", "sRGB", 0, 255),
-            StreamSpec("audio.main", (2000, 2), "float32", "full scale", -1.0, 1.0),
-            StreamSpec("state", (2, 3, STATE.width), "float32"),
+            StreamSpec("video.main", "video", "observed", (2, 4, 4, 3), "uint8", "sRGB", 0, 255),
+            StreamSpec("audio.main", "audio", "observed", (2000, 2), "float32", "full scale", -1.0, 1.0),
+            StreamSpec("state", "vector", "observed", (2, 3, STATE.width), "float32"),
         ]
     },
 )
@@ -71,10 +71,57 @@ def test_spec_survives_json() -> None:
     assert WorldSpec.from_json(json.loads(json.dumps(SPEC.to_json()))) == SPEC
 
 
+def test_the_environment_survives_json_and_a_choice_of_streams() -> None:
+    spec = WorldSpec(CLOCK, SPEC.streams, environment={"id": "CartPole-v1"})
+    again = WorldSpec.from_json(json.loads(json.dumps(spec.to_json()))).only(["state"])
+    assert again.environment == {"id": "CartPole-v1"}
+    assert "environment" not in SPEC.to_json()
+
+
+def test_an_earlier_form_told_kind_and_role_by_the_name() -> None:
+    names = ["video.main", "audio.main", "state", "touch.finger", "action", "reward"]
+    old = [
+        {"name": n, "shape": [1, 2], "dtype": "float32", "unit": "", "low": None, "high": None} for n in names
+    ]
+    read = [StreamSpec.from_json(values) for values in old]
+    assert [(s.kind, s.role) for s in read] == [
+        ("video", "observed"),
+        ("audio", "observed"),
+        ("vector", "observed"),
+        ("vector", "observed"),
+        ("vector", "given"),
+        ("vector", "outcome"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        (("x", "smell", "observed", (1, 1), "float32"), "kind is one of video"),
+        (("x", "vector", "wanted", (1, 1), "float32"), "role one of given"),
+        (("x", "choice", "given", (1, 1), "int64"), "num_choices"),
+        (("x", "vector", "given", (1, 1), "float32", "", None, None, 3), "num_choices"),
+        (("x", "choice", "given", (1, 2), "int64", "", None, None, 3), "one int64 index"),
+        (("x", "choice", "given", (1, 1), "float32", "", None, None, 3), "one int64 index"),
+        (("x", "audio", "observed", (1, 2), "float32", "", None, None, 0, 2), "groups"),
+    ],
+)
+def test_a_spec_that_contradicts_itself_is_refused(values: tuple, complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        StreamSpec(*values)
+
+
+def test_a_choice_is_an_index_of_its_possibilities() -> None:
+    spec = StreamSpec("action", "choice", "given", (1, 1), "int64", num_choices=3)
+    spec.check(np.array([[[2]]]))
+    with pytest.raises(ValueError, match="action: 3 is over 2"):
+        spec.check(np.array([[[3]]]))
+
+
 def test_spec_selects_by_kind_and_name() -> None:
-    assert kind_of("video.main") == "video"
-    assert kind_of("state") == "state"
     assert [s.name for s in SPEC.of_kind("audio")] == ["audio.main"]
+    assert [s.name for s in SPEC.named("video")] == ["video.main"]
+    assert [s.name for s in SPEC.of_role("observed")] == list(SPEC.streams)
     assert list(SPEC.only(["state", "video.main"]).streams) == ["video.main", "state"]
 
 

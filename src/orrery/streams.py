@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,11 +24,12 @@ __all__ = [
     "Clock",
     "Episode",
     "Event",
+    "Kind",
     "Observation",
+    "Role",
     "StateLayout",
     "StreamSpec",
     "WorldSpec",
-    "kind_of",
 ]
 
 Array = NDArray[Any]
@@ -75,23 +76,59 @@ class Clock:
         return max(1, int(np.ceil(seconds * self.ticks_per_second - 1e-9)))
 
 
+Kind = Literal["video", "audio", "vector", "choice", "text"]
+"""What a payload is, and so how it is learned."""
+Role = Literal["given", "observed", "outcome"]
+"""given: what is done or said to the world (actions, text). observed: what it shows. outcome: what comes of
+it (reward, termination)."""
+
+
 @dataclass(frozen=True)
 class StreamSpec:
     """One stream: what one tick of it looks like.
 
-    name: `kind.instance`, such as `video.main`; `state`, `action` have one instance and no suffix.
+    name: a word, or `word.instance`, such as `video.main`, `action`, `observation.position`.
+    kind: `video` is `[frames, H, W, 3]` uint8; `audio` `[samples, channels]` float32 with full scale 1;
+    `choice` one index in `[0, num_choices)`, `[frames, 1]` or `[1]` int64; everything else that is numbers is
+    a `vector`, float32. (A simulator's maps of depth and labels are vectors that keep their own type.)
     shape: payload of one tick, without batch.
     dtype: numpy dtype name.
     unit: physical unit of the payload.
     low, high: inclusive range that values keep; None where unbounded.
+    num_choices: possibilities of a choice; 0 for every other kind.
+    groups: equal parts of a vector, such as object slots, joints, boxes, keypoints or taxels.
+    located_in: the video stream in which each group has a place: its first numbers are u, v, width, height
+    and depth there. Empty for a stream that is not located.
     """
 
     name: str
+    kind: Kind
+    role: Role
     shape: tuple[int, ...]
     dtype: str
     unit: str = ""
     low: float | None = None
     high: float | None = None
+    num_choices: int = 0
+    groups: int = 1
+    located_in: str = ""
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(Kind) or self.role not in get_args(Role):
+            kinds, roles = ", ".join(get_args(Kind)), ", ".join(get_args(Role))
+            raise ValueError(
+                f"{self.name}: a stream's kind is one of {kinds} and its role one of {roles}, "
+                f"got {self.kind!r} and {self.role!r}"
+            )
+        if (self.kind == "choice") != (self.num_choices > 0):
+            raise ValueError(f"{self.name}: a choice, and only a choice, has num_choices above 0")
+        if self.kind == "choice" and (self.dtype != "int64" or int(np.prod(self.shape[1:])) != 1):
+            raise ValueError(
+                f"{self.name}: a choice is one int64 index, [frames, 1] or [1], "
+                f"got {list(self.shape)} {self.dtype}"
+            )
+        if self.groups < 1 or (self.kind != "vector" and self.groups > 1):
+            raise ValueError(f"{self.name}: only a vector has groups, and at least one, got {self.groups}")
 
     def zeros(self, *leading: int) -> Array:
         """An array of zeros with the given leading axes."""
@@ -105,15 +142,25 @@ class StreamSpec:
             raise ValueError(f"{self.name}: expected {self.dtype}, got {value.dtype}")
         if value.dtype.kind == "f" and not np.isfinite(value).all():
             raise ValueError(f"{self.name}: values that are not finite")
-        if value.size and self.low is not None and value.min() < self.low - 1e-6:
-            raise ValueError(f"{self.name}: {value.min()} is under {self.low} {self.unit}")
-        if value.size and self.high is not None and value.max() > self.high + 1e-6:
-            raise ValueError(f"{self.name}: {value.max()} is over {self.high} {self.unit}")
+        low, high = (0, self.num_choices - 1) if self.kind == "choice" else (self.low, self.high)
+        if value.size and low is not None and value.min() < low - 1e-6:
+            raise ValueError(f"{self.name}: {value.min()} is under {low} {self.unit}")
+        if value.size and high is not None and value.max() > high + 1e-6:
+            raise ValueError(f"{self.name}: {value.max()} is over {high} {self.unit}")
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> StreamSpec:
+        """A spec from its plain values; kind and role are taken from the name where they were not written,
+        as in data sets of an earlier form."""
+        return cls(**{**_by_name(values["name"]), **values, "shape": tuple(values["shape"])})
 
 
-def kind_of(stream_name: str) -> str:
-    """`video.main` is a `video`; `state` is a `state`."""
-    return stream_name.split(".", 1)[0]
+def _by_name(name: str) -> dict[str, str]:
+    """Kind and role of a stream of an earlier form, in which names alone told them."""
+    word = name.partition(".")[0]
+    kind = word if word in ("video", "audio", "text") else "vector"
+    role = {"action": "given", "text": "given", "reward": "outcome", "terminated": "outcome"}
+    return {"kind": kind, "role": role.get(word, "observed")}
 
 
 @dataclass(frozen=True)
@@ -176,20 +223,32 @@ class WorldSpec:
 
     streams: name to spec. Streams that a world does not have are simply absent.
     state: layout of the state stream's last axis.
+    environment: plain values that say which Gymnasium environment it is (`id`, `options`, `observation_space`
+    and `action_space` as `orrery.worlds.gymnasium.spaces` writes them, `max_episode_steps`, `render_fps`,
+    `ticks_per_second`); empty for any other world.
     """
 
     clock: Clock
     streams: Mapping[str, StreamSpec]
     state: StateLayout = STATE
+    environment: Mapping[str, Any] = field(default_factory=dict)
 
-    def of_kind(self, kind: str) -> list[StreamSpec]:
+    def of_kind(self, kind: Kind) -> list[StreamSpec]:
         """Specs of one kind (`video`, `audio`, ...), in order."""
-        return [spec for name, spec in self.streams.items() if kind_of(name) == kind]
+        return [spec for spec in self.streams.values() if spec.kind == kind]
+
+    def of_role(self, role: Role) -> list[StreamSpec]:
+        """Specs of one role (`given`, `observed`, `outcome`), in order."""
+        return [spec for spec in self.streams.values() if spec.role == role]
+
+    def named(self, word: str) -> list[StreamSpec]:
+        """Specs whose name is `word` or `word.instance` (`touch.finger` is a `touch`), in order."""
+        return [spec for name, spec in self.streams.items() if name.partition(".")[0] == word]
 
     def only(self, names: Iterable[str]) -> WorldSpec:
         """The same world with only the named streams."""
         keep = set(names)
-        return WorldSpec(self.clock, {n: s for n, s in self.streams.items() if n in keep}, self.state)
+        return replace(self, streams={n: s for n, s in self.streams.items() if n in keep})
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, the inverse of `from_json`."""
@@ -197,14 +256,16 @@ class WorldSpec:
             "clock": vars(self.clock).copy(),
             "streams": [{**vars(s), "shape": list(s.shape)} for s in self.streams.values()],
             "state": {"shapes": list(self.state.shapes), "materials": list(self.state.materials)},
+            **({"environment": dict(self.environment)} if self.environment else {}),
         }
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> WorldSpec:
         """A spec from `to_json`'s values."""
-        streams = [StreamSpec(**{**s, "shape": tuple(s["shape"])}) for s in values["streams"]]
+        streams = [StreamSpec.from_json(s) for s in values["streams"]]
         layout = StateLayout(tuple(values["state"]["shapes"]), tuple(values["state"]["materials"]))
-        return cls(Clock(**values["clock"]), {s.name: s for s in streams}, layout)
+        environment = values.get("environment", {})
+        return cls(Clock(**values["clock"]), {s.name: s for s in streams}, layout, environment)
 
 
 @dataclass(frozen=True)

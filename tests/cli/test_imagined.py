@@ -37,12 +37,14 @@ def _spec(image_size: int) -> WorldSpec:
     """The tabletop's streams, without its simulator."""
     clock, frames, slots = Clock(), Clock().frames_per_tick, 4
     streams = [
-        StreamSpec("video.main", (frames, image_size, image_size, 3), "uint8"),
-        StreamSpec("audio.main", (clock.samples_per_tick, 2), "float32", "full scale", -1.0, 1.0),
-        StreamSpec("touch.finger", (frames, 4, 4, 3), "float32"),
-        StreamSpec("state", (frames, slots, 27), "float32"),
-        StreamSpec("camera.main", (frames, 8), "float32"),
-        StreamSpec("action", (frames, 3), "float32"),
+        StreamSpec("video.main", "video", "observed", (frames, image_size, image_size, 3), "uint8"),
+        StreamSpec(
+            "audio.main", "audio", "observed", (clock.samples_per_tick, 2), "float32", "full scale", -1.0, 1.0
+        ),
+        StreamSpec("touch.finger", "vector", "observed", (frames, 4, 4, 3), "float32"),
+        StreamSpec("state", "vector", "observed", (frames, slots, 27), "float32"),
+        StreamSpec("camera.main", "vector", "observed", (frames, 8), "float32"),
+        StreamSpec("action", "vector", "given", (frames, 3), "float32"),
     ]
     return WorldSpec(clock, {stream.name: stream for stream in streams})
 

@@ -23,7 +23,7 @@ from orrery.worlds.dummy import DummyWorld
 def test_rows_hold_exactly_the_ticks(
     name: str, shape: tuple[int, ...], num_ticks: int, num_frames: int
 ) -> None:
-    spec = StreamSpec(name, shape, "float32")
+    spec = StreamSpec(name, "vector", "observed", shape, "float32")
     ticks = np.random.default_rng(0).standard_normal((num_ticks, *shape)).astype(np.float32)
     rows = layout.to_rows(spec, ticks, num_frames)
     assert rows.shape == (num_ticks * num_frames, layout.column_width(spec, num_frames))
@@ -31,7 +31,7 @@ def test_rows_hold_exactly_the_ticks(
 
 
 def test_each_row_has_its_own_share_of_the_sound() -> None:
-    spec = StreamSpec("audio.main", (6, 2), "float32")
+    spec = StreamSpec("audio.main", "audio", "observed", (6, 2), "float32")
     ticks = np.arange(24, dtype=np.float32).reshape(2, 6, 2)
     rows = layout.to_rows(spec, ticks, num_frames=2)
     np.testing.assert_array_equal(rows, np.arange(24).reshape(4, 6))
@@ -39,7 +39,7 @@ def test_each_row_has_its_own_share_of_the_sound() -> None:
 
 def test_an_action_stands_in_the_row_that_it_follows() -> None:
     """Action t was done during tick t, so it is what is done after the rows of tick t - 1."""
-    spec = StreamSpec("action", (1,), "float32")
+    spec = StreamSpec("action", "vector", "given", (1,), "float32")
     ticks = np.array([[10.0], [11.0], [12.0]], np.float32)
     assert layout.to_rows(spec, ticks, num_frames=2).ravel().tolist() == [11, 11, 12, 12, 10, 10]
 

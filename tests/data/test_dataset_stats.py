@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from orrery.data.stats import merge_stats, stats_of
 from orrery.streams import StreamSpec
 
-STATE = StreamSpec("state", (2, 3), "float32")
+STATE = StreamSpec("state", "vector", "observed", (2, 3), "float32")
 
 
 @settings(deadline=None)
@@ -37,13 +37,13 @@ def test_vectors_are_counted_by_element() -> None:
 
 
 def test_sound_has_one_number() -> None:
-    spec = StreamSpec("audio.main", (4, 2), "float32")
+    spec = StreamSpec("audio.main", "audio", "observed", (4, 2), "float32")
     stats = stats_of(spec, np.tile(np.array([-1.0, 1.0]), (5, 4)))
     assert (stats["mean"], stats["std"], stats["count"]) == ([0.0], [1.0], [5])
 
 
 def test_pictures_have_one_number_a_channel_between_0_and_1() -> None:
-    spec = StreamSpec("video.main", (2, 4, 4, 3), "uint8")
+    spec = StreamSpec("video.main", "video", "observed", (2, 4, 4, 3), "uint8")
     frames = np.zeros((24, 4, 4, 3), np.uint8)
     frames[..., 0], frames[12:, ..., 1] = 255, 255
     stats = stats_of(spec, frames)

@@ -28,12 +28,12 @@ PARTS = ("transformer", "video", "audio")
 def _model() -> WorldModel:
     clock = Clock()
     streams = [
-        StreamSpec("video.main", (2, 32, 32, 3), "uint8"),
-        StreamSpec("audio.main", (clock.samples_per_tick, 2), "float32"),
-        StreamSpec("touch.finger", (2, 4, 4, 3), "float32"),
-        StreamSpec("state", (2, 4, STATE.width), "float32"),
-        StreamSpec("camera.main", (2, 8), "float32"),
-        StreamSpec("action", (2, 3), "float32"),
+        StreamSpec("video.main", "video", "observed", (2, 32, 32, 3), "uint8"),
+        StreamSpec("audio.main", "audio", "observed", (clock.samples_per_tick, 2), "float32"),
+        StreamSpec("touch.finger", "vector", "observed", (2, 4, 4, 3), "float32"),
+        StreamSpec("state", "vector", "observed", (2, 4, STATE.width), "float32"),
+        StreamSpec("camera.main", "vector", "observed", (2, 8), "float32"),
+        StreamSpec("action", "vector", "given", (2, 3), "float32"),
     ]
     spec = WorldSpec(clock, {stream.name: stream for stream in streams})
     vectors = {

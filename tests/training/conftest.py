@@ -29,12 +29,14 @@ def _spec() -> WorldSpec:
     clock = Clock()
     frames = clock.frames_per_tick
     streams = [
-        StreamSpec("video.main", (frames, 32, 32, 3), "uint8"),
-        StreamSpec("audio.main", (clock.samples_per_tick, 2), "float32", "full scale", -1.0, 1.0),
-        StreamSpec("touch.finger", (frames, 4, 4, 3), "float32", "N"),
-        StreamSpec("state", (frames, NUM_SLOTS, STATE.width), "float32"),
-        StreamSpec("camera.main", (frames, 8), "float32"),
-        StreamSpec("action", (frames, 3), "float32", "m/s"),
+        StreamSpec("video.main", "video", "observed", (frames, 32, 32, 3), "uint8"),
+        StreamSpec(
+            "audio.main", "audio", "observed", (clock.samples_per_tick, 2), "float32", "full scale", -1.0, 1.0
+        ),
+        StreamSpec("touch.finger", "vector", "observed", (frames, 4, 4, 3), "float32", "N"),
+        StreamSpec("state", "vector", "observed", (frames, NUM_SLOTS, STATE.width), "float32"),
+        StreamSpec("camera.main", "vector", "observed", (frames, 8), "float32"),
+        StreamSpec("action", "vector", "given", (frames, 3), "float32", "m/s"),
     ]
     return WorldSpec(clock, {spec.name: spec for spec in streams})
 

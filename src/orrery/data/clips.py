@@ -79,8 +79,19 @@ class ClipsSource:
     def spec(self) -> WorldSpec:
         """What its episodes hold; see `Source`."""
         size, asked = self.request.image_size, self.request.streams
-        video = StreamSpec("video.main", (_CLOCK.frames_per_tick, size, size, 3), "uint8", "sRGB", 0, 255)
-        audio = StreamSpec("audio.main", (_CLOCK.samples_per_tick, 2), "float32", "full scale", -1, 1)
+        video = StreamSpec(
+            "video.main",
+            "video",
+            "observed",
+            (_CLOCK.frames_per_tick, size, size, 3),
+            "uint8",
+            "sRGB",
+            0,
+            255,
+        )
+        audio = StreamSpec(
+            "audio.main", "audio", "observed", (_CLOCK.samples_per_tick, 2), "float32", "full scale", -1, 1
+        )
         streams = {stream.name: stream for stream in ([video, audio] if self.has_sound else [video])}
         for name in asked or ():
             if name not in streams:

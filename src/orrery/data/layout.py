@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from orrery.streams import Array, StreamSpec, WorldSpec, kind_of
+from orrery.streams import Array, StreamSpec, WorldSpec
 
 __all__ = [
     "CODEBASE_VERSION", "DATA_PATH", "EPISODES_PATH", "EVENTS_PATH", "FILES_PER_CHUNK", "INFO_PATH",
@@ -120,7 +120,7 @@ def features(spec: WorldSpec) -> dict[str, dict[str, Any]]:
     clock = spec.clock
     table: dict[str, dict[str, Any]] = {}
     for name, stream in spec.streams.items():
-        if kind_of(name) == "video":
+        if stream.kind == "video":
             _, height, width, channels = stream.shape
             table[column_of(name)] = {
                 "dtype": "video",

@@ -114,9 +114,11 @@ class LeRobotSource:
                     self.skipped[name] = "a depth map stored as a film is not read"
                     continue
                 camera = name.removeprefix("observation.images.").replace(".", "_")
-                found[name] = StreamSpec(f"video.{camera}", (1, size, size, 3), "uint8", "sRGB", 0, 255)
+                found[name] = StreamSpec(
+                    f"video.{camera}", "video", "observed", (1, size, size, 3), "uint8", "sRGB", 0, 255
+                )
             elif np.issubdtype(_dtype(dtype), np.number) and 0 < int(np.prod(shape)) <= _MAX_WIDTH:
-                found[name] = StreamSpec(_stream_name(name), (1, int(np.prod(shape))), "float32")
+                found[name] = _number_stream(name, int(np.prod(shape)))
             else:
                 self.skipped[name] = f"{dtype} {list(shape)} is no stream of numbers"
         return found
@@ -132,6 +134,13 @@ def _dtype(name: str) -> Any:
 def _stream_name(feature: str) -> str:
     known = {column: stream for stream, column in layout.KNOWN_COLUMNS.items()}
     return known.get(feature) or feature.removeprefix("observation.")
+
+
+def _number_stream(feature: str, width: int) -> StreamSpec:
+    name = _stream_name(feature)
+    word = name.partition(".")[0]
+    role = "given" if word == "action" else "outcome" if word in ("reward", "terminated") else "observed"
+    return StreamSpec(name, "vector", role, (1, width), "float32")
 
 
 class _LeRobotRecorder:

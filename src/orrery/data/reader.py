@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from orrery.data import layout, video
 from orrery.errors import BadUse, UserError, nearest
-from orrery.streams import Array, Episode, Event, StreamSpec, WorldSpec, kind_of
+from orrery.streams import Array, Episode, Event, StreamSpec, WorldSpec
 
 __all__ = ["Dataset"]
 
@@ -106,7 +106,7 @@ class Dataset:
             raise BadUse(
                 f"episode {index} has ticks 0 to {total - 1}; asked for {num_ticks} from tick {start_tick}"
             )
-        rows = self._read_columns(index, [n for n in names if kind_of(n) != "video"])
+        rows = self._read_columns(index, [n for n in names if self.spec.streams[n].kind != "video"])
         span = slice(start_tick, start_tick + num_ticks)
         # Copied: writable, and a short span does not keep the whole episode in memory.
         return {n: rows[n][span].copy() if n in rows else self._pictures(index, n, span) for n in names}

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from orrery.streams import Array, StreamSpec, kind_of
+from orrery.streams import Array, StreamSpec
 
 __all__ = ["Stats", "merge_stats", "stats_of"]
 
@@ -25,13 +25,12 @@ _PICTURE_STRIDE = 12
 
 def stats_of(spec: StreamSpec, rows: Array) -> Stats:
     """Statistics of one episode of one stream. rows: `[num_rows, width]`, or `[num_rows, H, W, 3]` uint8."""
-    kind = kind_of(spec.name)
-    if kind == "video":
+    if spec.kind == "video":
         values = rows[::_PICTURE_STRIDE].reshape(-1, rows.shape[-1]) / 255.0
         return {k: np.reshape(v, (-1, 1, 1)).tolist() for k, v in _moments(values).items()} | {
             "count": [len(rows[::_PICTURE_STRIDE])]
         }
-    values = rows.reshape(-1, 1) if kind in _ONE_NUMBER else rows
+    values = rows.reshape(-1, 1) if spec.name.partition(".")[0] in _ONE_NUMBER else rows
     return {k: v.tolist() for k, v in _moments(values).items()} | {"count": [len(rows)]}
 
 

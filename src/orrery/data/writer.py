@@ -26,7 +26,7 @@ from orrery.data.checksums import write_sums
 from orrery.data.stats import merge_stats, stats_of
 from orrery.errors import UserError
 from orrery.film_reader import film_header
-from orrery.streams import Array, Episode, WorldSpec, kind_of
+from orrery.streams import Array, Episode, WorldSpec
 
 __all__ = [
     "EVENTS_SCHEMA", "adopt_part", "finalize", "finished_parts", "part_fault", "read_episode_rows",
@@ -78,7 +78,7 @@ def _write_part_files(folder: Path, number: int, episode: Episode) -> None:
     clock, stats, columns = episode.spec.clock, {}, {}
     for name, ticks in episode.streams.items():
         spec = episode.spec.streams[name]
-        if kind_of(name) == "video":
+        if spec.kind == "video":
             rows = ticks.reshape(-1, *spec.shape[1:])
             video.encode(folder / f"{layout.column_of(name)}.mp4", rows, clock.frames_per_second)
         else:

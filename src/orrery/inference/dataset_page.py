@@ -16,7 +16,7 @@ from orrery.data import layout
 from orrery.data.reader import Dataset
 from orrery.errors import UserError
 from orrery.inference.episode_pictures import curves, episode_film, episode_sheet, touch_map
-from orrery.streams import Array, kind_of
+from orrery.streams import Array
 
 __all__ = ["dataset_page"]
 
@@ -87,7 +87,7 @@ def dataset_page(
 
 def _felt_most(dataset: Dataset) -> set[int]:
     """The episode with the strongest touch, among the first ones; none where nothing is felt."""
-    pads = [spec.name for spec in dataset.spec.of_kind("touch")]
+    pads = [spec.name for spec in dataset.spec.named("touch")]
     if not pads:
         return set()
     strongest: dict[int, float] = {}
@@ -119,7 +119,7 @@ def _stream_row(dataset: Dataset, name: str, stats: Mapping[str, Any]) -> str:
     cells = [name, f"{shape} {spec.dtype}", spec.unit]
     numbers: list[str] = ["–"] * 4
     if stats:
-        scale = 255.0 if kind_of(name) == "video" else 1.0  # LeRobot counts pictures from 0 to 1
+        scale = 255.0 if spec.kind == "video" else 1.0  # LeRobot counts pictures from 0 to 1
         parts = {k: np.asarray(stats[k], np.float64) * scale for k in ("min", "max", "mean", "std")}
         values = (parts["min"].min(), parts["max"].max(), parts["mean"].mean(), parts["std"].mean())
         numbers = [f"{value:.4g}" for value in values]
@@ -175,7 +175,7 @@ def _felt(dataset: Dataset, streams: Mapping[str, Array]) -> str:
     """Touch as maps and as force over time; actions and the like as curves."""
     parts = []
     spec = dataset.spec
-    for touch in spec.of_kind("touch"):
+    for touch in spec.named("touch"):
         picture = touch_map(streams[touch.name], spec.clock)
         if picture is None:
             parts.append(f"<p>{escape(touch.name)}: nothing is felt.</p>")
@@ -184,7 +184,7 @@ def _felt(dataset: Dataset, streams: Mapping[str, Array]) -> str:
         force = streams[touch.name][..., 0].sum(axis=(-2, -1)).reshape(-1, 1)
         parts.append(_plot(f"{touch.name}, normal force in all", force, "N"))
     for name in spec.streams:
-        if kind_of(name) in _CURVES:
+        if name.partition(".")[0] in _CURVES:
             values = streams[name].reshape(-1, spec.streams[name].shape[-1])
             parts.append(_plot(name, values, spec.streams[name].unit))
     return "".join(parts)

@@ -31,7 +31,7 @@ class SideBySide:
         self._left, self._right, self._sound = left, right, sound
         blanks = [world.spec.streams["video.main"].zeros() for world in (left, right)]
         shape = side_by_side(blanks[0], blanks[1]).shape
-        streams = {"video.main": StreamSpec("video.main", shape, "uint8", "sRGB")}
+        streams = {"video.main": StreamSpec("video.main", "video", "observed", shape, "uint8", "sRGB")}
         heard = (left if sound == "left" else right).spec.streams
         if "audio.main" in heard:
             streams["audio.main"] = heard["audio.main"]

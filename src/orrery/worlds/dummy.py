@@ -44,12 +44,20 @@ class _Ball:
 def _spec(clock: Clock, size: int, streams: Sequence[str] | None) -> WorldSpec:
     num_frames, num_samples = clock.frames_per_tick, clock.samples_per_tick
     specs = [
-        StreamSpec("video.main", (num_frames, size, size, 3), "uint8", "sRGB", 0, 255),
-        StreamSpec("audio.main", (num_samples, 2), "float32", "full scale", -1.0, 1.0),
-        StreamSpec("touch.finger", (num_frames, 2, 2, 3), "float32", "N"),
-        StreamSpec("state", (num_frames, _NUM_SLOTS, STATE.width), "float32", "m, rad, s"),
-        StreamSpec("camera.main", (num_frames, 8), "float32", "m, rad"),
-        StreamSpec("action", (1,), "float32", "m/s", -1.0, 1.0),
+        StreamSpec("video.main", "video", "observed", (num_frames, size, size, 3), "uint8", "sRGB", 0, 255),
+        StreamSpec("audio.main", "audio", "observed", (num_samples, 2), "float32", "full scale", -1.0, 1.0),
+        StreamSpec("touch.finger", "vector", "observed", (num_frames, 2, 2, 3), "float32", "N"),
+        StreamSpec(
+            "state",
+            "vector",
+            "observed",
+            (num_frames, _NUM_SLOTS, STATE.width),
+            "float32",
+            "m, rad, s",
+            groups=_NUM_SLOTS,
+        ),
+        StreamSpec("camera.main", "vector", "observed", (num_frames, 8), "float32", "m, rad"),
+        StreamSpec("action", "vector", "given", (1,), "float32", "m/s", -1.0, 1.0),
     ]
     spec = WorldSpec(clock, {s.name: s for s in specs})
     if streams is None:

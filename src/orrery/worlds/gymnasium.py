@@ -74,10 +74,14 @@ class GymnasiumWorld:
         picture = self._picture(0, first)
         clock = _clock(self._envs[0], frames_per_tick, self._senses.num_samples(first))
         streams = [
-            StreamSpec("video.main", (frames_per_tick, *picture.shape), "uint8", "sRGB", 0, 255),
+            StreamSpec(
+                "video.main", "video", "observed", (frames_per_tick, *picture.shape), "uint8", "sRGB", 0, 255
+            ),
             *self._senses.specs(self._envs[0], first, frames_per_tick),
-            StreamSpec("action", (frames_per_tick, width), "float32", "", *action_bounds(space)),
-            StreamSpec("reward", (frames_per_tick, 1), "float32"),
+            StreamSpec(
+                "action", "vector", "given", (frames_per_tick, width), "float32", "", *action_bounds(space)
+            ),
+            StreamSpec("reward", "vector", "outcome", (frames_per_tick, 1), "float32"),
         ]
         self.spec = WorldSpec(clock, {stream.name: stream for stream in streams})
         self.num_worlds = num_worlds

@@ -81,7 +81,16 @@ class Senses:
         """Specs of the streams, one tick each."""
         tick = self.joined([self.read(env, observation)] * frames_per_tick)
         return [
-            StreamSpec(s.name, tick[s.name].shape, tick[s.name].dtype.name, s.unit, s.low, s.high)
+            StreamSpec(
+                s.name,
+                "audio" if s.joined else "vector",
+                "observed",
+                tick[s.name].shape,
+                tick[s.name].dtype.name,
+                s.unit,
+                s.low,
+                s.high,
+            )
             for s in self._all
         ]
 

@@ -50,15 +50,29 @@ def laboratory_spec(image_size: int = 128, clock: Clock | None = None) -> WorldS
     frames = clock.frames_per_tick
     picture = (frames, image_size, image_size)
     streams = [
-        StreamSpec("video.main", (*picture, 3), "uint8", "sRGB"),
-        StreamSpec("audio.main", (clock.samples_per_tick, 2), "float32", "full scale", -1.0, 1.0),
-        StreamSpec("touch.finger", (frames, 4, 4, 3), "float32", "N"),
-        StreamSpec("state", (frames, NUM_SLOTS, LAB_STATE.width), "float32"),
-        StreamSpec("camera.main", (frames, 8), "float32", "m, wxyz, rad"),
-        StreamSpec("action", (frames, 7), "float32", "m/s, 1, rad/s", -1.0, 1.0),
-        StreamSpec("depth.main", picture, "uint16", "mm"),
-        StreamSpec("segmentation.main", picture, "uint8", "0 nothing, 1 table, 2 + state slot"),
-        StreamSpec("tracks.main", (frames, NUM_SLOTS, 3), "float32", "px right, px down, m away"),
+        StreamSpec("video.main", "video", "observed", (*picture, 3), "uint8", "sRGB"),
+        StreamSpec(
+            "audio.main", "audio", "observed", (clock.samples_per_tick, 2), "float32", "full scale", -1.0, 1.0
+        ),
+        StreamSpec("touch.finger", "vector", "observed", (frames, 4, 4, 3), "float32", "N"),
+        StreamSpec(
+            "state", "vector", "observed", (frames, NUM_SLOTS, LAB_STATE.width), "float32", groups=NUM_SLOTS
+        ),
+        StreamSpec("camera.main", "vector", "observed", (frames, 8), "float32", "m, wxyz, rad"),
+        StreamSpec("action", "vector", "given", (frames, 7), "float32", "m/s, 1, rad/s", -1.0, 1.0),
+        StreamSpec("depth.main", "vector", "observed", picture, "uint16", "mm"),
+        StreamSpec(
+            "segmentation.main", "vector", "observed", picture, "uint8", "0 nothing, 1 table, 2 + state slot"
+        ),
+        StreamSpec(
+            "tracks.main",
+            "vector",
+            "observed",
+            (frames, NUM_SLOTS, 3),
+            "float32",
+            "px right, px down, m away",
+            groups=NUM_SLOTS,
+        ),
     ]
     return WorldSpec(clock, {spec.name: spec for spec in streams}, LAB_STATE)
 

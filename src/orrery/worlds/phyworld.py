@@ -156,10 +156,20 @@ class PhyWorld:
 
 def _spec(num_balls: int, image_size: int, streams: Sequence[str] | None) -> WorldSpec:
     specs = [
-        StreamSpec("video.main", (1, image_size, image_size, 3), "uint8", "sRGB", 0, 255),
-        StreamSpec("state", (1, num_balls, LAYOUT.width), "float32", "m, rad, s"),
-        StreamSpec("camera.main", (1, 8), "float32", "m, rad"),
-        StreamSpec("action", (1,), "float32", "m/s", -UNIT_M, UNIT_M),
+        StreamSpec(
+            "video.main", "video", "observed", (1, image_size, image_size, 3), "uint8", "sRGB", 0, 255
+        ),
+        StreamSpec(
+            "state",
+            "vector",
+            "observed",
+            (1, num_balls, LAYOUT.width),
+            "float32",
+            "m, rad, s",
+            groups=num_balls,
+        ),
+        StreamSpec("camera.main", "vector", "observed", (1, 8), "float32", "m, rad"),
+        StreamSpec("action", "vector", "given", (1,), "float32", "m/s", -UNIT_M, UNIT_M),
     ]
     spec = WorldSpec(_CLOCK, {s.name: s for s in specs}, LAYOUT)
     if streams is None:

@@ -41,12 +41,16 @@ def tabletop_spec(image_size: int = 128, clock: Clock | None = None) -> WorldSpe
     clock = clock or Clock()
     frames = clock.frames_per_tick
     streams = [
-        StreamSpec("video.main", (frames, image_size, image_size, 3), "uint8", "sRGB"),
-        StreamSpec("audio.main", (clock.samples_per_tick, 2), "float32", "full scale", -1.0, 1.0),
-        StreamSpec("touch.finger", (frames, 4, 4, 3), "float32", "N"),
-        StreamSpec("state", (frames, NUM_SLOTS, STATE.width), "float32"),
-        StreamSpec("camera.main", (frames, 8), "float32", "m, wxyz, rad"),
-        StreamSpec("action", (frames, 3), "float32", "m/s", -MAX_SPEED_M_S, MAX_SPEED_M_S),
+        StreamSpec("video.main", "video", "observed", (frames, image_size, image_size, 3), "uint8", "sRGB"),
+        StreamSpec(
+            "audio.main", "audio", "observed", (clock.samples_per_tick, 2), "float32", "full scale", -1.0, 1.0
+        ),
+        StreamSpec("touch.finger", "vector", "observed", (frames, 4, 4, 3), "float32", "N"),
+        StreamSpec(
+            "state", "vector", "observed", (frames, NUM_SLOTS, STATE.width), "float32", groups=NUM_SLOTS
+        ),
+        StreamSpec("camera.main", "vector", "observed", (frames, 8), "float32", "m, wxyz, rad"),
+        StreamSpec("action", "vector", "given", (frames, 3), "float32", "m/s", -MAX_SPEED_M_S, MAX_SPEED_M_S),
     ]
     return WorldSpec(clock, {spec.name: spec for spec in streams})
 
