@@ -6,12 +6,15 @@ never resets itself. What only some worlds can do is a small protocol that is de
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from orrery.streams import Array, Event, Observation, WorldSpec
+import numpy as np
 
-__all__ = ["Describable", "Snapshotable", "World"]
+from orrery.errors import BadUse
+from orrery.streams import Array, Event, Observation, StreamSpec, WorldSpec
+
+__all__ = ["Describable", "Snapshotable", "World", "actions_by_stream"]
 
 
 @runtime_checkable
@@ -49,7 +52,8 @@ class World(Protocol):
         """Advance one tick.
 
         action: `[B, *spec.streams['action'].shape]`; None leaves it to the world, which follows its scene's
-        script, imagines an action, or does nothing.
+        script, imagines an action, or does nothing. A world of several action streams (`action.arm`,
+        `action.grip`) takes a mapping of stream name to such an array; see `actions_by_stream`.
         """
         ...
 
@@ -78,3 +82,37 @@ class Describable(Protocol):
     def events(self, index: int = 0) -> list[Event]:
         """What happened in world `index` since its reset, in order of time."""
         ...
+
+
+def actions_by_stream(
+    specs: Sequence[StreamSpec], num_worlds: int, action: Array | Mapping[str, Array]
+) -> dict[str, Array]:
+    """An action as `World.step` takes it, stream by stream: `[B, *shape]` in each stream's own type.
+
+    specs: the world's action streams. BadUse for a wrong shape, numbers that are not finite, an index that is
+    none of the choices, or a stream that is missing or too many.
+    """
+    names = [spec.name for spec in specs]
+    if not isinstance(action, Mapping):
+        if len(specs) != 1:
+            raise BadUse(f"this world has {len(specs)} actions; give a mapping with {', '.join(names)}")
+        action = {names[0]: action}
+    if set(action) != set(names):
+        raise BadUse(f"the actions are {', '.join(names)}, got {', '.join(sorted(action)) or 'none'}")
+    return {spec.name: _checked(spec, num_worlds, action[spec.name]) for spec in specs}
+
+
+def _checked(spec: StreamSpec, num_worlds: int, action: Array) -> Array:
+    action, shape = np.asarray(action), (num_worlds, *spec.shape)
+    if action.shape != shape or action.dtype.kind not in "biuf":
+        raise BadUse(f"{spec.name} is {list(shape)} {spec.dtype}, got {list(action.shape)} {action.dtype}")
+    if not np.isfinite(action).all():
+        raise BadUse(f"{spec.name} holds values that are not finite; give finite ones")
+    typed = action.astype(spec.dtype)
+    if spec.kind == "choice" and ((typed != action).any() or not _within(typed, spec.num_choices)):
+        raise BadUse(f"{spec.name} is a whole number from 0 to {spec.num_choices - 1}, got {action.ravel()}")
+    return typed
+
+
+def _within(indices: Array, num_choices: int) -> bool:
+    return bool((indices >= 0).all() and (indices < num_choices).all())

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 gymnasium = pytest.importorskip("gymnasium")
@@ -19,8 +20,8 @@ from orrery.data.collect import collect  # noqa: E402
 from orrery.data.layout import column_of  # noqa: E402
 from orrery.data.reader import Dataset  # noqa: E402
 from orrery.errors import BadUse, UserError  # noqa: E402
-from orrery.worlds.gymnasium_actions import action_to_vector, null_action, vector_to_action  # noqa: E402
-from orrery.worlds.gymnasium_make import make_environment  # noqa: E402
+from orrery.worlds.gymnasium.make import make_environment  # noqa: E402
+from orrery.worlds.gymnasium.spaces import space_from_json  # noqa: E402
 
 FilesOf = Callable[[Path], dict[str, bytes]]
 SMALL: dict[str, Any] = {"seconds": 2.0, "image_size": 16, "progress": False}
@@ -85,11 +86,17 @@ def registered() -> Iterator[None]:
 @pytest.fixture
 def policies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "orrery_test_policies.py").write_text(
-        "def second(seen, rng): return [1, int(seen['speed'][0]) % 3]\n"
-        "def short(seen, rng): return [1]\n"
-        "def crash(seen, rng): return 1 / 0\n"
-        "def left(tick, rng): return [-0.5]\n"
-        "def wide(tick, rng): return [[0.1, 0.2]]\n"
+        "def second(seen, rng, env): return [1, int(seen['speed'][0]) % 3]\n"
+        "def short(seen, rng, env): return [1]\n"
+        "def crash(seen, rng, env): return 1 / 0\n"
+        "def left(tick, rng, world): return [-0.5]\n"
+        "def wide(tick, rng, world): return [[0.1, 0.2]]\n"
+        "def memory(seen, rng, env): return [env.count % 2, 2]\n"
+        "class Counting:\n"
+        "    calls = 0\n"
+        "    def __call__(self, seen, rng, env):\n"
+        "        self.calls += 1\n"
+        "        return [0, self.calls % 3]\n"
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
@@ -114,17 +121,24 @@ def test_every_sense_of_every_step_is_recorded(tmp_path: Path, policies: None) -
     assert labels[0, 0] == 0
     assert labels[15, 15] == 63
     assert len(np.unique(labels)) == 64
-    np.testing.assert_array_equal(streams["proprioception.speed"][:, 0, 0], steps)
-    second = [[0, 1, *np.eye(3)[(k - 1) % 3]] for k in steps[1:]]
-    np.testing.assert_array_equal(streams["action"][1:, 0], second)
+    np.testing.assert_array_equal(streams["observation.speed"][:, 0, 0], steps)
+    np.testing.assert_array_equal(streams["action.0"][1:, 0, 0], np.ones(LENGTH))
+    np.testing.assert_array_equal(streams["action.1"][1:, 0, 0], [(k - 1) % 3 for k in steps[1:]])
+    assert streams["action.1"].dtype == np.int64
     np.testing.assert_array_equal(streams["reward"][1:, 0, 0], [1 + (k - 1) % 3 for k in steps[1:]])
+    np.testing.assert_array_equal(streams["terminated"][:, 0, 0], [0] * LENGTH + [1])
+    assert space_from_json(dataset.spec.environment["observation_space"]) == Counter().observation_space
+    assert dataset.spec.environment["id"] == "OrreryCounter-v1"
     (end,) = dataset.events(0)
     assert (end.kind, end.seconds) == ("terminated", pytest.approx(1.3))
 
 
 def test_columns_have_the_names_that_lerobot_gives_them() -> None:
     assert column_of("reward") == "next.reward"
-    assert column_of("proprioception") == "observation.state"
+    assert column_of("terminated") == "next.terminated"
+    assert column_of("observation") == column_of("proprioception") == "observation.state"
+    assert column_of("observation.speed") == "observation.speed"
+    assert column_of("action.0") == "action.0"
     assert column_of("depth.main") == "observation.depth.main"
 
 
@@ -137,7 +151,7 @@ def test_chance_repeats_from_the_seed_in_any_number_of_processes(tmp_path: Path,
     dataset = Dataset(tmp_path / "one")
     assert dataset.spec.clock.frames_per_second == 50
     assert len({dataset.num_ticks(i) for i in range(4)}) > 1
-    assert dataset.load(0)["proprioception"].shape[-1] == 4
+    assert dataset.load(0)["observation"].shape[-1] == 4
 
 
 def test_a_shorter_time_cuts_an_episode(tmp_path: Path) -> None:
@@ -148,8 +162,8 @@ def test_a_shorter_time_cuts_an_episode(tmp_path: Path) -> None:
 
 
 def test_options_reach_the_environment(tmp_path: Path) -> None:
-    collect("gym:OrreryCounter-v1?start=3", tmp_path / "d", 1, streams=["proprioception.speed"], **SMALL)
-    speed = Dataset(tmp_path / "d").load(0)["proprioception.speed"]
+    collect("gym:OrreryCounter-v1?start=3", tmp_path / "d", 1, streams=["observation.speed"], **SMALL)
+    speed = Dataset(tmp_path / "d").load(0)["observation.speed"]
     np.testing.assert_array_equal(speed[:, 0, 0], np.arange(3, LENGTH + 1))
 
 
@@ -168,14 +182,14 @@ def test_an_environment_that_raises_costs_its_episode(
     [
         ("gym:OrreryCountr-v1", {}, BadUse, "no environment 'OrreryCountr-v1'; perhaps OrreryCounter-v1"),
         ("gym:nowhere:Thing-v0", {}, UserError, "no module nowhere"),
-        ("gym:OrreryBlind-v0", {}, UserError, "no pictures: it renders only ansi"),
         ("gym:OrreryCounter-v1?speed", {}, BadUse, "'speed' is no option"),
         ("gym:OrreryCounter-v1?wings=2", {}, UserError, "with wings"),
         ("gym:OrreryCounter-v1", {"streams": ["dept.main"]}, BadUse, "no stream 'dept.main'; perhaps depth"),
         ("gym:OrreryCounter-v1", {"policy": "orrery_test_policies:short"}, BadUse, r"returned \[1\] int64"),
         ("gym:OrreryCounter-v1", {"policy": "orrery_test_policies:secnd"}, BadUse, "it has second"),
         ("gym:OrreryCounter-v1", {"policy": "orrery_test_policys:second"}, UserError, "cannot be imported"),
-        ("gym:OrreryCounter-v1", {"policy": "second"}, BadUse, "MODULE:FUNCTION"),
+        ("gym:OrreryCounter-v1", {"policy": "second"}, BadUse, "MODULE:FUNCTION or FILE.py:FUNCTION"),
+        ("gym:OrreryCounter-v1", {"policy": "nowhere.py:second"}, UserError, "nowhere.py cannot be imported"),
         ("dummy", {"policy": "orrery_test_policies:wide"}, BadUse, r"returned \[1, 2\] float32; .*\[1\]"),
         ("dummy", {"policy": "random", "streams": ["state"]}, BadUse, "needs the stream action"),
         ("gim:OrreryCounter-v1", {}, BadUse, "no source of episodes; .*gym:"),
@@ -206,27 +220,32 @@ def test_policies_act_in_our_own_worlds(tmp_path: Path, policies: None) -> None:
         collect("dummy", tmp_path / "any", 1, policy="orrery_test_policies:left", **SMALL)
 
 
-@pytest.mark.parametrize(
-    "space",
-    [
-        spaces.Box(-1.0, 2.0, (2, 3)),
-        spaces.Discrete(4, start=-2),
-        spaces.MultiBinary(5),
-        spaces.MultiDiscrete([2, 5, 3]),
-        spaces.Dict({"move": spaces.Box(-1, 1, (2,)), "grip": spaces.Discrete(2)}),
-        spaces.Tuple([spaces.Discrete(3), spaces.MultiBinary(2)]),
-    ],
-)
-def test_actions_survive_as_vectors(space: Any) -> None:
-    space.seed(0)
-    for _ in range(20):
-        action = space.sample()
-        vector = action_to_vector(space, action)
-        assert vector.shape == null_action(space).shape
-        again = vector_to_action(space, vector)
-        assert space.contains(again)
-        np.testing.assert_array_equal(action_to_vector(space, again), vector)
-        assert space.contains(vector_to_action(space, np.random.default_rng(0).normal(size=len(vector))))
+def test_a_policy_may_be_a_file_read_the_environment_and_remember(tmp_path: Path, policies: None) -> None:
+    file = tmp_path / "orrery_test_policies.py"
+    for name, policy in (("m", f"{file}:memory"), ("c", "orrery_test_policies.py:Counting")):
+        collect("gym:OrreryCounter", tmp_path / name, 2, policy=policy, **SMALL)
+    reads = Dataset(tmp_path / "m").load(0)["action.0"].ravel()
+    np.testing.assert_array_equal(reads[1:], np.arange(LENGTH) % 2)
+    for number in range(2):  # another object for each episode
+        remembers = Dataset(tmp_path / "c").load(number)["action.1"].ravel()
+        np.testing.assert_array_equal(remembers[1:], np.arange(1, LENGTH + 1) % 3)
+
+
+def test_an_environment_without_pictures_is_recorded(tmp_path: Path) -> None:
+    collect("gym:OrreryBlind-v0", tmp_path / "d", 1, **SMALL)
+    dataset = Dataset(tmp_path / "d")
+    assert dataset.spec.of_kind("video") == []
+    assert dataset.num_ticks(0) == LENGTH + 1
+
+
+def test_other_readers_are_told_where_an_episode_is_done(tmp_path: Path) -> None:
+    collect("gym:OrreryCounter", tmp_path / "d", 1, **SMALL)
+    table = pq.read_table(tmp_path / "d/data/chunk-000/file-000.parquet")
+    assert table["next.terminated"].to_pylist() == [0] * (LENGTH - 1) + [1, 0]
+    assert table["next.done"].to_pylist() == [False] * (LENGTH - 1) + [True, True]
+    collect("gym:OrreryCounter", tmp_path / "cut", 1, seconds=0.5, image_size=16, progress=False)
+    cut = pq.read_table(tmp_path / "cut/data/chunk-000/file-000.parquet")
+    assert cut["next.done"].to_pylist() == [False] * 4 + [True]
 
 
 def test_atari_is_recorded_with_its_sound(tmp_path: Path) -> None:
@@ -234,10 +253,11 @@ def test_atari_is_recorded_with_its_sound(tmp_path: Path) -> None:
     collect("gym:ALE/Pong-v5", tmp_path / "d", 1, seconds=4.0, image_size=32, progress=False)
     dataset = Dataset(tmp_path / "d")
     clock = dataset.spec.clock
-    assert (clock.frames_per_second, clock.samples_per_tick) == (60, 512)
+    assert (clock.frames_per_second, clock.samples_per_tick) == (15, 2048)
     streams = dataset.load(0)
-    assert streams["video.main"].shape == (240, 1, 32, 32, 3)
-    assert streams["audio.main"].shape == (240, 512, 1)
+    assert streams["video.main"].shape == (60, 1, 32, 32, 3)
+    assert streams["audio.main"].shape == (60, 2048, 1)
+    assert streams["action"].max() > 2
     assert 0.2 < np.ptp(streams["audio.main"]) <= 1
     assert np.ptp(streams["video.main"].astype(float), axis=0).max() > 50
 
@@ -247,7 +267,8 @@ def test_doom_is_recorded_with_sound_depth_and_labels(tmp_path: Path) -> None:
     pytest.importorskip("vizdoom")
     from ctypes.util import find_library
 
-    collect("gym:VizdoomDefendCenter", tmp_path / "d", 1, seconds=3.0, image_size=64, progress=False)
+    name = "gym:VizdoomDefendCenter?depth_buffer_enabled=true&labels_buffer_enabled=true"
+    collect(name, tmp_path / "d", 1, seconds=3.0, image_size=64, progress=False)
     dataset = Dataset(tmp_path / "d")
     streams = dataset.load(0)
     assert dataset.spec.clock.frames_per_second == 35

@@ -1,8 +1,9 @@
-"""Episodes of any Gymnasium environment that draws: `gym:ENV_ID`, with sound, depth and labels if it has any.
+"""Episodes of any Gymnasium environment: `gym:ENV_ID`, with its pictures and its sound if it has any.
 
-One step is one frame and one tick, at the environment's own rate. Nothing is resampled onto another clock: an
-action belongs to one step, so that leaving out or repeating frames would record what no policy did. An
-episode is as long as the environment's own, up to the longest that was asked for.
+One step is one frame and one tick, at the environment's own rate (`?repeat=4` holds each action for four).
+Nothing is resampled onto another clock: an action belongs to one step, so that leaving out or repeating
+frames would record what no policy did. An episode is as long as the environment's own, up to the longest that
+was asked for.
 """
 
 from __future__ import annotations
@@ -15,8 +16,7 @@ import numpy as np
 from orrery.data.policies import RANDOM, checked_choice, load_policy
 from orrery.data.sources import Request
 from orrery.data.world_source import episode_seed
-from orrery.errors import BadUse, nearest
-from orrery.streams import Episode, Event, Observation, WorldSpec
+from orrery.streams import Episode, Event, WorldSpec
 from orrery.worlds.gymnasium import GymnasiumWorld
 
 __all__ = ["GymSource"]
@@ -52,21 +52,13 @@ class GymSource:
             load_policy(self.request.policy)
         world = self.make_world()
         try:
-            return self.kept(world.spec)
+            return world.spec
         finally:
             world.close()
 
-    def kept(self, spec: WorldSpec) -> WorldSpec:
-        """The streams that were asked for."""
-        for name in self.request.streams or ():
-            if name not in spec.streams:
-                hint = ", ".join(nearest(name, spec.streams) or spec.streams)
-                raise BadUse(f"{self.name} has no stream {name!r}; perhaps {hint}")
-        return spec if self.request.streams is None else spec.only(self.request.streams)
-
     def make_world(self) -> GymnasiumWorld:
-        """The environment as a world of one copy."""
-        return GymnasiumWorld(self.name, image_size=self.request.image_size, frames_per_tick=1)
+        """The environment as a world of one copy, with the streams that were asked for."""
+        return GymnasiumWorld(self.name, image_size=self.request.image_size, streams=self.request.streams)
 
     def open(self) -> _GymRecorder:
         """A recorder for one process; see `Source`."""
@@ -77,29 +69,25 @@ class _GymRecorder:
     def __init__(self, source: GymSource) -> None:
         self._source, self._request = source, source.request
         self._world = source.make_world()
-        self._spec = source.kept(self._world.spec)
 
     def episode(self, number: int) -> Episode:
         """Episode `number`; see `Recorder`."""
         world, seed = self._world, episode_seed(self._request.seed, number)
         num_ticks = world.spec.clock.num_ticks(self._request.seconds)
         act = self._actor(seed)
-        ticks = [self._kept(world.reset(seed=seed))]
+        ticks = [world.reset(seed=seed)]
         while len(ticks) < num_ticks and not world.ended[0]:
-            ticks.append(self._kept(world.play([act()])))
-        streams = {name: np.stack([tick[name][0] for tick in ticks]) for name in self._spec.streams}
+            ticks.append(world.play([act()]))
+        streams = {name: np.stack([tick[name][0] for tick in ticks]) for name in world.spec.streams}
         end = len(ticks) * world.spec.clock.tick_seconds
         events = [Event(end, world.endings[0], world.environment, "")] if world.endings[0] else []
         return Episode(
-            self._spec, streams, events=events, seed=seed, scene={"environment": world.environment}
+            world.spec, streams, events=events, seed=seed, scene={"environment": world.environment}
         )
 
     def close(self) -> None:
         """Close the environment: a game may run in a process of its own; see `Closable`."""
         self._world.close()
-
-    def _kept(self, tick: Observation) -> Observation:
-        return {name: tick[name] for name in self._spec.streams}
 
     def _actor(self, seed: int) -> Any:
         """What gives the environment's next action."""
@@ -108,4 +96,5 @@ class _GymRecorder:
             space.seed(seed % 2**32)
             return space.sample
         play, rng = load_policy(policy), np.random.default_rng([seed, 1])
-        return lambda: checked_choice(play(self._world.observations[0], rng), space)
+        env = self._world.environments[0].unwrapped
+        return lambda: checked_choice(play(self._world.observations[0], rng, env), space)

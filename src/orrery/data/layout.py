@@ -6,8 +6,11 @@ axes or more, the first a multiple of the frames in a tick, is split evenly over
 stream (an action `[A]`, one touch reading a tick) is repeated on each of them. Arrays are flattened.
 
 LeRobot's `action` in a row is what is done *after* that row is seen, and its `next.reward` what comes of it;
-a world's action stream is what was done *during* the tick. Both columns are therefore the stream rolled back
-by one tick (the last tick's rows hold the first tick's action), which loses nothing.
+a world's action stream is what was done *during* the tick. The columns of actions, rewards and terminations
+are therefore the stream rolled back by one tick (the last tick's rows hold the first tick's action), which
+loses nothing. `next.terminated` is the stream `terminated` in this way, and read back exactly. `next.done`
+is for other readers: true where `next.terminated` is, and in each episode's last row, after which nothing
+follows, whether it ended, was cut off or was only recorded so far.
 """
 
 from __future__ import annotations
@@ -21,10 +24,10 @@ import numpy as np
 from orrery.streams import Array, StreamSpec, WorldSpec
 
 __all__ = [
-    "CODEBASE_VERSION", "DATA_PATH", "EPISODES_PATH", "EVENTS_PATH", "FILES_PER_CHUNK", "INFO_PATH",
+    "CODEBASE_VERSION", "DATA_PATH", "DONE", "EPISODES_PATH", "EVENTS_PATH", "FILES_PER_CHUNK", "INFO_PATH",
     "KNOWN_COLUMNS", "PARTS",
     "PART_SETTINGS", "PLAN_PATH", "STATS_PATH", "TASKS_PATH", "VIDEO_PATH", "column_of", "column_width",
-    "episodes_file", "features", "from_rows", "shard", "shards_of", "to_rows",
+    "done_rows", "episodes_file", "features", "from_rows", "shard", "shards_of", "to_rows",
 ]  # fmt: skip
 
 CODEBASE_VERSION = "v3.0"
@@ -42,9 +45,16 @@ PARTS = ".part"
 """Folder of finished episodes that are not in the layout's files yet."""
 PART_SETTINGS = ".part/collect.json"
 
-KNOWN_COLUMNS = {"action": "action", "reward": "next.reward", "proprioception": "observation.state"}
+KNOWN_COLUMNS = {
+    "action": "action",
+    "reward": "next.reward",
+    "terminated": "next.terminated",
+    "observation": "observation.state",
+    "proprioception": "observation.state",
+}
 """Streams that LeRobot has names of its own for; its state is a robot's joints, not objects' poses."""
-_FOLLOWING = ("action", "reward")
+DONE = "next.done"
+"""A column that follows from `terminated` and the end of the episode; no stream."""
 _ROW_FEATURES = {
     "timestamp": "float32",
     "frame_index": "int64",
@@ -84,8 +94,22 @@ def column_of(stream: str) -> str:
     """Stream name to the dataset's feature name: `video.main` is `observation.images.main`."""
     if stream in KNOWN_COLUMNS:
         return KNOWN_COLUMNS[stream]
-    kind, _, instance = stream.partition(".")
-    return f"observation.images.{instance}" if kind == "video" else f"observation.{stream}"
+    word, _, instance = stream.partition(".")
+    if word == "video":
+        return f"observation.images.{instance}"
+    return stream if word in ("action", "observation") else f"observation.{stream}"
+
+
+def _follows(spec: StreamSpec) -> bool:
+    """Whether a stream tells what is done, or comes of it."""
+    return spec.kind != "text" and spec.role in ("given", "outcome")
+
+
+def done_rows(spec: StreamSpec, ticks: Array, num_frames: int) -> Array:
+    """The column `DONE`, `[num_rows]` bool, of an episode's `terminated`; see above."""
+    done = np.asarray(to_rows(spec, ticks, num_frames).any(axis=1), bool)
+    done[-1] = True
+    return done
 
 
 def _is_split(spec: StreamSpec, num_frames: int) -> bool:
@@ -100,7 +124,7 @@ def column_width(spec: StreamSpec, num_frames: int) -> int:
 
 def to_rows(spec: StreamSpec, ticks: Array, num_frames: int) -> Array:
     """`[num_ticks, *shape]` to `[num_ticks * num_frames, width]`. num_frames: frames in a tick."""
-    if spec.name in _FOLLOWING:
+    if _follows(spec):
         ticks = np.roll(ticks, -1, axis=0)
     if _is_split(spec, num_frames):
         return ticks.reshape(len(ticks) * num_frames, -1)
@@ -112,7 +136,7 @@ def from_rows(spec: StreamSpec, rows: Array, num_frames: int) -> Array:
     if not _is_split(spec, num_frames):
         rows = rows[::num_frames]
     ticks = rows.reshape(-1, *spec.shape)
-    return np.roll(ticks, 1, axis=0) if spec.name in _FOLLOWING else ticks
+    return np.roll(ticks, 1, axis=0) if _follows(spec) else ticks
 
 
 def features(spec: WorldSpec) -> dict[str, dict[str, Any]]:
@@ -140,6 +164,8 @@ def features(spec: WorldSpec) -> dict[str, dict[str, Any]]:
         else:
             width = column_width(stream, clock.frames_per_tick)
             table[column_of(name)] = {"dtype": stream.dtype, "shape": [width], "names": None}
+    if "terminated" in spec.streams:
+        table[DONE] = {"dtype": "bool", "shape": [1], "names": None}
     for name, dtype in _ROW_FEATURES.items():
         table[name] = {"dtype": dtype, "shape": [1], "names": None}
     return table

@@ -1,15 +1,21 @@
 """Who acts while an environment is recorded: chance, or a function of the user's own.
 
-A policy is called with what the environment observed (a world: its last tick, stream by stream) and a random
-generator of the episode's own, and returns the action in the environment's own form.
+A policy is called as `policy(observation, rng, env)` and returns the action in the environment's own form.
+observation: what the environment last observed (of a world: its last tick, stream by stream). rng: a random
+generator of the episode's own. env: the environment without its wrappers (or the world), whose memory or
+physics it may read. One that remembers is a class: an object of it is made for each episode, and called.
 """
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 import sys
 from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -20,23 +26,23 @@ from orrery.streams import Array, StreamSpec
 
 __all__ = ["RANDOM", "Policy", "checked_action", "checked_choice", "load_policy", "random_action"]
 
-Policy = Callable[[Any, np.random.Generator], Any]
+Policy = Callable[[Any, np.random.Generator, Any], Any]
 RANDOM = "random"
 
 
 def load_policy(name: str) -> Policy:
-    """The function that `module:function` names; the module may lie in the current folder.
+    """The policy for one episode that `module:function` or `path/to/file.py:function` names.
+
+    A module may lie in the current folder. Of a class, a new object.
 
     BadUse for a name of another form or a function that is not there (nearest names), UserError for a module
-    that cannot be imported.
+    or file that cannot be imported.
     """
-    module_name, colon, function = name.partition(":")
+    module_name, colon, function = name.rpartition(":")
     if not colon or not module_name or not function:
-        raise BadUse(f"a policy is {RANDOM!r} or MODULE:FUNCTION, got {name!r}")
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
+        raise BadUse(f"a policy is {RANDOM!r}, MODULE:FUNCTION or FILE.py:FUNCTION, got {name!r}")
     try:
-        module = importlib.import_module(module_name)
+        module = _module(module_name)
     except Exception as error:  # whatever a module of the user's own raises
         raise UserError(f"policy {name!r}: {module_name} cannot be imported ({error!r})") from error
     policy = getattr(module, function, None)
@@ -44,7 +50,27 @@ def load_policy(name: str) -> Policy:
         names = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
         perhaps = ", ".join(nearest(function, names) or names) or "nothing that can be called"
         raise BadUse(f"policy {name!r}: {module_name} has no function {function!r}; it has {perhaps}")
-    return policy
+    return policy() if isinstance(policy, type) else policy
+
+
+def _module(name: str) -> ModuleType:
+    if name.endswith(".py"):
+        path = Path(name).resolve()
+        return _file_module(path, path.stat().st_mtime_ns)
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    return importlib.import_module(name)
+
+
+@lru_cache
+def _file_module(path: Path, changed_ns: int) -> ModuleType:
+    """A file run as a module, once for each time that it was changed."""
+    spec = importlib.util.spec_from_file_location(f"orrery_policy_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def checked_choice(action: Any, space: spaces.Space[Any]) -> Any:

@@ -59,7 +59,7 @@ def _actor(world: World, seed: int, policy: str | None) -> Callable[[Observation
     if policy == RANDOM:
         return lambda tick: random_action(spec, rng)
     play: Policy = load_policy(policy)
-    return lambda tick: checked_action(play({name: v[0] for name, v in tick.items()}, rng), spec)
+    return lambda tick: checked_action(play({name: v[0] for name, v in tick.items()}, rng, world), spec)
 
 
 @dataclass(frozen=True)

@@ -85,6 +85,9 @@ def _write_part_files(folder: Path, number: int, episode: Episode) -> None:
             rows = layout.to_rows(spec, ticks, clock.frames_per_tick)
             columns[layout.column_of(name)] = _vectors(rows)
         stats[layout.column_of(name)] = stats_of(spec, rows)
+        if name == "terminated":
+            done = layout.done_rows(spec, ticks, clock.frames_per_tick)
+            columns[layout.DONE], stats[layout.DONE] = pa.array(done), stats_of(spec, done[:, None])
     num_frames = episode.num_ticks * clock.frames_per_tick
     frame_index = np.arange(num_frames, dtype=np.int64)
     columns["timestamp"] = pa.array((frame_index / clock.frames_per_second).astype(np.float32))
@@ -318,6 +321,7 @@ def write_meta(root: Path, rows: Sequence[Mapping[str, Any]], settings: Mapping[
     tasks = tasks_of(rows)
     write_table(root / layout.TASKS_PATH, _tasks_table(tasks))
     columns = [layout.column_of(name) for name in spec.streams]
+    columns += [layout.DONE] if "terminated" in spec.streams else []
     keys = ("min", "max", "mean", "std", "count")
     stats = {c: merge_stats({k: r[f"stats/{c}/{k}"] for k in keys} for r in rows) for c in columns}
     write_json(root / layout.STATS_PATH, stats)

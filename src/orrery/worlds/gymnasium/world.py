@@ -1,0 +1,291 @@
+"""Any Gymnasium environment as a world: one step is one tick of one frame."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+from orrery.errors import BadUse, UserError, nearest
+from orrery.streams import Array, Clock, Observation, StreamSpec, WorldSpec
+from orrery.world import actions_by_stream
+from orrery.worlds.gymnasium.layout import action_layout, observation_layout
+from orrery.worlds.gymnasium.make import make_environment, parse_name, ticks_per_second
+from orrery.worlds.gymnasium.pictures import ImageSize, fitted, size_of
+from orrery.worlds.gymnasium.spaces import null_action, space_to_json
+from orrery.worlds.gymnasium.wrappers import HeldAction, find_wrapper, scalar, sound_of
+
+__all__ = ["GymnasiumWorld"]
+
+AnyEnv = gymnasium.Env[Any, Any]
+_SAMPLES_PER_SECOND = 24_000
+_REWARD = StreamSpec("reward", "vector", "outcome", (1, 1), "float32")
+_TERMINATED = StreamSpec("terminated", "choice", "outcome", (1, 1), "int64", num_choices=2)
+
+
+class GymnasiumWorld:
+    """`num_worlds` copies of a Gymnasium environment.
+
+    environment: a name (see `make_environment`), a function that makes one, or, for a single world, an
+    environment. image_size: pixels of a square picture, or height and width, made by averaging areas whatever
+    the aspect ratio; None keeps the environment's own. streams: names to emit, None for all; without
+    pictures nothing is drawn.
+
+    Streams, one step a tick: `video.main` is the picture of the observation where it holds one, else what
+    `render()` draws, and absent where there is neither. `observation` and `action` lie as
+    `observation_layout` and `action_layout` say. `audio.main`: what was heard during the tick, with the
+    number of samples that the environment gives for it: nothing is resampled. `reward` `[1, 1]` float32.
+    `terminated` `[1, 1]`: 1 from the tick on that ends the episode; one that was cut off (truncated) is 0,
+    and says so in `endings`. The clock is the environment's `render_fps` (24 without one) over the steps for
+    which an action is held, rounded to whole ticks a second; `spec.environment["ticks_per_second"]` is exact.
+
+    Without an action, a `Box` gets zeros (clipped into its bounds), a choice its first possibility.
+
+    Nothing starts again by itself. From the step that terminates or truncates an episode on, the world holds
+    what it last showed, its actions have no effect and its rewards are zero, so that the others of a batch
+    go on; `ended` says which worlds these are, and `reset(seed, mask=world.ended)` starts them again.
+    """
+
+    def __init__(
+        self,
+        environment: AnyEnv | str | Callable[[], AnyEnv],
+        num_worlds: int = 1,
+        image_size: ImageSize | None = None,
+        streams: Sequence[str] | None = None,
+    ) -> None:
+        if num_worlds < 1 or (image_size is not None and min(size_of(image_size, (1, 1))) < 1):
+            raise BadUse(
+                f"a world needs num_worlds and image_size of at least 1, got {num_worlds} and {image_size}"
+            )
+        wants_video = streams is None or any(name.startswith("video") for name in streams)
+        self._envs = _make_environments(environment, num_worlds, wants_video)
+        self._image_size = image_size
+        self.observation_layout = observation_layout(self._envs[0].observation_space, image_size)
+        self.action_layout = action_layout(self._envs[0].action_space)
+        seen = self.observation_layout.streams
+        has_pictures = any(spec.kind == "video" for spec in seen.values())
+        self._renders = wants_video and not has_pictures and self._envs[0].render_mode == "rgb_array"
+        self._picture_shape: tuple[int, ...] | None = None
+        self._envs[0].reset(seed=0)  # the only way to learn the size of its pictures and its sound
+        self.spec = self._full_spec(_identity(environment, self._envs[0]))
+        for name in streams or ():
+            if name not in self.spec.streams:
+                hint = ", ".join(nearest(name, [*self.spec.streams, "video.main"]) or self.spec.streams)
+                raise BadUse(
+                    f"{self.environment or 'the environment'} has no stream {name!r}; perhaps {hint}"
+                )
+        self.spec = self.spec if streams is None else self.spec.only(streams)
+        self.num_worlds = num_worlds
+        self.rewards = np.zeros(num_worlds)
+        """`[B]`: each environment's reward of the last tick."""
+        self.ended = np.ones(num_worlds, bool)
+        """`[B]`: which environments have terminated or were truncated."""
+        self.endings = [""] * num_worlds
+        """How each ended: `terminated`, `truncated`, or empty."""
+        self.observations: list[Any] = [None] * num_worlds
+        """What each environment itself last gave as its observation."""
+        self._ticks: list[Observation] = []
+
+    def reset(
+        self,
+        seed: int,
+        prompt: str | None = None,
+        scene: Any | None = None,
+        given: Mapping[str, Array] | None = None,
+        mask: Array | None = None,
+    ) -> Observation:
+        """Start again; see `World.reset`. An environment takes no prompt, scene or given streams: BadUse."""
+        for name, value in {"prompt": prompt, "scene": scene, "given": given}.items():
+            if value is not None:
+                raise BadUse(f"a Gymnasium environment cannot be reset with a {name}; leave it out")
+        chosen = np.ones(self.num_worlds, bool) if mask is None else np.asarray(mask)
+        if chosen.shape != (self.num_worlds,) or chosen.dtype != bool:
+            raise BadUse(f"a mask is [{self.num_worlds}] bool, got {list(chosen.shape)} {chosen.dtype}")
+        if not self._ticks and not chosen.all():
+            raise BadUse("the first reset starts every world; leave the mask out")
+        self.rewards, self.ended = np.where(chosen, 0.0, self.rewards), self.ended & ~chosen
+        self._ticks = self._ticks or [{}] * self.num_worlds
+        null = self.action_layout.to_streams(null_action(self.action_space))
+        for b in map(int, np.flatnonzero(chosen)):
+            env_seed = int(np.random.SeedSequence([seed, b]).generate_state(1)[0])
+            self.observations[b], _ = self._envs[b].reset(seed=env_seed)
+            self.endings[b] = ""
+            tick = self._shown(b) | null | _outcome(0.0, False)
+            self._ticks[b] = {name: tick[name] for name in self.spec.streams}
+        return self._observe()
+
+    def step(self, action: Array | Mapping[str, Array] | None = None) -> Observation:
+        """Advance one tick; see `World.step`.
+
+        action: `[B, *shape]` of the one action stream, or stream name to such an array for several. Numbers
+        are clipped into their bounds; an index that is none of the choices is BadUse.
+        """
+        if not self._ticks:
+            raise BadUse("reset the world before its first step")
+        if action is None:
+            return self.play([null_action(self.action_space)] * self.num_worlds)
+        specs = list(self.action_layout.streams.values())
+        given = actions_by_stream(specs, self.num_worlds, action)
+        choices = [
+            self.action_layout.from_streams({name: values[b] for name, values in given.items()})
+            for b in range(self.num_worlds)
+        ]
+        return self.play(choices)
+
+    def play(self, choices: Sequence[Any]) -> Observation:
+        """Advance one tick under actions in the environments' own form, one a world."""
+        if not self._ticks:
+            raise BadUse("reset the world before its first step")
+        self.rewards, self.ended = np.zeros(self.num_worlds), self.ended.copy()
+        self._ticks = [self._advance(b, choices[b]) for b in range(self.num_worlds)]
+        return self._observe()
+
+    @property
+    def environment(self) -> str:
+        """The registered id; empty where there is none."""
+        return self.spec.environment["id"]
+
+    @property
+    def observation_space(self) -> spaces.Space[Any]:
+        """Of each environment."""
+        return self._envs[0].observation_space
+
+    @property
+    def action_space(self) -> spaces.Space[Any]:
+        """Of each environment."""
+        return self._envs[0].action_space
+
+    @property
+    def environments(self) -> list[AnyEnv]:
+        """The environments themselves, for a policy that reads their memory; step the world, not these."""
+        return list(self._envs)
+
+    def close(self) -> None:
+        """Close the environments."""
+        for env in self._envs:
+            env.close()
+
+    def _full_spec(self, identity: dict[str, Any]) -> WorldSpec:
+        env, sound = self._envs[0], sound_of(self._envs[0])
+        streams = list(self.observation_layout.streams.values())
+        if self._renders:
+            shape = self._rendered(0).shape
+            streams.insert(0, StreamSpec("video.main", "video", "observed", shape, "uint8", "sRGB", 0, 255))
+        if sound is not None and "audio.main" not in self.observation_layout.streams:
+            heard = StreamSpec("audio.main", "audio", "observed", sound.shape, "float32", "full scale", -1, 1)
+            streams.append(heard)
+        streams += [*self.action_layout.streams.values(), _REWARD, _TERMINATED]
+        samples = next((spec.shape[0] for spec in streams if spec.kind == "audio"), None)
+        environment = identity | {
+            "observation_space": space_to_json(env.observation_space),
+            "action_space": space_to_json(env.action_space),
+            "max_episode_steps": _longest(env),
+            "render_fps": env.metadata.get("render_fps"),
+            "ticks_per_second": ticks_per_second(env),
+        }
+        clock = _clock(ticks_per_second(env), samples)
+        return WorldSpec(clock, {spec.name: spec for spec in streams}, environment=environment)
+
+    def _advance(self, b: int, choice: Any) -> Observation:
+        """One tick of world b."""
+        last = self._ticks[b]
+        if self.ended[b]:
+            null = self.action_layout.to_streams(null_action(self.action_space))
+            quiet = {spec.name: spec.zeros() for spec in self.spec.of_kind("audio")}
+            tick = last | quiet | null | _outcome(0.0, self.endings[b] == "terminated")
+        else:
+            played = self.action_layout.to_streams(choice)
+            observation, reward, terminated, truncated, _ = self._envs[b].step(choice)
+            self.observations[b], self.rewards[b] = observation, scalar(reward)
+            self.ended[b] = bool(terminated) or bool(truncated)
+            self.endings[b] = "terminated" if terminated else "truncated" if truncated else ""
+            tick = self._shown(b) | played | _outcome(self.rewards[b], bool(terminated))
+        return {name: tick[name] for name in self.spec.streams}
+
+    def _shown(self, b: int) -> Observation:
+        """What world b's environment shows now, without batch."""
+        try:
+            tick = self.observation_layout.to_streams(self.observations[b])
+        except (ValueError, KeyError, TypeError, IndexError) as error:
+            space = self.observation_space
+            raise UserError(
+                f"the environment gave an observation that is none of {space}: {error}"
+            ) from error
+        sound = sound_of(self._envs[b])
+        if sound is not None:
+            tick.setdefault("audio.main", sound)
+        if self._renders:
+            tick["video.main"] = self._rendered(b)
+        return tick
+
+    def _observe(self) -> Observation:
+        return {name: np.stack([tick[name] for tick in self._ticks]) for name in self.spec.streams}
+
+    def _rendered(self, b: int) -> Array:
+        """What world b's environment draws now, `[1, H, W, 3]` uint8."""
+        try:
+            picture = np.asarray(self._envs[b].render())
+        except gymnasium.error.DependencyNotInstalled as error:
+            raise UserError(f"its pictures need a package that is not installed: {error}") from error
+        if picture.ndim != 3 or picture.shape[-1] != 3 or picture.dtype != np.uint8:
+            got = f"{list(picture.shape)} {picture.dtype}"
+            raise UserError(f"the environment's render() must give [H, W, 3] uint8 pictures, got {got}")
+        self._picture_shape = self._picture_shape or picture.shape
+        if picture.shape != self._picture_shape:
+            was, now = list(self._picture_shape), list(picture.shape)
+            raise UserError(
+                f"the environment's pictures changed from {was} to {now}; they must keep one size"
+            )
+        height, width = size_of(self._image_size, (picture.shape[0], picture.shape[1]))
+        return fitted(picture, height, width)[None]
+
+
+def _make_environments(
+    environment: AnyEnv | str | Callable[[], AnyEnv], count: int, wants_video: bool
+) -> list[AnyEnv]:
+    """`count` environments; BadUse for one that could draw, was not made to, and should."""
+    if isinstance(environment, str):
+        return [make_environment(environment, pictures=wants_video) for _ in range(count)]
+    if isinstance(environment, gymnasium.Env):
+        if count != 1:
+            raise BadUse(f"one environment cannot be {count} worlds; give a function that makes one")
+        envs: list[AnyEnv] = [environment]
+    else:
+        envs = [environment() for _ in range(count)]
+    can_draw = "rgb_array" in (envs[0].metadata.get("render_modes") or [])
+    if wants_video and can_draw and envs[0].render_mode != "rgb_array":
+        mode = envs[0].render_mode
+        raise BadUse(f"make the environment with render_mode='rgb_array', not {mode!r}, or leave video out")
+    return envs
+
+
+def _identity(environment: Any, env: AnyEnv) -> dict[str, Any]:
+    options = parse_name(environment)[1] if isinstance(environment, str) else {}
+    return {"id": env.spec.id if env.spec is not None else "", "options": options}
+
+
+def _longest(env: AnyEnv) -> int | None:
+    """Ticks after which an episode is cut off; None for never."""
+    steps = env.spec.max_episode_steps if env.spec is not None else None
+    held = find_wrapper(env, HeldAction)
+    if steps is None or held is None:
+        return steps
+    return max(1, math.ceil((steps - held.warmup) / held.repeat))
+
+
+def _clock(rate: float, num_samples: int | None) -> Clock:
+    """A clock of whole ticks a second, with the samples of a tick's sound; without sound any whole number of
+    samples will do."""
+    whole = max(1, round(rate))
+    return Clock(whole, 1, whole * (num_samples or max(1, round(_SAMPLES_PER_SECOND / whole))))
+
+
+def _outcome(reward: float, terminated: bool) -> Observation:
+    return {
+        "reward": np.full((1, 1), reward, np.float32),
+        "terminated": np.full((1, 1), terminated, np.int64),
+    }

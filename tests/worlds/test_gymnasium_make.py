@@ -1,0 +1,168 @@
+"""Environments by name, held actions, warm-up, and sound beside the observation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+gymnasium = pytest.importorskip("gymnasium")
+from gymnasium import spaces  # noqa: E402
+
+from orrery.errors import BadUse, UserError  # noqa: E402
+from orrery.streams import Array  # noqa: E402
+from orrery.worlds.gymnasium import GymnasiumWorld  # noqa: E402
+from orrery.worlds.gymnasium.make import make_environment, parse_name, ticks_per_second  # noqa: E402
+from orrery.worlds.gymnasium.wrappers import HeldAction, SoundBeside  # noqa: E402
+
+LENGTH, RATE = 10, 40
+
+
+class Ticker(gymnasium.Env):
+    """Counts its steps: in what it observes, in its samples, in its rewards; draws its own observation."""
+
+    metadata = {"render_modes": ["rgb_array", "state_pixels"], "render_fps": RATE}  # noqa: RUF012
+
+    def __init__(self, render_mode: str | None = None) -> None:
+        self.render_mode = render_mode
+        self.observation_space = spaces.Dict(
+            {"image": spaces.Box(0, 255, (32, 32, 3), np.uint8), "sound": spaces.Box(0, 255, (4,), np.uint8)}
+        )
+        self.action_space = spaces.Discrete(3, start=1)
+        self.drawn: list[int] = []
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        super().reset(seed=seed)
+        self.count = 0
+        return self._seen(), {}
+
+    def step(self, action: Any) -> Any:
+        self.count += 1
+        return self._seen(), float(self.count), self.count >= LENGTH, False, {"action": action}
+
+    def render(self) -> Array:
+        return self._render("rgb_array")
+
+    def _render(self, mode: str) -> Array:
+        self.drawn.append(self.count)
+        return np.full((32, 32, 3), self.count, np.uint8)
+
+    def _seen(self) -> Any:
+        self.state = self._render("state_pixels")
+        return {"image": self.state, "sound": np.full(4, 128 + self.count, np.uint8)}
+
+
+@pytest.fixture(autouse=True)
+def registered() -> Iterator[None]:
+    for name in ("OrreryTicker-v0", "orrerytest/Ticking-v3"):
+        gymnasium.register(name, entry_point=Ticker, disable_env_checker=True)
+    yield
+    for name in ("OrreryTicker-v0", "orrerytest/Ticking-v3"):
+        del gymnasium.registry[name]
+
+
+def _held(repeat: int, warmup: int = 0) -> tuple[HeldAction, Ticker]:
+    ticker = Ticker()
+    return HeldAction(SoundBeside(ticker, "sound", only="image"), repeat, warmup), ticker
+
+
+def test_a_held_action_sums_rewards_and_keeps_all_sound() -> None:
+    env, ticker = _held(4)
+    first, _ = env.reset(seed=0)
+    assert env.observation_space == ticker.observation_space["image"]
+    assert first.max() == 0
+    assert env.sound is not None
+    assert env.sound.shape == (16, 1)
+    ticker.drawn.clear()
+    picture, reward, terminated, _, info = env.step(2)
+    assert (picture.max(), reward, terminated, info["action"]) == (4, 1 + 2 + 3 + 4, False, 2)
+    np.testing.assert_array_equal(env.sound.ravel() * 128, np.repeat([1, 2, 3, 4], 4))
+    assert ticker.drawn == [4], "pictures of steps that nobody sees were drawn"
+
+
+def test_the_end_inside_a_held_action_is_shown_and_silent_after() -> None:
+    env, ticker = _held(4)
+    env.reset(seed=0)
+    for _ in range(2):
+        env.step(1)
+    picture, reward, terminated, truncated, _ = env.step(1)
+    assert (picture.max(), reward, terminated, truncated) == (LENGTH, 9 + 10, True, False)
+    assert ticker.drawn[-1] == LENGTH
+    assert env.sound is not None
+    np.testing.assert_array_equal(env.sound.ravel() * 128, np.repeat([9, 10, 0, 0], 4))
+
+
+def test_the_warm_up_goes_by_before_the_first_tick() -> None:
+    env, ticker = _held(2, warmup=5)
+    first, _ = env.reset(seed=0)
+    assert first.max() == 5
+    assert ticker.drawn == [0, 5]
+    assert env.step(1)[0].max() == 7
+    with pytest.raises(UserError, match="ended within its warm-up of 10 steps"):
+        _held(1, warmup=10)[0].reset(seed=0)
+    for repeat, warmup in ((0, 0), (1, -1), (1.5, 0)):
+        with pytest.raises(BadUse, match="repeat is a whole number from 1"):
+            _held(repeat, warmup)  # pyright: ignore[reportArgumentType]
+
+
+def test_repeat_and_warmup_are_options_of_any_environment() -> None:
+    world = GymnasiumWorld("OrreryTicker-v0?repeat=4&warmup=1&max_episode_steps=9")
+    assert world.spec.clock.frames_per_second == RATE // 4
+    assert world.spec.environment["options"] == {"repeat": 4, "warmup": 1, "max_episode_steps": 9}
+    assert world.spec.environment["max_episode_steps"] == 2
+    assert world.reset(seed=0)["video.main"].max() == 1
+    assert world.step()["video.main"].max() == 5
+    assert world.step()["video.main"].max() == 9
+    assert world.endings == ["truncated"]
+
+
+def test_names_find_their_namespace_and_newest_version() -> None:
+    for name in ("orrerytest/Ticking-v3", "orrerytest/Ticking", "Ticking-v3", "Ticking"):
+        env = make_environment(name)
+        assert env.spec is not None
+        assert env.spec.id == "orrerytest/Ticking-v3"
+    assert parse_name("A/B-v1?mode=easy&level=3") == ("A/B-v1", {"mode": "easy", "level": 3})
+
+
+def test_what_cannot_draw_is_made_without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Ticker, "metadata", {"render_modes": ["ansi"]})
+    assert make_environment("OrreryTicker-v0").render_mode is None
+
+
+def test_an_atari_step_is_its_own_with_the_sound_of_all_its_frames() -> None:
+    """As the registered environment, frame skip and chance included."""
+    pytest.importorskip("ale_py")
+    own, ours = gymnasium.make("ALE/Pong-v5"), make_environment("Pong-v5")
+    assert ours.observation_space == own.observation_space
+    np.testing.assert_array_equal(own.reset(seed=3)[0], ours.reset(seed=3)[0])
+    rng, loudest = np.random.default_rng(0), 0.0
+    for _ in range(120):
+        action = int(rng.integers(6))
+        a, b = own.step(action), ours.step(action)
+        np.testing.assert_array_equal(a[0], b[0])
+        assert a[1:4] == b[1:4]
+        sound = ours.get_wrapper_attr("sound")
+        assert sound.shape == (2048, 1)
+        loudest = max(loudest, float(np.abs(sound).max()))
+    assert 0.1 < loudest <= 1.0
+    assert ticks_per_second(ours) == 15
+    assert ticks_per_second(make_environment("Pong-v5?frameskip=1")) == 60
+    with pytest.warns(UserWarning, match="its sound is not recorded"):
+        by_chance = make_environment("ALE/Pong-v5?frameskip=[2,5]")
+    by_chance.reset(seed=0)
+
+
+@pytest.mark.slow
+def test_car_racing_draws_only_what_is_shown() -> None:
+    pytest.importorskip("Box2D")
+    own, ours = gymnasium.make("CarRacing-v3"), make_environment("CarRacing-v3?repeat=3")
+    own.reset(seed=1)
+    ours.reset(seed=1)
+    action = np.array([0.2, 0.5, 0.0], np.float32)
+    for _ in range(3):
+        theirs = [own.step(action) for _ in range(3)]
+        picture, reward, *_ = ours.step(action)
+        np.testing.assert_array_equal(picture, theirs[-1][0])
+        assert reward == pytest.approx(sum(float(step[1]) for step in theirs))
