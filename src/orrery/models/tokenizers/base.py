@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 
-from orrery.streams import StreamSpec
+from orrery.streams import Clock, StreamSpec
 
 __all__ = ["Memory", "Tokenizer"]
 
@@ -47,6 +48,11 @@ class Tokenizer(nn.Module):
         self.register_buffer("high", torch.full((width,), CLAMP_DEVIATIONS))
 
     @classmethod
+    def for_stream(cls, spec: StreamSpec, clock: Clock) -> Self:
+        """An untrained tokenizer of the sizes that suit a stream."""
+        return cls(spec)
+
+    @classmethod
     def from_config(cls, spec: StreamSpec, config: dict[str, Any]) -> Self:
         """An untrained tokenizer of the same sizes as the one whose `config()` this was."""
         return cls(spec, **config)
@@ -54,6 +60,9 @@ class Tokenizer(nn.Module):
     def config(self) -> dict[str, Any]:
         """Plain JSON values: the sizes that `from_config` needs."""
         raise TypeError(f"{type(self).__name__} has no config()")
+
+    def fit(self, episodes: Sequence[Tensor]) -> None:
+        """Take statistics of whole episodes, each `[T, *spec.shape]`; nothing for a tokenizer that learns."""
 
     def encode(self, ticks: Tensor, memory: Memory | None = None) -> tuple[Tensor, Memory]:
         """`[B, T, *shape]` to `[B, T, tokens, width]`. memory: what the ticks before these left; None at the

@@ -8,6 +8,7 @@ back onto the nearest of them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -26,7 +27,7 @@ class VectorTokenizer(Tokenizer):
     """`spec.groups` tokens a tick; each holds value and change of its part of the vector in every frame.
 
     The payload is `[frames, groups * numbers]`, in any shape that flattens to it; a shape of one axis is one
-    frame. Statistics are shared by frames and groups. Built by `fit`.
+    frame. Statistics, taken by `fit`, are shared by frames and groups.
     """
 
     centre: Tensor
@@ -35,6 +36,7 @@ class VectorTokenizer(Tokenizer):
     change_spread: Tensor
     by_change: Tensor
     levels: Tensor
+    snaps: Tensor
 
     def __init__(self, spec: StreamSpec) -> None:
         super().__init__(spec)
@@ -46,19 +48,19 @@ class VectorTokenizer(Tokenizer):
             raise ValueError(f"{spec.name}: {spec.shape} does not divide into {spec.groups} groups a frame")
         self.numbers = size // (self.frames * spec.groups)
         self._set_sizes(spec.groups, 2 * self.frames * self.numbers)
-        for name in ("centre", "by_change"):
+        for name in ("centre", "by_change", "snaps"):
             self.register_buffer(name, torch.zeros(self.numbers))
         for name in ("scale", "change_scale", "change_spread"):
             self.register_buffer(name, torch.ones(self.numbers))
-        self.register_buffer("levels", torch.full((self.numbers, MAX_LEVELS), torch.nan))
+        self.register_buffer("levels", torch.zeros(self.numbers, MAX_LEVELS))
 
     def config(self) -> dict[str, Any]:
         """See `Tokenizer`."""
         return {}
 
     @torch.no_grad()
-    def fit(self, episodes: list[Tensor]) -> None:
-        """Take the statistics of whole episodes, each `[T, *spec.shape]`, finite."""
+    def fit(self, episodes: Sequence[Tensor]) -> None:
+        """See `Tokenizer`. Values must be finite."""
         parts = [self._split(episode[None])[0].double() for episode in episodes]  # [T, frames, groups, numbers]
         values = torch.cat([part.reshape(-1, self.numbers) for part in parts])
         changes = torch.cat([_changes(part, part[:1, -1]).reshape(-1, self.numbers) for part in parts])
@@ -71,13 +73,11 @@ class VectorTokenizer(Tokenizer):
         self.change_scale.copy_(torch.where(change > 1e-9, 0.25 * change, 1.0))
         squashed = torch.asinh(changes / self.change_scale.double()).square().mean(0).sqrt()
         self.change_spread.copy_(torch.where(squashed > 1e-9, squashed, 1.0))
-        self.levels.fill_(torch.nan)
         for number in range(self.numbers):
             distinct = torch.unique(values[:, number].float())
-            if len(distinct) <= MAX_LEVELS:
-                self.levels[number, : len(distinct)] = distinct
-        few = torch.isfinite(self.levels[:, 0])
-        self.by_change.copy_(((change < SMALL_CHANGE * spread) & ~few).float())
+            self.snaps[number] = float(len(distinct) <= MAX_LEVELS)
+            self.levels[number] = distinct[torch.arange(MAX_LEVELS).clamp(max=len(distinct) - 1)]
+        self.by_change.copy_(((change < SMALL_CHANGE * spread) & (self.snaps == 0)).float())
 
     def encode(self, ticks: Tensor, memory: Memory | None = None) -> tuple[Tensor, Memory]:
         """See `Tokenizer`; the memory holds the last frame."""
@@ -113,10 +113,9 @@ class VectorTokenizer(Tokenizer):
 
     def _snap(self, values: Tensor) -> Tensor:
         """Numbers that take few values, put onto the nearest of them."""
-        distance = (values[..., None] - self.levels).abs().nan_to_num(torch.inf)
-        nearest = distance.argmin(-1, keepdim=True)
+        nearest = (values[..., None] - self.levels).abs().argmin(-1, keepdim=True)
         snapped = self.levels.expand(*values.shape, -1).gather(-1, nearest)[..., 0]
-        return torch.where(torch.isfinite(self.levels[:, 0]), snapped, values)
+        return torch.where(self.snaps > 0, snapped, values)
 
 
 def _changes(parts: Tensor, before: Tensor, axis: int = 0) -> Tensor:

@@ -8,22 +8,22 @@ arXiv:2410.10733).
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from orrery.models.tokenizers.base import Memory, Tokenizer
-from orrery.streams import StreamSpec
+from orrery.streams import Clock, StreamSpec
 
-__all__ = ["VideoTokenizer", "patch_size"]
+__all__ = ["VideoTokenizer", "resized"]
 
 LATENT_NOISE = 0.1
 GRID = 8  # cells along the shorter side, about
 
 
-def patch_size(height: int, width: int) -> int:
+def _patch_size(height: int, width: int) -> int:
     """Pixels along a side of the squares that are unshuffled, so that a cell of the latent grid is four of
     them and the shorter side has about eight cells."""
     return max(1, round(math.sqrt(height * width) / (4 * GRID)))
@@ -33,8 +33,8 @@ class VideoTokenizer(Tokenizer):
     """`[B, T, frames, H, W, 3]` uint8 as a grid of cells of `4 * patch` pixels, `channels` numbers a frame.
 
     Pictures whose sides are not multiples of a cell are padded by their own edge. channels: latents a cell
-    and frame. widths: of the network at 1/patch, 1/(2 patch) and 1/(4 patch) of the picture's size; each
-    divides four times the one before it, and four times the one before divides evenly into it.
+    and frame. widths: of the network at 1/patch, 1/(2 patch) and 1/(4 patch) of the size; the one after
+    divides four times the one before, and the one before divides four times the one after.
     """
 
     learned = True
@@ -64,6 +64,11 @@ class VideoTokenizer(Tokenizer):
         )  # fmt: skip
         self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
+    @classmethod
+    def for_stream(cls, spec: StreamSpec, clock: Clock) -> Self:
+        """See `Tokenizer`."""
+        return cls(spec, _patch_size(*spec.shape[1:3]))
+
     def config(self) -> dict[str, Any]:
         """See `Tokenizer`."""
         return {"patch": self.patch, "channels": self.channels, "widths": list(self.widths)}
@@ -75,9 +80,10 @@ class VideoTokenizer(Tokenizer):
         self.latent_std.copy_(raw.float().std((0, 2, 3), correction=0).clamp_min(1e-4))
 
     def encode(self, ticks: Tensor, memory: Memory | None = None) -> tuple[Tensor, Memory]:
-        """See `Tokenizer`."""
+        """See `Tokenizer`. Pictures of another size are brought to the stream's."""
         batch = ticks.shape[:2]
-        raw = self.encode_raw(self.to_pixels(ticks.flatten(0, 2)))
+        ticks = resized(ticks.flatten(0, 2), (self.height, self.picture_width))
+        raw = self.encode_raw(self.to_pixels(ticks))
         latents = (raw.float() - _along(self.latent_mean)) / _along(self.latent_std)
         latents = latents.unflatten(0, (*batch, self.frames)).permute(0, 1, 4, 5, 2, 3)
         return latents.reshape(*batch, self.tokens, self.width), {}
@@ -115,6 +121,14 @@ class VideoTokenizer(Tokenizer):
     def _grid(self) -> tuple[int, int]:
         assert self.grid is not None
         return self.grid
+
+
+def resized(pictures: Tensor, size: tuple[int, int]) -> Tensor:
+    """`[N, H, W, 3]` uint8 as `[N, *size, 3]`, by averaging areas."""
+    if tuple(pictures.shape[1:3]) == size:
+        return pictures
+    pixels = F.interpolate(pictures.permute(0, 3, 1, 2).float(), size, mode="area")
+    return pixels.round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
 
 
 class _Block(nn.Module):

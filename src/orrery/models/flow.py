@@ -1,0 +1,61 @@
+"""Flow interpolation, and the one sampler of noise levels.
+
+A stream at level s is (1 - s) times what it is plus s times noise (Lipman et al. 2023, "Flow matching",
+arXiv:2210.02747); the network predicts what it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+__all__ = ["draw_levels", "interpolate", "known_or_absent", "step_levels"]
+
+ORDERED_SHARE = 0.75
+"""Share of clips whose levels follow the order in which streams are imagined; in the others every stream has a
+level of its own."""
+ABSENT_SHARE = 0.5
+SLIGHT = 0.1
+
+
+def interpolate(clean: Tensor, level: Tensor, noise: Tensor) -> Tensor:
+    """Latents `[B, T, tokens, width]` at `level [B, T]`."""
+    s = level[..., None, None]
+    return (1 - s) * clean + s * noise
+
+
+def step_levels(num_steps: int) -> list[float]:
+    """Levels at which a stream is denoised in `num_steps` steps, from 1 down."""
+    return [1 - k / num_steps for k in range(num_steps)]
+
+
+def draw_levels(
+    order: Sequence[Sequence[str]], shape: tuple[int, int], generator: torch.Generator
+) -> dict[str, Tensor]:
+    """A noise level `[B, T]` in [0, 1] for every stream of `order`.
+
+    In most clips one group of each tick is being imagined, at level 1 or anything below; the groups before it
+    are known or nearly, those after it absent. In the others each stream is known, absent or anything.
+    """
+    ordered = torch.rand(shape[0], 1, generator=generator) < ORDERED_SHARE
+    position = torch.randint(len(order), shape, generator=generator)
+    levels: dict[str, Tensor] = {}
+    for number, group in enumerate(order):
+        between = 0.02 + 0.98 * torch.rand(shape, generator=generator)
+        current = torch.where(torch.rand(shape, generator=generator) < ABSENT_SHARE, 1.0, between)
+        slight = SLIGHT * torch.rand(shape, generator=generator)
+        slight = torch.where(torch.rand(shape, generator=generator) < 0.5, slight, 0.0)
+        in_order = torch.where(position > number, slight, torch.where(position == number, current, 1.0))
+        for name in group:
+            third = torch.rand(shape, generator=generator)
+            free = torch.where(third < 1 / 3, 0.0, torch.where(third < 2 / 3, 1.0, torch.rand(shape, generator=generator)))
+            levels[name] = torch.where(ordered, in_order, free)
+    return levels
+
+
+def known_or_absent(num: int, ticks: int, share_known: float, generator: torch.Generator) -> Tensor:
+    """Levels `[num, ticks]` that are 0 throughout a clip, or, in the others, 1."""
+    known = torch.rand(num, 1, generator=generator) < share_known
+    return torch.where(known, 0.0, 1.0).expand(-1, ticks)

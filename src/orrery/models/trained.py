@@ -1,0 +1,90 @@
+"""A trained world on disk: the model, its tokenizers, and starts, in a folder (`checkpoint.py`)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from orrery.checkpoint import checkpoint_hash, load_checkpoint, require, save_checkpoint
+from orrery.errors import UserError
+from orrery.models.tokenizers import TOKENIZERS, Tokenizer
+from orrery.models.world_model import WorldModel, WorldModelConfig
+from orrery.streams import StreamSpec, WorldSpec
+
+__all__ = ["KIND", "TrainedWorld", "load_trained", "save_world"]
+
+KIND = "world"
+"""What `config.json` says a checkpoint of this form is."""
+
+
+@dataclass(frozen=True)
+class TrainedWorld:
+    """Everything that is needed to imagine.
+
+    starts: latents of the first ticks of some episodes, by stream, `[N, ticks, tokens, width]`. provenance: how
+    it was made, plain JSON values. hash: of the checkpoint it was read from; empty before.
+    """
+
+    spec: WorldSpec
+    tokenizers: dict[str, Tokenizer]
+    model: WorldModel
+    starts: dict[str, Tensor]
+    provenance: dict[str, Any]
+    hash: str = ""
+
+
+def save_world(folder: Path, world: TrainedWorld, card: str | None = None) -> Path:
+    """Write a checkpoint at half precision; see `save_checkpoint`."""
+    config = {
+        "kind": KIND,
+        "spec": world.spec.to_json(),
+        "tokenizers": {
+            name: {"spec": _spec_json(t.spec), "config": t.config()} for name, t in world.tokenizers.items()
+        },
+        "model": world.model.config.to_json(),
+        "provenance": world.provenance,
+    }
+    tensors = {"world": _half(world.model.state_dict()), "starts": _half(world.starts)}
+    for name, tokenizer in world.tokenizers.items():
+        values = tokenizer.state_dict()
+        tensors[name] = _half(values) if tokenizer.learned else values
+    return save_checkpoint(folder, json.loads(json.dumps(config)), tensors, {"card.md": card} if card else None)
+
+
+def load_trained(folder: str | Path) -> TrainedWorld:
+    """Read a checkpoint. UserError for one that is damaged, or of another kind or version."""
+    checkpoint = load_checkpoint(folder, KIND)
+    try:
+        spec = WorldSpec.from_json(checkpoint.config["spec"])
+        model = WorldModel(WorldModelConfig.from_json(checkpoint.config["model"]))
+        tokenizers: dict[str, Tokenizer] = {}
+        for name, entry in checkpoint.config["tokenizers"].items():
+            stream = StreamSpec.from_json(entry["spec"])
+            tokenizers[name] = TOKENIZERS[stream.kind].from_config(stream, entry["config"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{folder}: its config is of another version or was edited ({error})") from error
+    for name, module in {"world": model, **tokenizers}.items():
+        values = checkpoint.tensors[name]
+        require(values, module.state_dict(), f"{folder}/{name}.safetensors")
+        module.load_state_dict(values)
+        module.eval().requires_grad_(False)
+    starts = {name: value.float() for name, value in checkpoint.tensors["starts"].items()}
+    return TrainedWorld(
+        spec, tokenizers, model, starts, checkpoint.config["provenance"], checkpoint_hash(folder)
+    )
+
+
+def _half(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Floating point at half precision; it is what the networks are run at."""
+    return {
+        name: value.to(torch.float16) if value.is_floating_point() else value for name, value in tensors.items()
+    }
+
+
+def _spec_json(spec: StreamSpec) -> dict[str, Any]:
+    return {**vars(spec), "shape": list(spec.shape)}

@@ -1,0 +1,469 @@
+"""The learned world: one network for every world.
+
+It knows streams of tokens and nothing else. Two kinds meet. *Few* (state, action, touch, sound, reward, words)
+pass through a transformer that sees the past. *Many* (the cells of pictures) pass through convolutions on the
+latent grid that mix the last ticks. For each tick the *trunk* reads what was committed for the tick before and
+what is given for this one; the *head* then denoises this tick's streams, each at a noise level of its own: 0 is
+known, 1 is absent. Which of them is known, and in which order the others are imagined, is the caller's choice.
+
+Sources: a noise level for each tick, Chen et al. 2024, "Diffusion forcing", arXiv:2407.01392; for each
+modality, Zhu et al. 2025, "Unified world models", arXiv:2504.02792; a feed-forward for each modality under
+shared attention, Liang et al. 2024, "Mixture-of-transformers", arXiv:2411.04996.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from orrery.models.blocks import LAGS, Attention, FewBlock, GridBlock, LevelEmbedding, apply_rotary, rms_norm
+from orrery.models.located import LocatedCells
+
+__all__ = ["Hidden", "Noisy", "StreamTokens", "Ticks", "TrunkCache", "WorldModel", "WorldModelConfig"]
+
+SUMMARY_TOKENS = 4
+"""Tokens that stand for a picture among the few, besides one of maxima."""
+
+
+@dataclass(frozen=True)
+class StreamTokens:
+    """What the network knows of a stream: `tokens` of `width` a tick.
+
+    given: it is known for a tick before the tick is imagined (an action, a sentence). text: one sentence for a
+    whole episode. grid: rows and columns where the tokens are the cells of a picture. located_in: the picture
+    that the first numbers of each token place its token in; `frames` and `numbers` of a token, see
+    `VectorTokenizer`.
+    """
+
+    name: str
+    tokens: int
+    width: int
+    given: bool = False
+    text: bool = False
+    grid: tuple[int, int] | None = None
+    located_in: str = ""
+    frames: int = 1
+    numbers: int = 0
+
+
+@dataclass(frozen=True)
+class WorldModelConfig:
+    """Sizes of a `WorldModel`.
+
+    order: groups of streams, imagined one after the other; each sees what was committed before it.
+    window_ticks: how far back the few tokens attend. few_*: the transformer's; grid_*: the convolutions'.
+    """
+
+    streams: tuple[StreamTokens, ...]
+    order: tuple[tuple[str, ...], ...]
+    tick_seconds: float
+    window_ticks: int = 24
+    few_width: int = 128
+    few_layers: int = 3
+    num_heads: int = 4
+    head_layers: int = 2
+    grid_width: int = 128
+    grid_layers: int = 4
+    grid_head_width: int = 96
+    grid_head_blocks: int = 2
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, the inverse of `from_json`."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> WorldModelConfig:
+        """A config from `to_json`'s values."""
+        streams = tuple(
+            StreamTokens(**{**s, "grid": tuple(s["grid"]) if s["grid"] else None}) for s in values["streams"]
+        )
+        order = tuple(tuple(group) for group in values["order"])
+        return cls(**{**values, "streams": streams, "order": order})
+
+
+class Noisy(NamedTuple):
+    """A stream's latents `[B, T, tokens, width]` and their noise level `[B, T]`; at level 1 nothing is read."""
+
+    latents: Tensor
+    level: Tensor
+
+    @property
+    def visible(self) -> Tensor:
+        """The latents, zero where the level is 1."""
+        return self.latents * (self.level < 0.9995)[..., None, None]
+
+
+Ticks = Mapping[str, Noisy]
+"""Streams of a clip; one that is missing is absent."""
+
+
+class TrunkCache(NamedTuple):
+    """What the trunk keeps of the past: a ring of `window_ticks` ticks.
+
+    keys, values: `[layers, B, heads, window * n, head]`, rotated; valid: `[B, window]`; grids: of each picture
+    `[layers, B, lags - 1, rows, columns, width]`.
+    """
+
+    keys: Tensor
+    values: Tensor
+    valid: Tensor
+    grids: dict[str, Tensor]
+
+
+class Hidden(NamedTuple):
+    """What the trunk says of a tick: few `[B, T, n, few_width]`; grids by name `[B, T, rows, columns, width]`;
+    text: keys that all may attend, `[B, words, few_width]`, and which of them are words."""
+
+    few: Tensor
+    grids: dict[str, Tensor]
+    text: tuple[Tensor, Tensor] | None
+
+
+class WorldModel(nn.Module):
+    """See the module. `trunk`, then `head` as often as there are groups and denoising steps."""
+
+    def __init__(self, config: WorldModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.pictures = [s for s in config.streams if s.grid is not None]
+        self.few = [s for s in config.streams if s.grid is None and not s.text]
+        self.texts = [s for s in config.streams if s.text]
+        width, grid_width = config.few_width, config.grid_width
+        runs = [s.tokens for s in self.few] + [SUMMARY_TOKENS + 1] * len(self.pictures)
+        self.num_few = sum(runs)
+        self.level = LevelEmbedding(width)
+        self.places = nn.Parameter(0.02 * torch.randn(self.num_few, width))
+        self.few_in = _by_name((s, nn.Linear(s.width, width)) for s in self.few)
+        self.few_blocks = nn.ModuleList(FewBlock(width, config.num_heads, runs) for _ in range(config.few_layers))
+        self.head_places = nn.Parameter(0.02 * torch.randn(self.num_few, width))
+        self.head_in = _by_name((s, nn.Linear(s.width, width)) for s in self.few)
+        self.head_from_trunk = nn.Linear(width, width)
+        self.head_blocks = nn.ModuleList(FewBlock(width, config.num_heads, runs) for _ in range(config.head_layers))
+        self.few_out = _by_name((s, _Out(width, s.width)) for s in self.few)
+        if self.texts:
+            words = sum(s.tokens for s in self.texts)
+            self.text_places = nn.Parameter(0.02 * torch.randn(words, width))
+            self.text_in = _by_name((s, nn.Linear(s.width, width)) for s in self.texts)
+            self.text_blocks = nn.ModuleList(FewBlock(width, config.num_heads, [words]) for _ in range(2))
+        if self.pictures:
+            head_width = config.grid_head_width
+            self.condition = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
+            self.grid_in = _by_name((s, _CellsIn(s, grid_width)) for s in self.pictures)
+            self.grid_blocks = nn.ModuleList(GridBlock(grid_width, width) for _ in range(config.grid_layers))
+            self.grid_summary = _by_name((s, _Summary(grid_width, width)) for s in self.pictures)
+            self.grid_head_from_trunk = nn.Linear(grid_width, head_width)
+            self.grid_head_in = _by_name((s, _CellsIn(s, head_width)) for s in self.pictures)
+            self.grid_head_level = LevelEmbedding(width)
+            self.grid_look = GridBlock(head_width, width, lags=1)
+            self.grid_head_summary = _by_name((s, _Summary(head_width, width)) for s in self.pictures)
+            self.grid_attention = Attention(head_width, config.num_heads)
+            self.few_to_grid = nn.Linear(width, head_width)
+            self.grid_condition = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
+            self.grid_head_blocks = nn.ModuleList(
+                GridBlock(head_width, width, lags=1) for _ in range(config.grid_head_blocks)
+            )
+            self.grid_out = _by_name((s, _Out(head_width, s.width)) for s in self.pictures)
+            names = {s.name for s in self.pictures}
+            self.located = _by_name(
+                (s, LocatedCells(s.frames, s.numbers, width, head_width))
+                for s in self.few
+                if s.located_in in names
+            )
+
+    # ---- the trunk: what is known before this tick -----------------------------------------------------
+
+    def trunk(
+        self, past: Ticks, given: Ticks, seconds: Tensor, cache: TrunkCache | None = None
+    ) -> tuple[Hidden, TrunkCache | None]:
+        """Read the committed streams of the ticks before, and what is given for these.
+
+        past: streams of the tick before each, absent at an episode's start. given: action and text of each
+        tick (of text one tick serves all). seconds: `[T]`, of each tick. cache: of the ticks before these (T
+        is 1 then), advanced in what is returned; None for a clip from its start.
+        """
+        text = self._read_text(given)
+        embedded = self._embed_few(past, given)
+        batch, ticks = embedded.shape[:2] if self.few else _lead(past, given)
+        grids, summaries, grid_memory = self._grid_trunk(past, embedded, batch, ticks, cache)
+        x = torch.cat([embedded, *summaries], 2) + self.places
+        mask = self._mask(batch, ticks, cache, text, x.device)
+        memories: list[tuple[Tensor, Tensor]] = []
+        for layer, block in enumerate(self.few_blocks):
+            extra = _text_keys(block, text)
+            if cache is not None:
+                extra = _joined(extra, (cache.keys[layer], cache.values[layer]))
+            x, own = block(x, seconds, mask, extra)
+            memories.append(own)
+        hidden = Hidden(x, grids, text)
+        return hidden, None if cache is None else self._advanced(cache, memories, grid_memory)
+
+    def empty_cache(self, batch: int, device: torch.device | str = "cpu") -> TrunkCache:
+        """A cache of `batch` worlds in which nothing has happened."""
+        config = self.config
+        head = config.few_width // config.num_heads
+        shape = (config.few_layers, batch, config.num_heads, config.window_ticks * self.num_few, head)
+        grids = {
+            s.name: torch.zeros(
+                config.grid_layers, batch, LAGS - 1, *_grid(s), config.grid_width, device=device
+            )
+            for s in self.pictures
+        }
+        return TrunkCache(
+            torch.zeros(shape, device=device),
+            torch.zeros(shape, device=device),
+            torch.zeros(batch, config.window_ticks, dtype=torch.bool, device=device),
+            grids,
+        )
+
+    def _read_text(self, given: Ticks) -> tuple[Tensor, Tensor] | None:
+        known = [given[s.name] for s in self.texts if s.name in given]
+        if not self.texts or len(known) < len(self.texts):
+            return None
+        words = [k.visible[:, 0] for k in known]
+        mask = torch.cat([(w.abs().amax(-1) > 0) for w in words], 1)
+        x = torch.cat([self.text_in[_key(s.name)](w) for s, w in zip(self.texts, words, strict=True)], 1)
+        x = (x + self.text_places)[:, None]
+        seconds = torch.zeros(1, device=x.device)
+        for block in self.text_blocks:
+            x, _ = block(x, seconds, mask[:, None, None], None)
+        return rms_norm(x[:, 0]), mask
+
+    def _embed_few(self, past: Ticks, given: Ticks) -> Tensor:
+        """Tokens `[B, T, few tokens, width]` of the tick before, and of what is given for this one."""
+        batch, ticks = _lead(past, given)
+        parts = [self._embedded(s, (given if s.given else past).get(s.name), self.few_in, batch, ticks) for s in self.few]
+        return torch.cat(parts, 2) if parts else self.places.new_zeros(batch, ticks, 0, self.config.few_width)
+
+    def _embedded(
+        self, stream: StreamTokens, noisy: Noisy | None, layers: nn.ModuleDict, batch: int, ticks: int
+    ) -> Tensor:
+        if noisy is None:
+            level = self.level(self.places.new_ones(batch, ticks))
+            return level[:, :, None].expand(-1, -1, stream.tokens, -1)
+        return layers[_key(stream.name)](noisy.visible) + self.level(noisy.level)[:, :, None]
+
+    def _grid_trunk(
+        self, past: Ticks, embedded: Tensor, batch: int, ticks: int, cache: TrunkCache | None
+    ) -> tuple[dict[str, Tensor], list[Tensor], dict[str, Tensor]]:
+        """Hidden cells of every picture, their summaries `[B, T, summary, few_width]`, and what to remember."""
+        grids: dict[str, Tensor] = {}
+        summaries: list[Tensor] = []
+        memories: dict[str, Tensor] = {}
+        if not self.pictures:
+            return grids, summaries, memories
+        means = [part.mean(2) for part in embedded.split([s.tokens for s in self.few], 2)] if self.few else []
+        few = torch.stack(means).sum(0) if means else self.places.new_zeros(batch, ticks, self.config.few_width)
+        for stream in self.pictures:
+            noisy = past.get(stream.name)
+            if noisy is None:  # nothing is seen: no convolution is run for it
+                grids[stream.name] = self.places.new_zeros(batch, ticks, *_grid(stream), self.config.grid_width)
+                summaries.append(self.places.new_zeros(batch, ticks, SUMMARY_TOKENS + 1, self.config.few_width))
+                if cache is not None:
+                    memories[stream.name] = torch.zeros_like(cache.grids[stream.name])
+                continue
+            condition = self.condition(few + self.level(noisy.level))
+            x = self.grid_in[_key(stream.name)](noisy)
+            kept: list[Tensor] = []
+            for layer, block in enumerate(self.grid_blocks):
+                x, memory = block(x, condition, None if cache is None else cache.grids[stream.name][layer])
+                if cache is not None:
+                    kept.append(memory)
+            x = rms_norm(x)
+            grids[stream.name] = x
+            summaries.append(self.grid_summary[_key(stream.name)](x))
+            if kept:
+                memories[stream.name] = torch.stack(kept)
+        return grids, summaries, memories
+
+    def _mask(
+        self, batch: int, ticks: int, cache: TrunkCache | None, text: tuple[Tensor, Tensor] | None, device: torch.device
+    ) -> Tensor:
+        """`[B or 1, 1, T * n, words + past + T * n]`: what each few token may attend."""
+        num, window = self.num_few, self.config.window_ticks
+        tick = torch.arange(ticks, device=device)
+        behind = tick[:, None] - tick[None]
+        own = ((behind >= 0) & (behind < window)).repeat_interleave(num, 0).repeat_interleave(num, 1)[None]
+        parts = [own]
+        if cache is not None:
+            valid = cache.valid.repeat_interleave(num, 1)[:, None].expand(-1, ticks * num, -1)
+            parts = [valid, own.expand(batch, -1, -1)]
+        if text is not None:
+            words = text[1][:, None].expand(-1, ticks * num, -1)
+            parts = [words, *(part.expand(batch, -1, -1) for part in parts)]
+        return torch.cat(parts, -1)[:, None]
+
+    def _advanced(
+        self, cache: TrunkCache, memories: list[tuple[Tensor, Tensor]], grids: dict[str, Tensor]
+    ) -> TrunkCache:
+        """The cache one tick later: the oldest tick goes, this one comes last."""
+        num = self.num_few
+        keys = torch.stack([key for key, _ in memories]).to(cache.keys.dtype)
+        values = torch.stack([value for _, value in memories]).to(cache.values.dtype)
+        return TrunkCache(
+            torch.cat([cache.keys[..., num:, :], keys], -2),
+            torch.cat([cache.values[..., num:, :], values], -2),
+            torch.cat([cache.valid[:, 1:], torch.ones_like(cache.valid[:, :1])], 1),
+            {name: grid.to(cache.grids[name].dtype) for name, grid in grids.items()},
+        )
+
+    # ---- the head: this tick --------------------------------------------------------------------------
+
+    def head(self, hidden: Hidden, now: Ticks, past: Ticks, want: Iterable[str]) -> dict[str, Tensor]:
+        """The clean latents that the network expects, of the streams in `want`, `[B, T, tokens, width]`.
+
+        now: this tick's streams at their noise levels, given ones too; a missing one is absent. past: as in
+        `trunk`, which predictions are written as changes from.
+        """
+        want = set(want)
+        batch, ticks = hidden.few.shape[:2]
+        looks = {s.name: self._look(s, hidden, now.get(s.name)) for s in self.pictures}
+        few = self._head_few(hidden, now, looks, batch, ticks)
+        predictions: dict[str, Tensor] = {}
+        start = 0
+        for stream in self.few:
+            if stream.name in want:
+                x = rms_norm(few[:, :, start : start + stream.tokens])
+                predictions[stream.name] = self.few_out[_key(stream.name)](x, past.get(stream.name))
+            start += stream.tokens
+        for stream in self.pictures:
+            if stream.name in want:
+                x = self._head_grid(stream, looks[stream.name], few, now)
+                predictions[stream.name] = self.grid_out[_key(stream.name)](x, past.get(stream.name))
+        return predictions
+
+    def _look(self, stream: StreamTokens, hidden: Hidden, noisy: Noisy | None) -> tuple[Tensor, Tensor]:
+        """Cells of this tick's picture as far as they are known, and the embedding of their level."""
+        batch, ticks = hidden.few.shape[:2]
+        x = self.grid_head_from_trunk(hidden.grids[stream.name])
+        level = self.places.new_ones(batch, ticks) if noisy is None else noisy.level
+        embedded = self.grid_head_level(level)
+        x = x + self.grid_head_in[_key(stream.name)](noisy, batch, ticks)
+        x, _ = self.grid_look(x, embedded)
+        return x, embedded
+
+    def _head_few(
+        self, hidden: Hidden, now: Ticks, looks: Mapping[str, tuple[Tensor, Tensor]], batch: int, ticks: int
+    ) -> Tensor:
+        parts = [self._embedded(s, now.get(s.name), self.head_in, batch, ticks) for s in self.few]
+        parts += [self.grid_head_summary[_key(s.name)](looks[s.name][0]) for s in self.pictures]
+        x = torch.cat(parts, 2) + self.head_from_trunk(rms_norm(hidden.few)) + self.head_places
+        x = x.flatten(0, 1)[:, None]  # every tick by itself
+        text = hidden.text
+        mask = None
+        if text is not None:
+            text = tuple(part.repeat_interleave(ticks, 0) for part in text)  # pyright: ignore[reportAssignmentType]
+            assert text is not None
+            known = torch.ones(len(x), self.num_few, dtype=torch.bool, device=x.device)
+            mask = torch.cat([text[1], known], 1)[:, None, None]
+        seconds = torch.zeros(1, device=x.device)
+        for block in self.head_blocks:
+            x, _ = block(x, seconds, mask, _text_keys(block, text))
+        return x[:, 0].unflatten(0, (batch, ticks))
+
+    def _head_grid(
+        self, stream: StreamTokens, look: tuple[Tensor, Tensor], few: Tensor, now: Ticks
+    ) -> Tensor:
+        x, level = look
+        batch, ticks, rows, columns, width = x.shape
+        tokens = self.few_to_grid(rms_norm(few)).flatten(0, 1)
+        cells = rms_norm(x).view(batch * ticks, rows * columns, width)
+        attention = self.grid_attention
+        seen = attention.attend(attention.queries(cells), *attention.keys_values(tokens))
+        x = x + seen.view_as(x)
+        start = 0
+        for other in self.few:
+            placed = now.get(other.name)
+            if other.located_in == stream.name and placed is not None:
+                group = few[:, :, start : start + other.tokens]
+                x = x + self.located[_key(other.name)](placed.visible, placed.level, group, (rows, columns))
+            start += other.tokens
+        condition = self.grid_condition(level + few.mean(2))
+        for block in self.grid_head_blocks:
+            x, _ = block(x, condition)
+        return rms_norm(x).flatten(2, 3)
+
+
+class _CellsIn(nn.Module):
+    """Latents of a picture as cells `[B, T, rows, columns, width]`, each knowing where it is."""
+
+    def __init__(self, stream: StreamTokens, width: int) -> None:
+        super().__init__()
+        self.grid = _grid(stream)
+        self.embed = nn.Linear(stream.width, width)
+        self.places = nn.Parameter(0.02 * torch.randn(*self.grid, width))
+
+    def forward(self, noisy: Noisy | None, batch: int = 0, ticks: int = 0) -> Tensor:
+        if noisy is None:
+            return self.places.expand(batch, ticks, -1, -1, -1)
+        return self.embed(noisy.visible.unflatten(2, self.grid)) + self.places
+
+
+class _Summary(nn.Module):
+    """Cells `[B, T, rows, columns, width]` as few tokens: learned queries that attend to them, and maxima."""
+
+    def __init__(self, width: int, out: int) -> None:
+        super().__init__()
+        self.scores = nn.Linear(width, SUMMARY_TOKENS)
+        self.values = nn.Linear(width, out)
+        self.maxima = nn.Linear(width, out)
+
+    def forward(self, cells: Tensor) -> Tensor:
+        flat = cells.flatten(2, 3)
+        weights = self.scores(flat).float().softmax(2).to(flat.dtype)  # over cells
+        attended = self.values(weights.transpose(2, 3) @ flat)
+        return torch.cat([attended, self.maxima(flat.amax(2, keepdim=True))], 2)
+
+
+class _Out(nn.Module):
+    """From hidden to latents, as a change from those of the tick before, as far as a learned gate lets them."""
+
+    def __init__(self, width: int, out: int) -> None:
+        super().__init__()
+        self.project = nn.Linear(width, out)
+        self.gate = nn.Parameter(torch.ones(out))
+        nn.init.zeros_(self.project.weight)
+        nn.init.zeros_(self.project.bias)
+
+    def forward(self, hidden: Tensor, past: Noisy | None) -> Tensor:
+        change = self.project(hidden).float()
+        return change if past is None else change + self.gate * past.visible.float()
+
+
+def _text_keys(block: nn.Module, text: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor] | None:
+    """Keys and values of the sentence in a block of few tokens; they stand outside of time."""
+    assert isinstance(block, FewBlock)
+    return None if text is None else block.attention.keys_values(text[0])
+
+
+def _joined(
+    first: tuple[Tensor, Tensor] | None, second: tuple[Tensor, Tensor]
+) -> tuple[Tensor, Tensor]:
+    if first is None:
+        return second
+    key, value = (torch.cat([a, b.to(a.dtype)], 2) for a, b in zip(first, second, strict=True))
+    return key, value
+
+
+def _by_name(layers: Iterable[tuple[StreamTokens, nn.Module]]) -> nn.ModuleDict:
+    return nn.ModuleDict({_key(stream.name): layer for stream, layer in layers})
+
+
+def _key(name: str) -> str:
+    """A stream's name as that of a module, which may hold no dot."""
+    return name.replace(".", "/")
+
+
+def _grid(stream: StreamTokens) -> tuple[int, int]:
+    assert stream.grid is not None
+    return stream.grid
+
+
+def _lead(*several: Ticks) -> tuple[int, int]:
+    """Batch and ticks of a clip: of whichever stream is there and is no sentence."""
+    leads = [noisy.level.shape for ticks in several for noisy in ticks.values()]
+    batch, ticks = max(leads, key=lambda lead: lead[1])
+    return batch, ticks

@@ -1,0 +1,77 @@
+"""Clips of encoded episodes: episodes of any length, cut, padded and masked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from orrery.streams import Array
+
+__all__ = ["Clip", "EncodedEpisodes"]
+
+START_SHARE = 0.1
+"""Share of clips that begin with their episode, beyond those that do by chance."""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """T ticks of B episodes, with the tick before the first of them.
+
+    latents: by stream, `[B, T + 1, tokens, width]` float32; of a sentence `[B, 1, words, width]`. valid:
+    `[B, T + 1]`; False for the tick before an episode's first, and for what lies beyond its end. seconds:
+    `[T]`, of ticks 1 to T.
+    """
+
+    latents: dict[str, Tensor]
+    valid: Tensor
+    seconds: Tensor
+
+    def without(self, names: Sequence[str]) -> Clip:
+        """The same clip, in which the named streams are absent."""
+        return Clip({n: v for n, v in self.latents.items() if n not in names}, self.valid, self.seconds)
+
+
+@dataclass(frozen=True)
+class EncodedEpisodes:
+    """All ticks of several episodes end to end, as latents.
+
+    latents: by stream, `[total ticks, tokens, width]`; of a sentence `[episodes, words, width]`. lengths: ticks
+    of each episode. text_streams: those that have one value an episode.
+    """
+
+    latents: Mapping[str, Array]
+    lengths: Array
+    tick_seconds: float
+    text_streams: tuple[str, ...] = ()
+
+    @property
+    def starts(self) -> Array:
+        """Where each episode begins among the ticks."""
+        return np.concatenate([[0], np.cumsum(self.lengths)[:-1]])
+
+    def draw(self, rng: np.random.Generator, batch: int, ticks: int) -> Clip:
+        """Clips from anywhere, by how long each episode is."""
+        episodes = rng.choice(len(self.lengths), batch, p=self.lengths / self.lengths.sum())
+        latest = np.maximum(self.lengths[episodes] - ticks, 0)
+        firsts = np.where(rng.random(batch) < START_SHARE, 0, rng.integers(0, latest + 1))
+        return self.clip(episodes, firsts, ticks)
+
+    def clip(self, episodes: Array, firsts: Array, ticks: int) -> Clip:
+        """The clips that begin at tick `firsts` of `episodes`."""
+        index = firsts[:, None] + np.arange(-1, ticks)[None]
+        lengths = self.lengths[episodes][:, None]
+        valid = (index >= 0) & (index < lengths)
+        rows = self.starts[episodes][:, None] + np.clip(index, 0, lengths - 1)
+        latents = {
+            name: torch.from_numpy(np.asarray(values[rows], np.float32))
+            for name, values in self.latents.items()
+            if name not in self.text_streams
+        }
+        for name in self.text_streams:
+            latents[name] = torch.from_numpy(np.asarray(self.latents[name][episodes], np.float32))[:, None]
+        seconds = torch.arange(ticks) * self.tick_seconds
+        return Clip(latents, torch.from_numpy(valid), seconds)

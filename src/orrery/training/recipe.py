@@ -1,0 +1,107 @@
+"""What is trained and how long: a recipe is a complete, plain configuration, sized from the data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from orrery.streams import StreamSpec, WorldSpec
+from orrery.training.loop import Budget
+from orrery.training.picture_loss import PictureLossConfig
+from orrery.training.world_loss import LossConfig
+
+__all__ = ["Recipe", "default_order", "sized_recipe"]
+
+LARGEST_VECTOR = 4096
+"""Numbers of a tick beyond which a vector is a picture of something (depth, labels) and is not learned."""
+IMAGE_SIZE = 128
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A complete configuration of `train`.
+
+    streams: what is learned. order: groups of streams, imagined one after the other. image_size: longest side of
+    pictures in pixels; larger ones are averaged down. budgets: of each stage, by name (`video.<camera>`,
+    `video.<camera> decoder`, `audio.<mic>`, `world`). batch, ticks: clips of a step with pictures;
+    few_batch, few_ticks: of a step without, and few_share: how many of the steps those are, where there are
+    numbers to learn beside pictures. own_from: share of the budget from which on part of the context is the
+    model's own. held_out: share of the episodes that are kept for evaluation. sizes: of the network, see
+    `WorldModelConfig`.
+    """
+
+    streams: tuple[str, ...]
+    order: tuple[tuple[str, ...], ...]
+    budgets: dict[str, Budget]
+    image_size: int = IMAGE_SIZE
+    batch: int = 4
+    ticks: int = 16
+    few_batch: int = 32
+    few_ticks: int = 16
+    few_share: float = 0.0
+    own_from: float = 0.05
+    own_chance: float = 0.67
+    held_out: float = 0.08
+    sizes: dict[str, int] = field(default_factory=dict)
+    loss: LossConfig = field(default_factory=LossConfig)
+    pictures: PictureLossConfig = field(default_factory=PictureLossConfig)
+    lr_matrix: float = 0.01
+    lr_other: float = 1.5e-3
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, for a checkpoint's provenance."""
+        return asdict(self)
+
+
+def sized_recipe(
+    spec: WorldSpec, minutes: float | None = None, steps: int | None = None, streams: Sequence[str] | None = None
+) -> Recipe:
+    """The recipe that fits any data set: all that can be learned, in the given minutes of wall clock or in
+    `steps` optimizer steps a stage.
+
+    streams: only these, beside actions.
+    """
+    learned = [s for s in spec.streams.values() if _can_be_learned(s)]
+    if streams is not None:
+        learned = [s for s in learned if s.name in streams or s.role == "given"]
+    videos = [s for s in learned if s.kind == "video"]
+    audios = [s for s in learned if s.kind == "audio"]
+    few = [s for s in learned if s.kind not in ("video", "audio") and s.role == "observed"]
+    shares: dict[str, float] = {}
+    for stream in videos:
+        shares[stream.name] = 0.16 / len(videos)
+        shares[f"{stream.name} decoder"] = 0.16 / len(videos)
+    for stream in audios:
+        shares[stream.name] = 0.10 / len(audios)
+    shares["world"] = 1.0 - sum(shares.values())
+    budgets = {
+        name: Budget(steps=steps) if steps is not None else Budget(minutes=share * (minutes or 30.0))
+        for name, share in shares.items()
+    }
+    few_share = 0.6 if videos and few else 0.0 if videos else 1.0
+    return Recipe(tuple(s.name for s in learned), default_order(learned), budgets, few_share=few_share)
+
+
+def default_order(streams: Sequence[StreamSpec]) -> tuple[tuple[str, ...], ...]:
+    """What is given; then what things do, and where that is in pictures; touch; pictures; sound (before the
+    pictures where a state makes it), and what comes of it all."""
+
+    def names(*kinds: str, role: str = "observed", located: bool = False) -> tuple[str, ...]:
+        return tuple(
+            s.name for s in streams if s.kind in kinds and s.role == role and bool(s.located_in) == located
+        )
+
+    given = tuple(s.name for s in streams if s.role == "given" and s.kind != "text")
+    numbers, located = names("vector", "choice"), names("vector", located=True)
+    sound, pictures = names("audio"), names("video")
+    outcomes = tuple(s.name for s in streams if s.role == "outcome")
+    middle = (sound, pictures) if numbers else (pictures, sound)
+    return tuple(group for group in (given, numbers, located, *middle, outcomes) if group)
+
+
+def _can_be_learned(stream: StreamSpec) -> bool:
+    size = 1
+    for axis in stream.shape:
+        size *= axis
+    return stream.kind != "vector" or size <= LARGEST_VECTOR

@@ -1,0 +1,216 @@
+"""`train`: from a data set to a checkpoint.
+
+    statistics -> tokenizers (those that learn) -> latents -> world model -> checkpoint
+
+Every stage keeps its train state in a folder of its own, so that a run that was stopped, or killed, goes on
+where it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from orrery.atomic import write_atomically
+from orrery.data.reader import Dataset
+from orrery.errors import UserError
+from orrery.models.tokenizers import Tokenizer
+from orrery.models.tokenizers.text import TextTokenizer
+from orrery.models.tokenizers.vector import VectorTokenizer
+from orrery.models.precision import mixed_precision
+from orrery.models.trained import TrainedWorld, save_world
+from orrery.models.world_model import StreamTokens, WorldModel, WorldModelConfig
+from orrery.provenance import git, hardware
+from orrery.training import parallel
+from orrery.training.encoded import EncodedEpisodes
+from orrery.training.loop import Stage, StepContext, train_stage
+from orrery.training.prepare import Episodes, encode_episodes, fitted_tokenizers
+from orrery.training.recipe import Recipe
+from orrery.training.tokenizers import TOKENIZER_STAGES
+from orrery.training.world_loss import world_loss
+
+__all__ = ["RunFolder", "train"]
+
+NUM_STARTS = 64
+START_TICKS = 4
+START_BYTES = 700_000
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Where everything of a run lies."""
+
+    path: Path
+
+    @property
+    def settings(self) -> Path:
+        """What the run was started with."""
+        return self.path / "run.json"
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.path / "checkpoint"
+
+    def stage(self, name: str) -> Path:
+        """Train state and log of a stage."""
+        return self.path / "stages" / name.replace(" ", "_")
+
+    def latents(self, part: str) -> Path:
+        """Encoded episodes."""
+        return self.path / "latents" / part
+
+
+def train(data: Dataset, recipe: Recipe, out: Path, seed: int = 0, restart: bool = False) -> Path:
+    """Train a world on a data set; returns the folder of its checkpoint.
+
+    A run that is there goes on, if it was started with the same data, recipe and seed; UserError if not, unless
+    `restart` says that it is to be lost.
+    """
+    run = RunFolder(out)
+    episodes = Episodes.of(data, recipe)
+    with parallel.first_alone():
+        _begin(run, {"data": data_hash(data), "recipe": recipe.to_json(), "seed": seed}, restart)
+    for note in episodes.notes if parallel.rank() == 0 else ():
+        print(note)
+    torch.manual_seed(seed)
+    tokenizers = fitted_tokenizers(episodes)
+    for name, tokenizer in tokenizers.items():
+        if tokenizer.learned:
+            _train_tokenizer(name, tokenizer, episodes, recipe, run, seed)
+    with parallel.first_alone():
+        training = encode_episodes(episodes, episodes.training, tokenizers, run.latents("training"))
+        encode_episodes(episodes, episodes.held_out, tokenizers, run.latents("held_out"))
+    for name, tokenizer in tokenizers.items():
+        if not isinstance(tokenizer, TextTokenizer):
+            tokenizer.see_latents(torch.from_numpy(np.asarray(training.latents[name][::7], np.float32)))
+    torch.manual_seed(seed)
+    model = WorldModel(model_config(episodes, tokenizers, recipe))
+    place_located(model, tokenizers)
+    losses = train_stage(world_stage(model, training, recipe), run.stage("world"), seed)
+    trained = TrainedWorld(
+        episodes.spec, tokenizers, model.eval(), starts_of(training), _provenance(run, data, recipe, seed, losses)
+    )
+    if parallel.rank() == 0:
+        save_world(run.checkpoint, trained)
+    return run.checkpoint
+
+
+def world_stage(model: WorldModel, training: EncodedEpisodes, recipe: Recipe) -> Stage:
+    """The stage that teaches the world model itself."""
+    pictures = [s.name for s in model.pictures]
+
+    def losses(context: StepContext) -> dict[str, Tensor]:
+        without = context.shared.random() < recipe.few_share
+        own = context.progress >= recipe.own_from and context.shared.random() < recipe.own_chance
+        batch, ticks = (recipe.few_batch, recipe.few_ticks) if without else (recipe.batch, recipe.ticks)
+        clip = training.draw(context.rng, batch, ticks)
+        if without:
+            clip = clip.without(pictures)
+        with mixed_precision(wanted=not without):
+            return world_loss(model, clip, recipe.loss, context.generator, own)
+
+    return Stage(
+        "world", model, losses, recipe.budgets["world"], _is_inner, recipe.lr_matrix, recipe.lr_other
+    )
+
+
+def model_config(episodes: Episodes, tokenizers: dict[str, Tokenizer], recipe: Recipe) -> WorldModelConfig:
+    """The sizes of the network that fits these streams."""
+    streams: list[StreamTokens] = []
+    for name, tokenizer in tokenizers.items():
+        spec = tokenizer.spec
+        located = spec.located_in if isinstance(tokenizer, VectorTokenizer) else ""
+        frames, numbers = (
+            (tokenizer.frames, tokenizer.numbers) if isinstance(tokenizer, VectorTokenizer) else (1, 0)
+        )
+        streams.append(
+            StreamTokens(
+                name, tokenizer.tokens, tokenizer.width, spec.role == "given", spec.kind == "text",
+                tokenizer.grid, located, frames, numbers,
+            )  # fmt: skip
+        )
+    return WorldModelConfig(tuple(streams), recipe.order, episodes.spec.clock.tick_seconds, **recipe.sizes)
+
+
+def place_located(model: WorldModel, tokenizers: dict[str, Tokenizer]) -> None:
+    """Tell located streams how their latents become places again."""
+    for stream in model.few:
+        key = stream.name.replace(".", "/")
+        tokenizer = tokenizers[stream.name]
+        if model.pictures and key in model.located and isinstance(tokenizer, VectorTokenizer):
+            located: Any = model.located[key]
+            located.centre.copy_(tokenizer.centre[: len(located.centre)])
+            located.scale.copy_(tokenizer.scale[: len(located.scale)])
+
+
+def starts_of(training: EncodedEpisodes) -> dict[str, Tensor]:
+    """The first ticks of some training episodes, `[N, ticks, tokens, width]`, from which a world can start."""
+    ticks = int(min(START_TICKS, training.lengths.min()))
+    size = sum(int(np.prod(v.shape[1:])) for n, v in training.latents.items() if n not in training.text_streams)
+    num = int(np.clip(START_BYTES // (2 * size * ticks), 1, NUM_STARTS))
+    chosen = np.unique(np.linspace(0, len(training.lengths) - 1, num).round().astype(int))
+    clip = training.clip(chosen, np.zeros(len(chosen), int), ticks)
+    return {n: v if n in training.text_streams else v[:, 1:] for n, v in clip.latents.items()}
+
+
+def data_hash(data: Dataset) -> str:
+    """SHA-256 over the data set's description and over which episodes of which length it has."""
+    rows = [[index, data.num_ticks(index), data.text(index)] for index in data.readable]
+    return hashlib.sha256(json.dumps([data.info, rows], sort_keys=True).encode()).hexdigest()
+
+
+def _begin(run: RunFolder, settings: dict[str, Any], restart: bool) -> None:
+    if parallel.rank() > 0:
+        return
+    if run.settings.exists() and not restart:
+        before = json.loads(run.settings.read_text())
+        differing = [key for key in settings if before.get(key) != json.loads(json.dumps(settings[key]))]
+        if differing:
+            raise UserError(
+                f"{run.path} holds a run with other {' and '.join(differing)}; go on with the same, "
+                "choose another folder, or lose it with --restart"
+            )
+        return
+    if run.path.exists() and any(run.path.iterdir()) and not run.settings.exists():
+        raise UserError(f"{run.path} holds something that is not a run; choose another folder")
+    for part in ("stages", "latents", "checkpoint"):
+        shutil.rmtree(run.path / part, ignore_errors=True)
+    run.path.mkdir(parents=True, exist_ok=True)
+    write_atomically(run.settings, json.dumps(settings, indent=2).encode())
+
+
+def _train_tokenizer(
+    name: str, tokenizer: Tokenizer, episodes: Episodes, recipe: Recipe, run: RunFolder, seed: int
+) -> None:
+    for stage in TOKENIZER_STAGES[tokenizer.spec.kind](name, tokenizer, episodes, recipe, seed):
+        train_stage(stage, run.stage(stage.name), seed)
+    tokenizer.requires_grad_(False)
+
+
+def _is_inner(name: str, parameter: Tensor) -> bool:
+    """What Muon trains: the convolutions inside of blocks, and what mixes ticks. Few tokens are few rows: there
+    its five matrix products would cost more than the step."""
+    return parameter.ndim == 4 or name.endswith("mix.weight") and name.startswith("grid_")
+
+
+def _provenance(
+    run: RunFolder, data: Dataset, recipe: Recipe, seed: int, losses: dict[str, float]
+) -> dict[str, Any]:
+    minutes = {
+        stage.name: json.loads((stage / "log.jsonl").read_text().splitlines()[-1])["minutes"]
+        for stage in sorted((run.path / "stages").iterdir())
+    }
+    return {
+        "data": {"hash": data_hash(data), "collect": data.settings, "episodes": len(data.readable)},
+        "recipe": recipe.to_json(), "seed": seed, "minutes": minutes, "losses": losses,
+        "commit": git("rev-parse", "HEAD"), "hardware": hardware(), "torch": torch.__version__,
+        "processes": parallel.num_processes(),
+    }  # fmt: skip

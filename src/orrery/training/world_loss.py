@@ -1,0 +1,182 @@
+"""The one loss of the world model: what each stream is, from everything at noise levels of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from orrery.models.flow import draw_levels, interpolate, known_or_absent
+from orrery.models.world_model import Hidden, Noisy, StreamTokens, WorldModel
+from orrery.training.encoded import Clip
+
+__all__ = ["LossConfig", "world_loss"]
+
+CHANGED = 0.1
+"""Mean square by which a token's latents (of unit variance) differ from those of the tick before to count as
+changed."""
+LOWEST_LEVEL = 0.02
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """How clips are corrupted and what weighs how much.
+
+    changed_share: of the weight that tokens which change get together. max_weight: of one of them against one
+    that does not. own_share: of the ticks of the context that are the model's own predictions (self-forcing).
+    picture_noise, number_noise: highest augmentation noise level of pictures and of all else in the context.
+    drop_share: of clips in which a stream is absent throughout. known_share: in which actions are known.
+    """
+
+    changed_share: float = 0.5
+    max_weight: float = 50.0
+    own_share: float = 0.3
+    picture_noise: float = 0.3
+    number_noise: float = 0.05
+    drop_share: float = 0.1
+    known_share: float = 0.9
+
+
+def world_loss(
+    model: WorldModel, clip: Clip, config: LossConfig, generator: torch.Generator, own: bool
+) -> dict[str, Tensor]:
+    """Mean weighted square error of every stream of the clip, by name.
+
+    own: replace part of the context by the model's own predictions. Streams that the clip lacks are absent.
+    """
+    names = [s.name for s in model.config.streams if s.name in clip.latents and not s.text]
+    order = [[n for n in group if n in names] for group in model.config.order]
+    order = [group for group in order if group]
+    batch, ticks = clip.valid.shape[0], clip.valid.shape[1] - 1
+    given, levels = _given(model, clip, config, generator)
+    levels = {**draw_levels(order, (batch, ticks), generator), **levels}
+    clean = {name: clip.latents[name][:, 1:] for name in names}
+    context = {name: clip.latents[name][:, :-1] for name in names}
+    present = clip.valid[:, :-1]
+    if own:
+        context = _with_own(model, clip, context, given, config.own_share, generator)
+    past = {
+        s.name: _noised_context(context[s.name], present, s, config, generator)
+        for s in model.config.streams
+        if s.name in names and not s.given
+    }
+    now = {}
+    for name, level in levels.items():
+        noise = torch.randn(clean[name].shape, generator=generator)
+        now[name] = Noisy(interpolate(clean[name], level, noise), level)
+    hidden, _ = model.trunk(past, given, clip.seconds)
+    learned = [name for name in names if bool((levels[name] >= LOWEST_LEVEL).any())]
+    predicted = model.head(hidden, {**given, **now}, past, learned)
+    target_valid = clip.valid[:, 1:]
+    return {
+        name: _weighted_error(
+            predicted[name], clean[name], context[name], levels[name], present, target_valid,
+            _stream(model, name), config,
+        )
+        for name in learned
+    }  # fmt: skip
+
+
+def _given(
+    model: WorldModel, clip: Clip, config: LossConfig, generator: torch.Generator
+) -> tuple[dict[str, Noisy], dict[str, Tensor]]:
+    """Streams that are known before a tick is imagined, in most clips; and the levels of those that are."""
+    batch, ticks = clip.valid.shape[0], clip.valid.shape[1] - 1
+    given: dict[str, Noisy] = {}
+    levels: dict[str, Tensor] = {}
+    for stream in model.config.streams:
+        if stream.name not in clip.latents or not (stream.given or stream.text):
+            continue
+        length = 1 if stream.text else ticks
+        level = known_or_absent(batch, length, config.known_share, generator)
+        latents = clip.latents[stream.name] if stream.text else clip.latents[stream.name][:, 1:]
+        given[stream.name] = Noisy(latents, level)
+        if not stream.text and bool((level == 0).all()):
+            levels[stream.name] = level
+    return given, levels
+
+
+def _noised_context(
+    context: Tensor, present: Tensor, stream: StreamTokens, config: LossConfig, generator: torch.Generator
+) -> Noisy:
+    """The tick before each, with a little noise of a level that is told; absent where there was none."""
+    shape = present.shape
+    most = config.picture_noise if stream.grid is not None else config.number_noise
+    noisy = torch.rand(shape, generator=generator) < 0.7
+    level = torch.where(noisy, most * torch.rand(shape, generator=generator), 0.0)
+    if stream.grid is None:
+        dropped = torch.rand(shape[0], 1, generator=generator) < config.drop_share
+        level = torch.where(dropped, 1.0, level)
+    level = torch.where(present, level, 1.0)
+    noise = torch.randn(context.shape, generator=generator)
+    return Noisy(interpolate(context, level, noise), level)
+
+
+@torch.no_grad()
+def _with_own(
+    model: WorldModel,
+    clip: Clip,
+    context: Mapping[str, Tensor],
+    given: Mapping[str, Noisy],
+    share: float,
+    generator: torch.Generator,
+) -> dict[str, Tensor]:
+    """The context, with a share of its ticks replaced by what the model says after one step."""
+    present = clip.valid[:, :-1]
+    level = torch.where(present, 0.0, 1.0)
+    past = {s.name: Noisy(context[s.name], level) for s in model.config.streams if s.name in context and not s.given}
+    hidden, _ = model.trunk(past, given, clip.seconds)
+    predicted = _in_order(model, hidden, given, past)
+    replaced = (torch.rand(present.shape, generator=generator) < share) & present
+    replaced[:, :2] = False  # the first is real: at least one tick was seen
+    mixed = dict(context)
+    for name, value in predicted.items():
+        earlier = torch.cat([context[name][:, :1], value[:, :-1].to(context[name].dtype)], 1)
+        mixed[name] = torch.where(replaced[..., None, None], earlier, context[name])
+    return mixed
+
+
+def _in_order(
+    model: WorldModel, hidden: Hidden, given: Mapping[str, Noisy], past: Mapping[str, Noisy]
+) -> dict[str, Tensor]:
+    """One-step predictions of all streams, group after group."""
+    known: dict[str, Noisy] = dict(given)
+    predicted: dict[str, Tensor] = {}
+    for group in model.config.order:
+        want = [name for name in group if name in past]
+        if want:
+            made = model.head(hidden, known, past, want)
+            predicted |= made
+            known |= {n: Noisy(v, v.new_zeros(v.shape[:2])) for n, v in made.items()}
+    return predicted
+
+
+def _weighted_error(
+    predicted: Tensor,
+    clean: Tensor,
+    context: Tensor,
+    level: Tensor,
+    present: Tensor,
+    valid: Tensor,
+    stream: StreamTokens,
+    config: LossConfig,
+) -> Tensor:
+    change = (clean - context).square().mean(-1)
+    changed = ((change > CHANGED) & present[..., None]).float()
+    if stream.grid is not None:
+        cells = changed.unflatten(2, stream.grid).flatten(0, 1)[:, None]
+        changed = F.max_pool2d(cells, 3, 1, 1)[:, 0].flatten(1).view_as(changed)
+    share = changed[valid].mean().clamp_min(1e-4)
+    odds = config.changed_share / (1 - config.changed_share)
+    weight = 1 + (odds / share).clamp(max=config.max_weight) * changed
+    weight = weight / weight[valid].mean()
+    certainty = 1 / level.clamp_min(0.3).square() * (level >= LOWEST_LEVEL)
+    error = (predicted.float() - clean).square().mean(-1) * weight * (certainty * valid)[..., None]
+    return error.sum() / (valid.sum() * clean.shape[2]).clamp_min(1)
+
+
+def _stream(model: WorldModel, name: str) -> StreamTokens:
+    return next(s for s in model.config.streams if s.name == name)
