@@ -119,11 +119,12 @@ class FewBlock(nn.Module):
         mask: Tensor | None,
         extra: tuple[Tensor, Tensor] | None,
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """x: `[B, T, n, width]`. seconds: `[T]`. extra: keys and values that come first (text, the cached
+        """x: `[B, T, n, width]`. seconds: `[T]`, or `[B, T]`. extra: keys and values that come first (text, the cached
         past). mask: `[B or 1, 1, T * n, extra + T * n]`. Returns x and the keys and values of its own."""
         batch, ticks, num, _ = x.shape
         flat = rms_norm(x).flatten(1, 2)
-        positions = seconds.repeat_interleave(num)
+        positions = seconds.repeat_interleave(num, -1)
+        positions = positions[:, None] if seconds.ndim == 2 else positions
         query = apply_rotary(self.attention.queries(flat), positions)
         key, value = self.attention.keys_values(flat)
         key = apply_rotary(key, positions)

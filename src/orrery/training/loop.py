@@ -63,8 +63,8 @@ class Stage:
 
     module: its parameters that need gradients are trained, and their exponential moving average is what is left
     in it at the end. losses: of one batch, by name; their sum is minimised. inner: which parameters are matrices
-    inside the network (Muon), not its first and last layers (AdamW). prepare: called before the stage begins,
-    or is looked at again.
+    inside the network (Muon), not its first and last layers (AdamW). prepare, finish: called
+    before the stage begins or goes on, and when it is over.
     """
 
     name: str
@@ -81,6 +81,7 @@ class Stage:
     clip_norm: float = 1.0
     device: str = "cpu"
     prepare: Callable[[], None] = lambda: None
+    finish: Callable[[], None] = lambda: None
 
 
 @dataclass
@@ -147,6 +148,7 @@ def train_stage(stage: Stage, folder: Path, seed: int, bar: Progress | None = No
         bar.update(task, completed=1.0)
     _save(folder / STATE, module, average, optimizer, state, elapsed)
     module.load_state_dict(average)
+    stage.finish()
     return {name: float(np.mean(values)) for name, values in recent.items()}
 
 

@@ -10,13 +10,18 @@ from torch import Tensor
 
 from orrery.models.precision import mixed_precision
 from orrery.models.tokenizers import Tokenizer
+from orrery.models.tokenizers.audio import AudioTokenizer
 from orrery.models.tokenizers.video import VideoTokenizer
+from orrery.training.audio_loss import audio_loss, draw_audio_clips, onset_chances
 from orrery.training.loop import Stage, StepContext
 from orrery.training.picture_loss import PicturePairs, picture_loss
-from orrery.training.prepare import Episodes, picture_stretches
+from orrery.training.prepare import Episodes, picture_stretches, sound_episodes
 from orrery.training.recipe import Recipe
 
 __all__ = ["TOKENIZER_STAGES"]
+
+AUDIO_BATCH = 8
+AUDIO_CLIP_SECONDS = 0.5
 
 
 def video_stages(name: str, tokenizer: Tokenizer, episodes: Episodes, recipe: Recipe, seed: int) -> list[Stage]:
@@ -30,20 +35,25 @@ def video_stages(name: str, tokenizer: Tokenizer, episodes: Episodes, recipe: Re
         with mixed_precision():
             return picture_loss(tokenizer, now, before, recipe.pictures, context.generator)
 
-    def freeze_encoder() -> None:
+    def normalise() -> None:
         rng = np.random.default_rng([seed, 2])
         with torch.no_grad(), mixed_precision():
             raw = [
                 tokenizer.encode_raw(tokenizer.to_pixels(pairs.draw(rng, 32)[0])).float() for _ in range(16)
             ]
         tokenizer.normalise(torch.cat(raw))
+
+    def freeze_encoder() -> None:
         tokenizer.encoder.requires_grad_(False)
 
     def inner(parameter_name: str, parameter: Tensor) -> bool:
         first_or_last = parameter_name.split(".")[1] in ("0", "8")
         return parameter.ndim == 4 and not first_or_last
 
-    both = Stage(name, tokenizer, losses, recipe.budgets[name], inner, lr_matrix=0.02, lr_other=2e-3, decay_from=0.0)
+    both = Stage(
+        name, tokenizer, losses, recipe.budgets[name], inner, lr_matrix=0.02, lr_other=2e-3, decay_from=0.0,
+        finish=normalise,
+    )  # fmt: skip
     decoder_name = f"{name} decoder"
     alone = Stage(
         decoder_name, tokenizer, losses, recipe.budgets[decoder_name], inner, lr_matrix=0.02, lr_other=2e-3,
@@ -52,7 +62,30 @@ def video_stages(name: str, tokenizer: Tokenizer, episodes: Episodes, recipe: Re
     return [both, alone]
 
 
+def audio_stages(name: str, tokenizer: Tokenizer, episodes: Episodes, recipe: Recipe, seed: int) -> list[Stage]:
+    """Encoder and decoder together, on clips in which, mostly, something starts to sound."""
+    assert isinstance(tokenizer, AudioTokenizer)
+    sounds = sound_episodes(episodes, name)
+    chances = [onset_chances(sound) for sound in sounds]
+    ticks = max(2, round(AUDIO_CLIP_SECONDS / episodes.spec.clock.tick_seconds))
+
+    def losses(context: StepContext) -> dict[str, Tensor]:
+        clips = draw_audio_clips(sounds, context.rng, AUDIO_BATCH, ticks, chances=chances)
+        return audio_loss(tokenizer, torch.from_numpy(clips), context.generator)
+
+    def normalise() -> None:
+        clips = torch.from_numpy(draw_audio_clips(sounds, np.random.default_rng([seed, 3]), 64, ticks, chances=chances))
+        with torch.no_grad():
+            tokenizer.normalise(tokenizer.encode_raw(clips)[0])
+
+    def inner(parameter_name: str, parameter: Tensor) -> bool:
+        return False
+
+    return [Stage(name, tokenizer, losses, recipe.budgets[name], inner, lr_other=2e-3, decay_from=0.0, finish=normalise)]
+
+
 TOKENIZER_STAGES: dict[str, Callable[[str, Tokenizer, Episodes, Recipe, int], list[Stage]]] = {
     "video": video_stages,
+    "audio": audio_stages,
 }
 """Kind of a stream to the stages that train its tokenizer."""

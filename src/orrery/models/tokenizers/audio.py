@@ -13,7 +13,7 @@ inverse transform follows Siuzdak 2023, "Vocos", arXiv:2306.00814.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from orrery.models.tokenizers.audio_parts import AudioFeatures, NoiseBands, Tones
 from orrery.models.tokenizers.base import Memory, Tokenizer
-from orrery.streams import StreamSpec
+from orrery.streams import Clock, StreamSpec
 
 __all__ = ["AudioTokenizer"]
 
@@ -94,6 +94,11 @@ class AudioTokenizer(Tokenizer):
             loud = self.head.bias.zero_().split(self.head_sizes)
             loud[0].fill_(0.5)
             loud[2].fill_(0.5)
+
+    @classmethod
+    def for_stream(cls, spec: StreamSpec, clock: Clock) -> Self:
+        """See `Tokenizer`."""
+        return cls(spec, sample_rate=clock.samples_per_second)
 
     def config(self) -> dict[str, Any]:
         """See `Tokenizer`."""
