@@ -39,17 +39,18 @@ import numpy as np
 import tyro
 
 from harness import EXACT, Subject, save, show
-from orrery.data.sources import Request, source_of
-from orrery.data.world_source import episode_seed
+from orrery.data.record.source import Request
+from orrery.data.record.sources import source_of
+from orrery.data.record.world import episode_seed
 from orrery.data.writer import write_part
-from orrery.scenes.drawing import LabRequest
-from orrery.scenes.families import sample_laboratory
-from orrery.scenes.laboratory import LabScene
 from orrery.streams import Clock
 from orrery.worlds.gymnasium import WorldEnv
-from orrery.worlds.laboratory import LaboratoryWorld, laboratory_spec
-from orrery.worlds.physics import SUBSTEPS_PER_FRAME
-from orrery.worlds.rig import laboratory_parts
+from orrery.worlds.laboratory.drawing import LabRequest
+from orrery.worlds.laboratory.families import sample_laboratory
+from orrery.worlds.laboratory.model import laboratory_parts
+from orrery.worlds.laboratory.scene import LabScene
+from orrery.worlds.laboratory.world import LaboratoryWorld, laboratory_spec
+from orrery.worlds.rigid_bodies.physics import SUBSTEPS_PER_FRAME
 
 SEED = 970_000
 BAR = 0.25

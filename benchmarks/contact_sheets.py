@@ -11,9 +11,9 @@ import numpy as np
 import tyro
 from PIL import Image, ImageDraw
 
-from orrery.scenes.drawing import LabRequest
-from orrery.scenes.families import FAMILIES, sample_laboratory
-from orrery.worlds.laboratory import LaboratoryWorld
+from orrery.worlds.laboratory.drawing import LabRequest
+from orrery.worlds.laboratory.families import FAMILIES, sample_laboratory
+from orrery.worlds.laboratory.world import LaboratoryWorld
 
 
 @dataclass

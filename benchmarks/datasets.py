@@ -17,8 +17,8 @@ import numpy as np
 import tyro
 
 from harness import EXACT, Subject, save, show
-from orrery.data.collect import collect
-from orrery.data.reader import Dataset
+from orrery.data.dataset import Dataset
+from orrery.data.record.collect import collect
 
 
 @dataclass

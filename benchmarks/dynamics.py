@@ -29,9 +29,10 @@ from orrery.evaluation.dynamics import (
 from orrery.evaluation.films import STREAMS
 from orrery.evaluation.rollouts import FIRST_SEED, MOVING_M_S, Held, go_on, held_out, perturbed
 from orrery.evaluation.statistics import median_interval
-from orrery.scenes.materials import MATERIAL_TABLE
-from orrery.streams import STATE, Array
-from orrery.worlds.tabletop import TabletopWorld
+from orrery.streams import Array
+from orrery.worlds.rigid_bodies.materials import MATERIAL_TABLE
+from orrery.worlds.rigid_bodies.state import STATE
+from orrery.worlds.tabletop.world import TabletopWorld
 
 HORIZONS_SECONDS = (0.25, 0.5, 1.0, 2.0)
 RESTING_M = 0.001

@@ -23,7 +23,7 @@ from orrery.evaluation.faults import FAULTS, inject
 from orrery.evaluation.films import STREAMS
 from orrery.evaluation.recording import Recording
 from orrery.evaluation.statistics import share
-from orrery.worlds.tabletop import TabletopWorld
+from orrery.worlds.tabletop.world import TabletopWorld
 
 FIRST_SEED = 950_000
 

@@ -36,10 +36,11 @@ from orrery.evaluation.prompts import held_out_prompts
 from orrery.evaluation.recording import Recording
 from orrery.evaluation.statistics import share
 from orrery.media import FilmWriter
-from orrery.scenes.scene import CAMERAS, Camera
 from orrery.streams import Array
-from orrery.worlds.render import draw_states
-from orrery.worlds.tabletop import TabletopWorld
+from orrery.worlds.rigid_bodies.geometry import Camera
+from orrery.worlds.tabletop.render import draw_states
+from orrery.worlds.tabletop.scene import CAMERAS
+from orrery.worlds.tabletop.world import TabletopWorld
 
 FIRST_TUNED = 40
 SIZE = 256

@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 from harness import EXACT, Subject, console, frames_of, progress, ticks_of
 from orrery.atomic import write_atomically
 from orrery.evaluation.prompts import held_out_prompts
-from orrery.media import BT709
+from orrery.media.writer import BT709
 from orrery.streams import Array, Clock
 
 NUM_FILMS = 24

@@ -45,7 +45,7 @@ class Subject:
     def open(self, streams: Sequence[str] | None = None) -> World:
         """A fresh world of one scene. streams: those wanted; without pictures it costs less."""
         if self.is_exact:
-            from orrery.worlds.tabletop import TabletopWorld
+            from orrery.worlds.tabletop.world import TabletopWorld
 
             return TabletopWorld(streams=streams)
         from orrery.inference.imagined_world import load_world

@@ -24,8 +24,8 @@ from orrery.evaluation.prompts import HeldOutPrompt, held_out_prompts
 from orrery.evaluation.statistics import share
 from orrery.inference.checkpoints import load_model
 from orrery.registry import resolve_model
-from orrery.scenes.scene import CAMERAS
-from orrery.worlds.render import draw_states
+from orrery.worlds.tabletop.render import draw_states
+from orrery.worlds.tabletop.scene import CAMERAS
 
 
 @dataclass

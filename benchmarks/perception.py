@@ -18,7 +18,8 @@ from orrery.errors import BadUse
 from orrery.evaluation.dynamics import object_slots, shape_of
 from orrery.evaluation.names import colour_of
 from orrery.evaluation.statistics import median_interval, share
-from orrery.streams import STATE, Array
+from orrery.streams import Array
+from orrery.worlds.rigid_bodies.state import STATE
 
 FIRST_SEED = 970_000
 

@@ -16,7 +16,6 @@ import tyro
 
 from harness import EXACT, RESULTS, Subject, number, progress, save, show
 from orrery.atomic import write_atomically
-from orrery.contact_sheet import contact_sheet
 from orrery.errors import UserError
 from orrery.evaluation.phyworld import (
     PAPER,
@@ -31,9 +30,10 @@ from orrery.evaluation.phyworld import (
 )  # fmt: skip
 from orrery.inference.checkpoints import WorldModel, load_model
 from orrery.inference.imagined_world import ImaginedWorld
+from orrery.media.sheet import contact_sheet
 from orrery.registry import resolve_model
 from orrery.streams import Array
-from orrery.worlds.phyworld_scenes import FRAME_SECONDS, KINDS
+from orrery.worlds.phyworld.scenes import FRAME_SECONDS, KINDS
 
 FIRST_SEED = 970_000
 METHODS: dict[str, Continue] = {

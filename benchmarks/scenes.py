@@ -21,14 +21,14 @@ import tyro
 from harness import EXACT, Subject, console, progress, save, show
 from orrery.errors import UserError
 from orrery.evaluation.statistics import share
-from orrery.scenes.drawing import LabRequest
-from orrery.scenes.families import FAMILIES, sample_laboratory
-from orrery.scenes.laboratory import LAB_STATE, LabScene
-from orrery.scenes.laboratory_language import caption_laboratory, disagreements, parse_laboratory
-from orrery.scenes.materials import ALL_MATERIALS
 from orrery.streams import Array, Event
-from orrery.worlds.laboratory import LaboratoryWorld
-from orrery.worlds.physics import rotate
+from orrery.worlds.laboratory.drawing import LabRequest
+from orrery.worlds.laboratory.families import FAMILIES, sample_laboratory
+from orrery.worlds.laboratory.language import caption_laboratory, disagreements, parse_laboratory
+from orrery.worlds.laboratory.scene import LAB_STATE, LabScene
+from orrery.worlds.laboratory.world import LaboratoryWorld
+from orrery.worlds.rigid_bodies.materials import ALL_MATERIALS
+from orrery.worlds.rigid_bodies.physics import rotate
 
 SEED = 960_000
 FASTEST_M_S = 6.0

@@ -22,10 +22,10 @@ from orrery.evaluation.rollouts import Held, hold
 from orrery.evaluation.steering import is_pushed, moves_freely
 from orrery.evaluation.striking import strikes
 from orrery.evaluation.suite import FILE, SHORT_CONTEXT_SECONDS, VERSION
-from orrery.scenes.materials import COLOURS, MATERIAL_TABLE
-from orrery.scenes.scene import (
+from orrery.worlds.rigid_bodies.geometry import DIRECTIONS
+from orrery.worlds.rigid_bodies.materials import COLOURS, MATERIAL_TABLE
+from orrery.worlds.tabletop.scene import (
     BODY_SHAPES,
-    DIRECTIONS,
     SIZES,
     Body,
     BodyRequest,

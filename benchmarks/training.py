@@ -21,8 +21,8 @@ import torch
 import tyro
 
 from harness import EXACT, Subject, progress, save, show
-from orrery.data.collect import collect
-from orrery.data.reader import Dataset
+from orrery.data.dataset import Dataset
+from orrery.data.record.collect import collect
 from orrery.models.transformer import WorldTransformer
 from orrery.recipes import recipe
 from orrery.training import parallel

@@ -20,8 +20,8 @@ import gymnasium
 import tyro
 
 from harness import EXACT, Subject, save, show
-from orrery.data.collect import collect
-from orrery.data.reader import Dataset
+from orrery.data.dataset import Dataset
+from orrery.data.record.collect import collect
 
 
 @dataclass

@@ -24,7 +24,7 @@ $ORRERY collect tabletop --out "$WORK/data/pictures" --episodes 500 --seed 1 --s
 $ORRERY collect tabletop --out "$WORK/data/motion" --episodes 2000 --seed 2 --seconds 3.5 --workers 2 \
     --streams state audio.main touch.finger camera.main action
 $ORRERY collect tabletop --out "$WORK/data/wandering" --episodes 800 --seed 5 --seconds 3.5 --workers 2 \
-    --streams state audio.main touch.finger camera.main action --policy orrery.worlds.wandering:wander
+    --streams state audio.main touch.finger camera.main action --policy orrery.worlds.tabletop.wandering:wander
 $ORRERY collect tabletop --out "$WORK/data/scenes" --episodes 6706 --seed 4 --seconds 0.5 --workers 2
 
 # 2. Train. The stages, in order, each leaving its result in the run's folder:

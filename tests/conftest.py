@@ -44,7 +44,7 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     Made once, also for several test processes.
     """
     pytest.importorskip("mujoco_warp")
-    from orrery.data.collect import collect
+    from orrery.data.record.collect import collect
     from orrery.recipes.tiny import tiny
     from orrery.training.run import train
 

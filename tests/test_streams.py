@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orrery.streams import STATE, Clock, Episode, StateLayout, StreamSpec, WorldSpec
+from orrery.streams import Clock, Episode, StreamSpec, WorldSpec
 
 CLOCK = Clock()
 SPEC = WorldSpec(
@@ -19,7 +19,7 @@ SPEC = WorldSpec(
         for s in [
             StreamSpec("video.main", "video", "observed", (2, 4, 4, 3), "uint8", "sRGB", 0, 255),
             StreamSpec("audio.main", "audio", "observed", (2000, 2), "float32", "full scale", -1.0, 1.0),
-            StreamSpec("state", "vector", "observed", (2, 3, STATE.width), "float32"),
+            StreamSpec("state", "vector", "observed", (2, 3, 29), "float32"),
         ]
     },
 )
@@ -53,22 +53,13 @@ def test_impossible_clocks_are_refused(rates: tuple[int, int, int]) -> None:
         Clock(*rates)
 
 
-def test_state_fields_tile_the_last_axis() -> None:
-    covered = [i for name in STATE.fields for i in range(*STATE.slice(name).indices(STATE.width))]
-    assert covered == list(range(STATE.width))
-
-
-def test_state_layout_follows_its_words() -> None:
-    layout = StateLayout(shapes=("ball",), materials=("wood", "steel"))
-    assert layout.width == STATE.width - len(STATE.shapes) - len(STATE.materials) + 3
-    state = np.arange(layout.width)
-    assert layout.get(state, "material").tolist() == [layout.width - 2, layout.width - 1]
-    with pytest.raises(KeyError, match="colour"):
-        layout.slice("color")
-
-
 def test_spec_survives_json() -> None:
     assert WorldSpec.from_json(json.loads(json.dumps(SPEC.to_json()))) == SPEC
+
+
+def test_spec_of_an_older_data_set_is_read() -> None:
+    older = SPEC.to_json() | {"state": {"shapes": ["ball"], "materials": ["wood"]}}
+    assert WorldSpec.from_json(older) == SPEC
 
 
 def test_the_environment_survives_json_and_a_choice_of_streams() -> None:

@@ -7,19 +7,14 @@ such arrays with a leading batch axis; an episode is the same dictionary with a 
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
-    "MATERIALS",
-    "SHAPES",
-    "STATE",
     "Array",
     "Clock",
     "Episode",
@@ -27,7 +22,6 @@ __all__ = [
     "Kind",
     "Observation",
     "Role",
-    "StateLayout",
     "StreamSpec",
     "WorldSpec",
 ]
@@ -35,9 +29,6 @@ __all__ = [
 Array = NDArray[Any]
 Observation = dict[str, Array]
 """Stream name to one tick of payload, `[B, *spec.shape]`."""
-
-SHAPES = ("ball", "box", "cylinder", "finger")
-MATERIALS = ("wood", "steel", "rubber", "plastic")
 
 
 @dataclass(frozen=True)
@@ -164,65 +155,10 @@ def _by_name(name: str) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class StateLayout:
-    """Where each field lies in the last axis of the state stream.
-
-    World frame: x right, y away from the viewer, z up; metres, seconds, radians. `quaternion` is wxyz,
-    `linear_velocity` and `angular_velocity` are in the world frame. `size` holds half extents along the
-    body's own axes (ball: radius three times; cylinder and finger: radius, radius, half length). `colour`
-    is sRGB in [0, 1]. `shape` and `material` are one-hot over `shapes` and `materials`.
-    """
-
-    shapes: tuple[str, ...] = SHAPES
-    materials: tuple[str, ...] = MATERIALS
-
-    @property
-    def fields(self) -> dict[str, int]:
-        """Field name to width, in order."""
-        return {
-            "present": 1,
-            "visible": 1,
-            "position": 3,
-            "quaternion": 4,
-            "linear_velocity": 3,
-            "angular_velocity": 3,
-            "shape": len(self.shapes),
-            "size": 3,
-            "colour": 3,
-            "material": len(self.materials),
-        }
-
-    @property
-    def width(self) -> int:
-        return sum(self.fields.values())
-
-    def slice(self, name: str) -> slice:
-        """The slice of the last axis that holds `name`."""
-        if name not in self._slices:
-            raise KeyError(f"no state field {name!r}; there are {', '.join(self.fields)}")
-        return self._slices[name]
-
-    @cached_property
-    def _slices(self) -> dict[str, slice]:
-        ends = itertools.accumulate(self.fields.values())
-        return {
-            name: slice(end - self.fields[name], end) for name, end in zip(self.fields, ends, strict=True)
-        }
-
-    def get(self, state: Array, name: str) -> Array:
-        """View of field `name` of `state [..., D]`, as `[..., width]`."""
-        return state[..., self.slice(name)]
-
-
-STATE = StateLayout()
-
-
-@dataclass(frozen=True)
 class WorldSpec:
     """All streams of a world, on one clock.
 
     streams: name to spec. Streams that a world does not have are simply absent.
-    state: layout of the state stream's last axis.
     environment: plain values that say which Gymnasium environment it is (`id`, `options`, `observation_space`
     and `action_space` as `orrery.worlds.gymnasium.spaces` writes them, `max_episode_steps`, `render_fps`,
     `ticks_per_second`); empty for any other world.
@@ -230,7 +166,6 @@ class WorldSpec:
 
     clock: Clock
     streams: Mapping[str, StreamSpec]
-    state: StateLayout = STATE
     environment: Mapping[str, Any] = field(default_factory=dict)
 
     def of_kind(self, kind: Kind) -> list[StreamSpec]:
@@ -255,7 +190,6 @@ class WorldSpec:
         return {
             "clock": vars(self.clock).copy(),
             "streams": [{**vars(s), "shape": list(s.shape)} for s in self.streams.values()],
-            "state": {"shapes": list(self.state.shapes), "materials": list(self.state.materials)},
             **({"environment": dict(self.environment)} if self.environment else {}),
         }
 
@@ -263,9 +197,8 @@ class WorldSpec:
     def from_json(cls, values: Mapping[str, Any]) -> WorldSpec:
         """A spec from `to_json`'s values."""
         streams = [StreamSpec.from_json(s) for s in values["streams"]]
-        layout = StateLayout(tuple(values["state"]["shapes"]), tuple(values["state"]["materials"]))
         environment = values.get("environment", {})
-        return cls(Clock(**values["clock"]), {s.name: s for s in streams}, layout, environment)
+        return cls(Clock(**values["clock"]), {s.name: s for s in streams}, environment)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import torch
 
 from orrery.checkpoint import save_checkpoint
 from orrery.cli import main
-from orrery.data.collect import collect
+from orrery.data.record.collect import collect
 
 SENTENCE = "a red ball drops and a blue box stands on the table"
 Run = Callable[..., subprocess.CompletedProcess[str]]

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from orrery.cli import main
-from orrery.data.collect import collect
+from orrery.data.record.collect import collect
 from orrery.media import read_film
 
 SENTENCE = "a red ball drops and a blue box stands on the table"

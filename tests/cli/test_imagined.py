@@ -60,7 +60,7 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "action": VectorCodec(spec.streams["action"].shape),
         "touch.finger": VectorCodec(spec.streams["touch.finger"].shape, squash=True),
     }
-    codecs = Codecs(StateCodec(4, spec.clock.frames_per_tick, layout=spec.state), vectors)
+    codecs = Codecs(StateCodec(4, spec.clock.frames_per_tick), vectors)
     size = ModelSize(32, 2, 1, 32, 32, 32, 32, 32)
     config = transformer_config(size, spec, codecs, (2, 32), (16, 4 * spec.clock.frames_per_tick))
     transformer = WorldTransformer(config)

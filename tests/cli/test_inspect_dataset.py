@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from orrery.cli import main
-from orrery.data import collect as collect_module
-from orrery.data.collect import collect
-from orrery.data.reader import Dataset
+from orrery.data.dataset import Dataset
+from orrery.data.record import collect as collect_module
+from orrery.data.record.collect import collect
 from orrery.media import read_film
 
 Refused = Callable[..., str]

@@ -15,7 +15,7 @@ from orrery.world import Describable, Snapshotable, World
 from orrery.worlds import world_factory
 from orrery.worlds.dummy import DummyWorld
 from orrery.worlds.gymnasium import GymnasiumWorld, WorldEnv
-from orrery.worlds.phyworld_scenes import KINDS
+from orrery.worlds.phyworld.scenes import KINDS
 
 MakeWorld = Callable[[int], World]
 """Number of worlds to a new batch."""

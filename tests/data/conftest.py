@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from orrery.data.collect import collect
+from orrery.data.record.collect import collect
 
 
 @pytest.fixture(scope="session")

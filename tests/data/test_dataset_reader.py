@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orrery.data import writer
-from orrery.data.collect import collect
-from orrery.data.reader import Dataset
-from orrery.data.world_source import episode_seed, record
+from orrery.data.dataset import Dataset
+from orrery.data.record.collect import collect
+from orrery.data.record.world import episode_seed, record
 from orrery.errors import BadUse, UserError
 from orrery.worlds.dummy import DummyWorld
 

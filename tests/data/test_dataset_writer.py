@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from orrery.data import writer
-from orrery.data.reader import Dataset
-from orrery.data.world_source import record
+from orrery.data.dataset import Dataset
+from orrery.data.record.world import record
 from orrery.data.writer import finalize, finished_parts, write_part
 from orrery.streams import Episode
 from orrery.worlds.dummy import DummyWorld

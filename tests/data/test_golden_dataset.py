@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from orrery.data.checksums import read_sums
-from orrery.data.collect import collect
-from orrery.data.reader import Dataset
+from orrery.data.dataset import Dataset
+from orrery.data.record.collect import collect
 from orrery.provenance import hardware
 
 LIBRARIES = {"pyarrow": "26.0.1", "av": "18.1.0", "mujoco": "4.0.0", "mujoco-warp": "4.0.0"}
@@ -28,7 +28,7 @@ GOLDEN = {
     "meta/events/chunk-000/file-000.parquet": (
         "a0752435dab89132d2952d51e1d170e46d14ed6ad899ca289734bcd895484195"
     ),
-    "meta/info.json": "40978466ff535fae7fa2ce4b55f38509011d4fb3cc831e271598a484730d7962",
+    "meta/info.json": "ee3f02859d8306a8b7f2dbfedac86d938f655f082b0a8e319037cceb54b0f940",
     "meta/stats.json": "426d01d83bcfd5a42d3f6b1138f935a9a5fc31fa32bcee4d7c5b95c473c2a50b",
     "meta/tasks.parquet": "b64e7c2bccf00d91c0d9f131621a9b08029903ccc416470d50f99752d7ae1862",
     "videos/observation.images.main/chunk-000/file-000.mp4": (

@@ -16,9 +16,9 @@ gymnasium = pytest.importorskip("gymnasium")
 from gymnasium import spaces  # noqa: E402
 from gymnasium.utils.env_checker import check_env  # noqa: E402
 
-from orrery.data.collect import collect  # noqa: E402
+from orrery.data.dataset import Dataset  # noqa: E402
 from orrery.data.layout import column_of  # noqa: E402
-from orrery.data.reader import Dataset  # noqa: E402
+from orrery.data.record.collect import collect  # noqa: E402
 from orrery.errors import BadUse, UserError  # noqa: E402
 from orrery.worlds.gymnasium.make import make_environment  # noqa: E402
 from orrery.worlds.gymnasium.spaces import space_from_json  # noqa: E402

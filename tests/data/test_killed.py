@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from orrery.data import layout, writer
-from orrery.data.collect import collect
+from orrery.data.record.collect import collect
 from orrery.data.verify import verify
 from orrery.data.writer import finished_parts, read_episode_rows
 
@@ -74,7 +74,7 @@ def test_kills_at_random_moments_lose_nothing_that_was_finished(
 def test_a_killed_collection_leaves_no_workers(tmp_path: Path) -> None:
     script = tmp_path / "collecting.py"
     script.write_text(
-        "from orrery.data.collect import collect\n"
+        "from orrery.data.record.collect import collect\n"
         "if __name__ == '__main__':\n"
         f"    collect('dummy', {str(tmp_path / 'set')!r}, 10**6, num_workers=2, progress=False)\n"
     )

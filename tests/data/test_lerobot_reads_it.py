@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from orrery.data import layout, writer
-from orrery.data.collect import collect
-from orrery.data.reader import Dataset
+from orrery.data.dataset import Dataset
+from orrery.data.record.collect import collect
 from orrery.data.repair import repair
 from orrery.streams import Array
 

@@ -14,14 +14,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orrery.data import collect as collect_module
 from orrery.data import writer
 from orrery.data.checksums import SUMS_PATH, dataset_files, read_sums, write_sums
-from orrery.data.collect import collect
-from orrery.data.reader import Dataset
+from orrery.data.dataset import Dataset
+from orrery.data.record import collect as collect_module
+from orrery.data.record.collect import collect
+from orrery.data.record.world import episode_seed, record
 from orrery.data.repair import repair
 from orrery.data.verify import verify
-from orrery.data.world_source import episode_seed, record
 from orrery.errors import UserError
 from orrery.worlds.dummy import DummyWorld
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from orrery.evaluation.recording import Recording
-from orrery.scenes.materials import COLOURS
-from orrery.streams import STATE, Array, Clock
+from orrery.streams import Array, Clock
+from orrery.worlds.rigid_bodies.materials import COLOURS
+from orrery.worlds.rigid_bodies.state import STATE
 
 CLOCK = Clock()
 FRAMES, STEP = 60, 1 / 24

@@ -9,7 +9,7 @@ import numpy as np
 
 from orrery.evaluation.films import STREAMS
 from orrery.streams import Array, Observation
-from orrery.worlds.tabletop import tabletop_spec
+from orrery.worlds.tabletop.world import tabletop_spec
 
 
 class StandingWorld:

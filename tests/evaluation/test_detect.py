@@ -20,10 +20,11 @@ from orrery.evaluation.detect import (
     segment,
 )
 from orrery.evaluation.templates import normalised_view, shape_bank
-from orrery.scenes.materials import COLOURS
-from orrery.scenes.scene import BODY_SHAPES, CAMERAS
-from orrery.streams import STATE, Array
-from orrery.worlds.tabletop import TabletopWorld
+from orrery.streams import Array
+from orrery.worlds.rigid_bodies.materials import COLOURS
+from orrery.worlds.rigid_bodies.state import STATE
+from orrery.worlds.tabletop.scene import BODY_SHAPES, CAMERAS
+from orrery.worlds.tabletop.world import TabletopWorld
 
 SENTENCES = {
     "a red ball drops and a blue box stands on the table, seen from the left": ("left", 3),

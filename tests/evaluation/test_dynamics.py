@@ -18,7 +18,8 @@ from orrery.evaluation.dynamics import (
     shape_of,
     speeds,
 )
-from orrery.streams import STATE, Array, Clock
+from orrery.streams import Array, Clock
+from orrery.worlds.rigid_bodies.state import STATE
 
 RADIUS_M = 0.04
 STEP = 1 / 24

@@ -13,7 +13,7 @@ from orrery.evaluation.faults import FAULTS, inject
 from orrery.evaluation.measure import Measure
 from orrery.evaluation.physics import ENERGY, FREE_FALL, OVERLAP
 from orrery.evaluation.recording import Recording
-from orrery.streams import STATE
+from orrery.worlds.rigid_bodies.state import STATE
 
 CAUGHT_BY = {
     "freeze": "picture that stands still",
@@ -107,7 +107,7 @@ def test_the_exact_world_is_let_alone_and_its_faults_are_found() -> None:
     """Eight real episodes: no false alarm; every full fault of identity and physics that can befall them is
     found. Of sound and touch, those that are certain."""
     pytest.importorskip("mujoco")
-    from orrery.worlds.tabletop import TabletopWorld
+    from orrery.worlds.tabletop.world import TabletopWorld
 
     world = TabletopWorld(streams=["state", "audio.main", "touch.finger"])
     missed: dict[str, int] = {}

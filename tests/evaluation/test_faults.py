@@ -10,8 +10,9 @@ from orrery.evaluation.contacts import SyncTally
 from orrery.evaluation.dynamics import first_bounce, lowest_points
 from orrery.evaluation.faults import FAULTS, inject
 from orrery.evaluation.recording import Recording
-from orrery.scenes.materials import COLOURS
-from orrery.streams import STATE, Clock
+from orrery.streams import Clock
+from orrery.worlds.rigid_bodies.materials import COLOURS
+from orrery.worlds.rigid_bodies.state import STATE
 
 CLOCK = Clock()
 STEP = 1 / 24

@@ -12,9 +12,9 @@ from orrery.evaluation.films import STREAMS
 from orrery.evaluation.hidden import come_out, hidden_figure, passages
 from orrery.evaluation.recording import Recording
 from orrery.evaluation.rollouts import Held
-from orrery.scenes.scene import Scene
-from orrery.streams import STATE
-from orrery.worlds.tabletop import TabletopWorld
+from orrery.worlds.rigid_bodies.state import STATE
+from orrery.worlds.tabletop.scene import Scene
+from orrery.worlds.tabletop.world import TabletopWorld
 
 FRAMES, SPEED = 40, 0.3
 HIDDEN = slice(10, 18)

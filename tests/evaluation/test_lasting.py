@@ -16,8 +16,9 @@ from orrery.evaluation.physics import OVERLAP
 from orrery.evaluation.recording import Recording
 from orrery.evaluation.report import Examined
 from orrery.evaluation.stirring import Stirrer
-from orrery.streams import STATE, Array, Clock
-from orrery.worlds.tabletop import TabletopWorld
+from orrery.streams import Array, Clock
+from orrery.worlds.rigid_bodies.state import STATE
+from orrery.worlds.tabletop.world import TabletopWorld
 
 WINDOWS, FILMS = 8, 6
 

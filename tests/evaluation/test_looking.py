@@ -11,9 +11,9 @@ import torch
 from standing import StandingWorld
 
 from orrery.evaluation.looking import away_and_back, looking_figures
-from orrery.scenes.scene import CAMERAS, TRAY
 from orrery.tokenizers.perspective import project
-from orrery.worlds.tabletop import TabletopWorld
+from orrery.worlds.tabletop.scene import CAMERAS, TRAY
+from orrery.worlds.tabletop.world import TabletopWorld
 
 CONTEXT, FRAMES = 24, 84
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from orrery.evaluation.names import colour_of, objects_named
-from orrery.scenes.materials import COLOURS
-from orrery.streams import STATE
+from orrery.worlds.rigid_bodies.materials import COLOURS
+from orrery.worlds.rigid_bodies.state import STATE
 
 
 def _state(*bodies: tuple[str, str]) -> np.ndarray:

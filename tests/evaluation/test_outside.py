@@ -10,8 +10,8 @@ from orrery.evaluation.films import STREAMS
 from orrery.evaluation.outside import outside_figures
 from orrery.evaluation.steering import moving
 from orrery.evaluation.suite import OUTSIDE, SHORT_CONTEXT_SECONDS, held_part
-from orrery.streams import STATE
-from orrery.worlds.tabletop import TabletopWorld
+from orrery.worlds.rigid_bodies.state import STATE
+from orrery.worlds.tabletop.world import TabletopWorld
 
 pytestmark = pytest.mark.slow
 

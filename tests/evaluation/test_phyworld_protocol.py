@@ -7,7 +7,7 @@ import pytest
 
 from orrery.evaluation.phyworld import Case, case, constant_velocity, do_nothing, exact, measure, score
 from orrery.evaluation.phyworld_tracker import track
-from orrery.worlds.phyworld_scenes import KINDS
+from orrery.worlds.phyworld.scenes import KINDS
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from orrery.evaluation.prompts import NUM_PROMPTS, held_out_prompts, resting_prompts
-from orrery.scenes.language import caption, parse
-from orrery.scenes.lexicon import split_words
-from orrery.scenes.materials import COLOURS
-from orrery.scenes.scene import BODY_SHAPES, MOTIONS, sample_scene
+from orrery.worlds.rigid_bodies.materials import COLOURS
+from orrery.worlds.rigid_bodies.words import split_words
+from orrery.worlds.tabletop.language import caption, parse
+from orrery.worlds.tabletop.scene import BODY_SHAPES, MOTIONS, sample_scene
 
 
 def test_fixed_and_distinct() -> None:

@@ -13,8 +13,8 @@ from orrery.evaluation.figure import Figure
 from orrery.evaluation.films import STREAMS
 from orrery.evaluation.rollouts import Held, feel, go_on, held_out, moves_on, perturbed
 from orrery.evaluation.steering import steering_figures
-from orrery.streams import STATE
-from orrery.worlds.tabletop import TabletopWorld
+from orrery.worlds.rigid_bodies.state import STATE
+from orrery.worlds.tabletop.world import TabletopWorld
 
 pytestmark = pytest.mark.slow
 

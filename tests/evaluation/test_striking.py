@@ -13,9 +13,10 @@ from orrery.evaluation.physics import mass_kg
 from orrery.evaluation.recording import Recording
 from orrery.evaluation.rollouts import Held
 from orrery.evaluation.striking import momentum_errors, momentum_figure, strikes
-from orrery.scenes.scene import Scene
-from orrery.streams import STATE, Array
-from orrery.worlds.tabletop import TabletopWorld
+from orrery.streams import Array
+from orrery.worlds.rigid_bodies.state import STATE
+from orrery.worlds.tabletop.scene import Scene
+from orrery.worlds.tabletop.world import TabletopWorld
 
 FRAMES, STEP, SPEED = 24, 1 / 24, 0.4
 STRUCK = 10

@@ -20,7 +20,7 @@ from orrery.evaluation.suite import (
     suite,
     suite_hash,
 )
-from orrery.scenes.scene import SIZES, Body, Scene
+from orrery.worlds.tabletop.scene import SIZES, Body, Scene
 
 PINNED = {1: "ae8a7adeefb821a78ee83fe46c42adf7966ecdbc98b17ada7f0e180062aec5d3"}
 """What each version holds. A suite that changes is another version: its figures compare with no others."""

@@ -14,13 +14,14 @@ import torch
 from orrery.errors import UserError
 from orrery.inference.checkpoints import Sampling, WorldModel, load_model, save_model
 from orrery.models.transformer import WorldTransformer
-from orrery.streams import STATE, Clock, StreamSpec, WorldSpec
+from orrery.streams import Clock, StreamSpec, WorldSpec
 from orrery.tokenizers.audio import AudioTokenizer, AudioTokenizerConfig
 from orrery.tokenizers.codecs import Codecs
 from orrery.tokenizers.state import StateCodec
 from orrery.tokenizers.vector import VectorCodec
 from orrery.tokenizers.video import VideoTokenizer, VideoTokenizerConfig
 from orrery.training.build import ModelSize, transformer_config, word_tokenizer
+from orrery.worlds.rigid_bodies.state import STATE
 
 PARTS = ("transformer", "video", "audio")
 

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from orrery.data.reader import Dataset
+from orrery.data.dataset import Dataset
 from orrery.errors import BadUse, UserError
 from orrery.inference.imagined_world import ImaginedWorld, load_world
-from orrery.streams import STATE, Array, Observation
+from orrery.streams import Array, Observation
 from orrery.tokenizers.bodies import apart, sphere_gap
 from orrery.tokenizers.state import StateCodec
 from orrery.world import Snapshotable, World
+from orrery.worlds.rigid_bodies.state import STATE
 
 pytestmark = pytest.mark.slow
 SENTENCE = "a red ball drops"

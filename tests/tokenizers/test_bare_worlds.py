@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from orrery.streams import StateLayout
 from orrery.tokenizers.bodies import apart, has_finger, sphere_gap
 from orrery.tokenizers.inertia import COAST_WIDTH, coast
 from orrery.tokenizers.sight import see, see_width
 from orrery.tokenizers.state import StateCodec
-from orrery.worlds.phyworld import LAYOUT, PhyWorld
+from orrery.worlds.phyworld.world import LAYOUT, PhyWorld
+from orrery.worlds.rigid_bodies.state import StateLayout
 
 
 def _tick(kind: str, seed: int = 0) -> tuple[Tensor, Tensor]:

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from orrery.streams import STATE
 from orrery.tokenizers.feeling import feel, feel_width
 from orrery.tokenizers.state import StateCodec
+from orrery.worlds.rigid_bodies.state import STATE
 
 WIDTHS = {
     "gap": 1,
@@ -104,9 +104,9 @@ def test_a_real_push_is_as_strong_as_what_is_told_of_it(material: str) -> None:
     """While the finger pushes a box at a steady speed: the density times impulse and friction of the water,
     within a fifth of the mean force."""
     pytest.importorskip("mujoco")
-    from orrery.scenes.materials import MATERIAL_TABLE
-    from orrery.scenes.scene import Body, Push, Scene
-    from orrery.worlds.tabletop import TabletopWorld
+    from orrery.worlds.rigid_bodies.materials import MATERIAL_TABLE
+    from orrery.worlds.tabletop.scene import Body, Push, Scene
+    from orrery.worlds.tabletop.world import TabletopWorld
 
     body = Body("box", "red", material, 0.045, (0.0, 0.0, 0.045), motion="pushed")
     world = TabletopWorld(streams=["state", "touch.finger"])

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from orrery.streams import STATE
 from orrery.tokenizers.inertia import COAST_WIDTH, GRAVITY_M_S2, coast
 from orrery.tokenizers.state import StateCodec
-from orrery.worlds.tabletop import TabletopWorld
+from orrery.worlds.rigid_bodies.state import STATE
+from orrery.worlds.tabletop.world import TabletopWorld
 
 CODEC = StateCodec(num_slots=4, frames=2)
 SECONDS = 2 / 24

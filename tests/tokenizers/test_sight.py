@@ -12,12 +12,13 @@ from scipy.spatial import ConvexHull
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from orrery.scenes.scene import CAMERAS
-from orrery.streams import STATE, Array
+from orrery.streams import Array
 from orrery.tokenizers.codecs import Codecs
 from orrery.tokenizers.sight import BANDS_PER_CELL, FADE_CELLS
 from orrery.tokenizers.state import StateCodec
 from orrery.tokenizers.video import VideoTokenizerConfig
+from orrery.worlds.rigid_bodies.state import STATE
+from orrery.worlds.tabletop.scene import CAMERAS
 
 CODEC = StateCodec(num_slots=4, frames=2)
 GRID = 16

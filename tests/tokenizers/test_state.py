@@ -16,11 +16,12 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from orrery.errors import UserError
-from orrery.scenes.scene import CAMERAS
-from orrery.streams import STATE, Array
+from orrery.streams import Array
 from orrery.tokenizers.bodies import separation, sphere_gap
 from orrery.tokenizers.inertia import COAST_WIDTH
 from orrery.tokenizers.state import MOVING_FIELDS, StateCodec
+from orrery.worlds.rigid_bodies.state import STATE
+from orrery.worlds.tabletop.scene import CAMERAS
 
 CODEC = StateCodec(num_slots=4, frames=2)
 YES, NO = torch.tensor(True), torch.tensor(False)
@@ -87,7 +88,7 @@ def _assert_same_state(left: Tensor, right: Tensor) -> None:
 def recorded() -> Array:
     """Two seconds of four tabletops, `[4, 24, frames, K, D]`."""
     pytest.importorskip("mujoco")
-    from orrery.worlds.tabletop import TabletopWorld
+    from orrery.worlds.tabletop.world import TabletopWorld
 
     world = TabletopWorld(4, streams=["state", "camera.main"])
     ticks = [world.reset(seed=1), *(world.step() for _ in range(23))]
@@ -319,7 +320,7 @@ def test_an_upright_finger_reaches_down_by_its_cap() -> None:
 def test_a_body_at_rest_in_the_real_world_touches_the_table(shape: str) -> None:
     """Dropped and come to rest: its clearance is nothing, within a millimetre."""
     pytest.importorskip("mujoco")
-    from orrery.worlds.tabletop import TabletopWorld
+    from orrery.worlds.tabletop.world import TabletopWorld
 
     world = TabletopWorld(1, streams=["state", "camera.main"])
     world.reset(seed=4, prompt=f"a red {shape} rests on the table")

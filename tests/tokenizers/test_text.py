@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orrery.scenes.language import caption, vocabulary
-from orrery.scenes.lexicon import split_words
-from orrery.scenes.scene import sample_scene
 from orrery.tokenizers.text import PADDING, UNKNOWN, WordTokenizer
+from orrery.worlds.rigid_bodies.words import split_words
+from orrery.worlds.tabletop.language import caption, vocabulary
+from orrery.worlds.tabletop.scene import sample_scene
 
 SMALL = WordTokenizer(("a", "red", "ball", "is"), max_words=5)
 

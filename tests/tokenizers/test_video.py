@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
-from orrery.data.collect import collect
-from orrery.data.reader import Dataset
+from orrery.data.dataset import Dataset
+from orrery.data.record.collect import collect
 from orrery.errors import BadUse, UserError
 from orrery.tokenizers.video import Reconstruction, VideoTokenizer, VideoTokenizerConfig
 from orrery.training import tokenizer_video

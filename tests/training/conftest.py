@@ -10,14 +10,15 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from orrery.models.transformer import WorldTransformer
-from orrery.scenes.materials import COLOURS
-from orrery.scenes.scene import CAMERAS, Scene, sample_scene
-from orrery.streams import STATE, Array, Clock, StreamSpec, WorldSpec
+from orrery.streams import Array, Clock, StreamSpec, WorldSpec
 from orrery.tokenizers.codecs import Codecs
 from orrery.tokenizers.state import StateCodec
 from orrery.tokenizers.video import VideoTokenizer, VideoTokenizerConfig
 from orrery.training.build import ModelSize, fit_codecs, transformer_config
 from orrery.training.latents import LatentSet
+from orrery.worlds.rigid_bodies.materials import COLOURS
+from orrery.worlds.rigid_bodies.state import STATE
+from orrery.worlds.tabletop.scene import CAMERAS, Scene, sample_scene
 
 MakeLatents = Callable[..., LatentSet]
 MakeModel = Callable[[LatentSet], tuple[WorldTransformer, Codecs]]

@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from orrery.scenes.language import parse
-from orrery.scenes.materials import COLOURS
-from orrery.scenes.scene import Body, BodyRequest, Scene
-from orrery.streams import STATE, Array
+from orrery.streams import Array
 from orrery.tokenizers.text import WordTokenizer
 from orrery.training.build import word_tokenizer
 from orrery.training.clips import Clips, draw_clips
 from orrery.training.latents import LatentSet
+from orrery.worlds.rigid_bodies.materials import COLOURS
+from orrery.worlds.rigid_bodies.state import STATE
+from orrery.worlds.tabletop.language import parse
+from orrery.worlds.tabletop.scene import Body, BodyRequest, Scene
 
 MakeLatents = Callable[..., LatentSet]
 WORDS = word_tokenizer()

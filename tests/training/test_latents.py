@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from orrery.data.collect import collect
-from orrery.data.reader import Dataset
+from orrery.data.dataset import Dataset
+from orrery.data.record.collect import collect
 from orrery.errors import UserError
 from orrery.tokenizers.audio import AudioTokenizer, AudioTokenizerConfig
 from orrery.tokenizers.video import VideoTokenizer, VideoTokenizerConfig

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from orrery.diffusion.noise import loss_weight
 from orrery.models.transformer import WorldTransformer
-from orrery.streams import STATE
 from orrery.tokenizers.codecs import Codecs
 from orrery.training.build import word_tokenizer
 from orrery.training.clips import Clips, draw_clips
@@ -39,6 +38,7 @@ from orrery.training.losses import (
     slight_levels,
     with_strange_velocities,
 )
+from orrery.worlds.rigid_bodies.state import STATE
 
 MakeLatents = Callable[..., LatentSet]
 MakeModel = Callable[[LatentSet], tuple[WorldTransformer, Codecs]]

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from orrery.cli import main
-from orrery.data.collect import collect
-from orrery.data.reader import Dataset
+from orrery.data.dataset import Dataset
+from orrery.data.record.collect import collect
 from orrery.errors import BadUse, UserError
 from orrery.evaluation.phyworld import _drawn, case, imagined, measure
 from orrery.inference.checkpoints import load_model
@@ -20,7 +20,7 @@ from orrery.streams import Array
 from orrery.tokenizers.video import VideoTokenizerConfig
 from orrery.training.build import ModelSize
 from orrery.training.run import Budget, Recipe, train
-from orrery.worlds.phyworld import LAYOUT
+from orrery.worlds.phyworld.world import LAYOUT
 
 pytestmark = pytest.mark.slow
 STREAMS = {"video.main", "state", "camera.main", "action"}

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from orrery.data.collect import collect
+from orrery.data.record.collect import collect
 from orrery.errors import BadUse, UserError
 from orrery.inference.checkpoints import WorldModel, load_model, save_model
 from orrery.models.transformer import WorldTransformer

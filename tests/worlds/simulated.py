@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from orrery.streams import Array
-from orrery.worlds.physics import SUBSTEPS_PER_FRAME, Contacts, Motion
+from orrery.worlds.rigid_bodies.physics import SUBSTEPS_PER_FRAME, Contacts, Motion
 
 STEP_SECONDS = 1.0 / (24 * SUBSTEPS_PER_FRAME)
 

@@ -352,7 +352,7 @@ def test_dummy_world_passes_gymnasiums_checker() -> None:
 
 def test_tabletop_without_pictures_passes_gymnasiums_checker() -> None:
     pytest.importorskip("mujoco")
-    from orrery.worlds.tabletop import TabletopWorld
+    from orrery.worlds.tabletop.world import TabletopWorld
 
     streams = ["audio.main", "touch.finger", "state", "camera.main", "action"]
     complaints = _check(WorldEnv(TabletopWorld(streams=streams)))
@@ -362,7 +362,7 @@ def test_tabletop_without_pictures_passes_gymnasiums_checker() -> None:
 @pytest.mark.slow
 def test_tabletop_passes_gymnasiums_checker() -> None:
     pytest.importorskip("mujoco")
-    from orrery.worlds.tabletop import TabletopWorld
+    from orrery.worlds.tabletop.world import TabletopWorld
 
     complaints = _check(WorldEnv(TabletopWorld(image_size=64), render_mode="rgb_array"))
     assert not [c for c in complaints if not any(t in c for t in TOLERATED)]

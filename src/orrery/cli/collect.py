@@ -13,7 +13,7 @@ from orrery.cli.console import needs
 from orrery.errors import BadUse, UserError
 
 if TYPE_CHECKING:
-    from orrery.data.collect import CollectReport
+    from orrery.data.record.collect import CollectReport
 
 __all__ = ["collect"]
 
@@ -59,7 +59,7 @@ def collect(
     """
     _check_numbers(seed, seconds, image_size, sample_rate)
     with needs("cluster" if cluster else "sim", "collecting"):
-        from orrery.data.collect import collect as run
+        from orrery.data.record.collect import collect as run
 
         report = run(
             source,

@@ -57,7 +57,7 @@ def generate(
         force: replace files that are there.
     """
     from orrery.inference.generate import check_request, make_film
-    from orrery.scenes.language import parse
+    from orrery.worlds.tabletop.language import parse
 
     parse(prompt)
     check_request(seconds, seed, out, image, force, sheet)

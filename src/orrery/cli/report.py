@@ -177,7 +177,7 @@ def _measure(name: str, folder: Path | None, form: Form) -> Chapter:
     from orrery.evaluation.page import Chapter
     from orrery.evaluation.trials import further_figures
     from orrery.inference.imagined_world import load_world
-    from orrery.worlds.tabletop import TabletopWorld
+    from orrery.worlds.tabletop.world import TabletopWorld
 
     further = []
     world = TabletopWorld() if folder is None else load_world(folder)

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from orrery.data.policies import RANDOM, checked_choice, load_policy
-from orrery.data.sources import Request
-from orrery.data.world_source import episode_seed
+from orrery.data.record.policies import RANDOM, checked_choice, load_policy
+from orrery.data.record.source import Request
+from orrery.data.record.world import episode_seed
 from orrery.streams import Episode, Event, WorldSpec
 from orrery.worlds.gymnasium import GymnasiumWorld
 

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from orrery.data import layout
 from orrery.data.checksums import dataset_files, mismatch, read_sums
 from orrery.errors import UserError
-from orrery.film_reader import film_header
+from orrery.media.reader import film_header
 
 __all__ = ["Fault", "verify"]
 

@@ -25,7 +25,7 @@ from orrery.data import layout, video
 from orrery.data.checksums import write_sums
 from orrery.data.stats import merge_stats, stats_of
 from orrery.errors import UserError
-from orrery.film_reader import film_header
+from orrery.media.reader import film_header
 from orrery.streams import Array, Episode, WorldSpec
 
 __all__ = [

@@ -16,7 +16,8 @@ import numpy as np
 from orrery.evaluation.dynamics import GRAVITY_M_S2, object_slots
 from orrery.evaluation.statistics import share
 from orrery.evaluation.sync import match_onsets, onsets
-from orrery.streams import STATE, Array, Clock
+from orrery.streams import Array, Clock
+from orrery.worlds.rigid_bodies.state import STATE
 
 __all__ = ["CLEAR_M_S", "FAINT_M_S", "SyncTally", "audible_onsets", "seen_hits", "seen_stirs"]
 

@@ -19,10 +19,10 @@ from scipy.optimize import linear_sum_assignment
 
 from orrery.errors import BadUse
 from orrery.evaluation.templates import normalised_view, shape_bank, view_cell
-from orrery.scenes.materials import COLOURS
-from orrery.scenes.scene import BODY_SHAPES, CAMERAS, SIZES, Scene
 from orrery.streams import Array
-from orrery.worlds.render import Renderer
+from orrery.worlds.rigid_bodies.materials import COLOURS
+from orrery.worlds.tabletop.render import Renderer
+from orrery.worlds.tabletop.scene import BODY_SHAPES, CAMERAS, SIZES, Scene
 
 __all__ = ["Detection", "SeenObject", "camera_backgrounds", "detect", "segment"]
 

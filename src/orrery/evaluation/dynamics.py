@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from orrery.streams import STATE, Array
+from orrery.streams import Array
+from orrery.worlds.rigid_bodies.state import STATE
 
 __all__ = [
     "BASELINES", "Bounce", "baseline_positions", "first_bounce", "lowest_points", "object_slots",

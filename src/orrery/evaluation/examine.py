@@ -13,7 +13,7 @@ from orrery.evaluation.measure import Measure, Sample
 from orrery.evaluation.physics import ENERGY, FREE_FALL, OVERLAP
 from orrery.evaluation.recording import Recording
 from orrery.evaluation.shift import SHIFT
-from orrery.streams import STATE
+from orrery.worlds.rigid_bodies.state import STATE
 
 __all__ = ["MEASURES", "Examination", "Finding", "examine"]
 

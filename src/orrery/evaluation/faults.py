@@ -15,8 +15,9 @@ from orrery.errors import BadUse
 from orrery.evaluation.contacts import audible_onsets, seen_hits, seen_stirs
 from orrery.evaluation.dynamics import GRAVITY_M_S2, lowest_points, object_slots
 from orrery.evaluation.recording import Recording
-from orrery.scenes.materials import COLOURS
-from orrery.streams import STATE, Array
+from orrery.streams import Array
+from orrery.worlds.rigid_bodies.materials import COLOURS
+from orrery.worlds.rigid_bodies.state import STATE
 
 __all__ = ["FAULTS", "inject"]
 

@@ -15,7 +15,7 @@ from orrery.evaluation.recording import Recording
 from orrery.evaluation.report import Examined, Report, grade
 from orrery.streams import Array
 from orrery.world import World
-from orrery.worlds.tabletop import TabletopWorld
+from orrery.worlds.tabletop.world import TabletopWorld
 
 __all__ = ["STREAMS", "Moment", "report_world"]
 

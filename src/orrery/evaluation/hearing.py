@@ -12,7 +12,8 @@ import numpy as np
 from orrery.evaluation.contacts import ONSET_SECONDS, audible_onsets, seen_stirs
 from orrery.evaluation.measure import Measure, Sample
 from orrery.evaluation.recording import Recording
-from orrery.streams import STATE, Array
+from orrery.streams import Array
+from orrery.worlds.rigid_bodies.state import STATE
 
 __all__ = ["DELAY", "PHANTOM", "SILENT"]
 

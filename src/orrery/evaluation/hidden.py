@@ -12,8 +12,9 @@ from orrery.evaluation.physics import stretches
 from orrery.evaluation.recording import Recording
 from orrery.evaluation.rollouts import Held, go_on, perturbed
 from orrery.evaluation.suite import SHORT_CONTEXT_SECONDS, held_part
-from orrery.streams import STATE, Array
+from orrery.streams import Array
 from orrery.world import World
+from orrery.worlds.rigid_bodies.state import STATE
 
 __all__ = ["Passage", "come_out", "hidden_figure", "passages"]
 

@@ -9,7 +9,8 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 from orrery.evaluation.measure import Measure, Sample
 from orrery.evaluation.physics import stretches
 from orrery.evaluation.recording import Recording
-from orrery.streams import STATE, Array
+from orrery.streams import Array
+from orrery.worlds.rigid_bodies.state import STATE
 
 __all__ = ["CHANGES", "COLOUR", "SIZE", "STALL"]
 

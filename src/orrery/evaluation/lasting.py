@@ -21,7 +21,7 @@ from orrery.evaluation.report import GRADES, Examined, Grade, statistic, values
 from orrery.evaluation.stirring import Stirrer
 from orrery.streams import Array
 from orrery.world import World
-from orrery.worlds.tabletop import TabletopWorld
+from orrery.worlds.tabletop.world import TabletopWorld
 
 __all__ = ["WINDOW_SECONDS", "lasting_figures", "lasting_of"]
 

@@ -16,11 +16,12 @@ from orrery.evaluation.figure import Figure, event_figure
 from orrery.evaluation.recording import Recording
 from orrery.evaluation.rollouts import Held
 from orrery.evaluation.suite import held_part
-from orrery.scenes.scene import CAMERAS
-from orrery.streams import STATE, Array
+from orrery.streams import Array
 from orrery.world import World
-from orrery.worlds.render import draw_states
-from orrery.worlds.tabletop import TabletopWorld
+from orrery.worlds.rigid_bodies.state import STATE
+from orrery.worlds.tabletop.render import draw_states
+from orrery.worlds.tabletop.scene import CAMERAS
+from orrery.worlds.tabletop.world import TabletopWorld
 
 __all__ = ["away_and_back", "looking_figures"]
 

@@ -7,8 +7,9 @@ from collections import Counter
 import numpy as np
 
 from orrery.evaluation.dynamics import object_slots, shape_of
-from orrery.scenes.materials import COLOURS
-from orrery.streams import STATE, Array
+from orrery.streams import Array
+from orrery.worlds.rigid_bodies.materials import COLOURS
+from orrery.worlds.rigid_bodies.state import STATE
 
 __all__ = ["colour_of", "objects_named"]
 

@@ -14,9 +14,10 @@ from scipy.spatial.transform import Rotation
 from orrery.evaluation.dynamics import GRAVITY_M_S2, lowest_points, shape_of
 from orrery.evaluation.measure import Measure, Sample
 from orrery.evaluation.recording import Recording
-from orrery.scenes.materials import MATERIAL_TABLE
-from orrery.scenes.scene import TRAY
-from orrery.streams import STATE, Array
+from orrery.streams import Array
+from orrery.worlds.rigid_bodies.materials import MATERIAL_TABLE
+from orrery.worlds.rigid_bodies.state import STATE
+from orrery.worlds.tabletop.scene import TRAY
 
 __all__ = ["ENERGY", "FREE_FALL", "OVERLAP", "mass_kg", "rim_gap", "stretches"]
 

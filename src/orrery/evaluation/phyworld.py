@@ -17,9 +17,9 @@ from orrery.errors import BadUse
 from orrery.evaluation.phyworld_tracker import track, velocities
 from orrery.streams import Array
 from orrery.world import World
-from orrery.worlds.discs import draw
-from orrery.worlds.phyworld import COLOURS, CORNER_M, LAYOUT, UNIT_M, PhyWorld
-from orrery.worlds.phyworld_scenes import FRAME_SECONDS, NUM_FRAMES, RANGES, SIDE
+from orrery.worlds.phyworld.discs import draw
+from orrery.worlds.phyworld.scenes import FRAME_SECONDS, NUM_FRAMES, RANGES, SIDE
+from orrery.worlds.phyworld.world import COLOURS, CORNER_M, LAYOUT, UNIT_M, PhyWorld
 
 __all__ = [
     "NUM_GIVEN", "PAPER", "Case", "Continue", "Published", "Score",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from orrery.streams import Array
-from orrery.worlds.phyworld_scenes import FRAME_SECONDS, SIDE
+from orrery.worlds.phyworld.scenes import FRAME_SECONDS, SIDE
 
 __all__ = ["Tracks", "track", "velocities"]
 

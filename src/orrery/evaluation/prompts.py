@@ -14,10 +14,11 @@ from functools import lru_cache
 
 import numpy as np
 
-from orrery.scenes.language import parse
-from orrery.scenes.lexicon import MATERIAL_WORDS, SHAPE_WORDS
-from orrery.scenes.materials import COLOURS
-from orrery.scenes.scene import BODY_SHAPES, DIRECTIONS, SceneRequest
+from orrery.worlds.rigid_bodies.geometry import DIRECTIONS
+from orrery.worlds.rigid_bodies.materials import COLOURS
+from orrery.worlds.rigid_bodies.words import MATERIAL_WORDS, SHAPE_WORDS
+from orrery.worlds.tabletop.language import parse
+from orrery.worlds.tabletop.scene import BODY_SHAPES, SceneRequest
 
 __all__ = ["NUM_PROMPTS", "HeldOutPrompt", "held_out_prompts", "resting_prompts"]
 

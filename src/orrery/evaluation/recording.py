@@ -13,8 +13,9 @@ from orrery.evaluation.contacts import seen_hits
 from orrery.evaluation.dynamics import object_slots, shape_of
 from orrery.evaluation.names import colour_of
 from orrery.evaluation.sync import onsets
-from orrery.streams import STATE, Array, Clock, Observation
+from orrery.streams import Array, Clock, Observation
 from orrery.tokenizers.bodies import apart
+from orrery.worlds.rigid_bodies.state import STATE
 
 __all__ = ["Recording"]
 

@@ -15,10 +15,11 @@ import numpy as np
 
 from orrery.evaluation.dynamics import object_slots, speeds
 from orrery.evaluation.recording import Recording
-from orrery.scenes.scene import Body, Scene
-from orrery.streams import STATE, Array, Observation
+from orrery.streams import Array, Observation
 from orrery.world import World
-from orrery.worlds.tabletop import TabletopWorld
+from orrery.worlds.rigid_bodies.state import STATE
+from orrery.worlds.tabletop.scene import Body, Scene
+from orrery.worlds.tabletop.world import TabletopWorld
 
 __all__ = [
     "CONTEXT_SECONDS", "FIRST_SEED", "MOVING_M_S", "Held", "feel", "go_on", "held_out", "hold", "moves_on",

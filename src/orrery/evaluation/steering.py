@@ -19,9 +19,10 @@ from orrery.evaluation.films import STREAMS
 from orrery.evaluation.recording import Recording
 from orrery.evaluation.rollouts import Held, feel, go_on, perturbed
 from orrery.evaluation.suite import held_part
-from orrery.streams import STATE, Array
+from orrery.streams import Array
 from orrery.world import World
-from orrery.worlds.tabletop import TabletopWorld
+from orrery.worlds.rigid_bodies.state import STATE
+from orrery.worlds.tabletop.world import TabletopWorld
 
 __all__ = ["is_pushed", "moves_freely", "moving", "steering_figures", "velocity_errors"]
 

@@ -9,9 +9,10 @@ import math
 
 import numpy as np
 
-from orrery.scenes.scene import TRAY, Body, Push, Scene
-from orrery.streams import STATE, Array, Clock
-from orrery.worlds.finger import plan_script
+from orrery.streams import Array, Clock
+from orrery.worlds.rigid_bodies.state import STATE
+from orrery.worlds.tabletop.finger import plan_script
+from orrery.worlds.tabletop.scene import TRAY, Body, Push, Scene
 
 __all__ = ["Stirrer"]
 

@@ -19,9 +19,10 @@ from orrery.evaluation.physics import mass_kg, rim_gap
 from orrery.evaluation.recording import Recording
 from orrery.evaluation.rollouts import Held, go_on, hold, perturbed
 from orrery.evaluation.suite import first_scenes
-from orrery.scenes.scene import Scene
-from orrery.streams import STATE, Array
+from orrery.streams import Array
 from orrery.world import World
+from orrery.worlds.rigid_bodies.state import STATE
+from orrery.worlds.tabletop.scene import Scene
 
 __all__ = ["Strike", "before_the_strike", "momentum_errors", "momentum_figure", "strikes"]
 

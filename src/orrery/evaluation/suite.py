@@ -14,7 +14,7 @@ from pathlib import Path
 
 from orrery.errors import BadUse
 from orrery.evaluation.rollouts import Held, hold
-from orrery.scenes.scene import Scene
+from orrery.worlds.tabletop.scene import Scene
 
 __all__ = [
     "FILE",

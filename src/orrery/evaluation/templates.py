@@ -15,8 +15,9 @@ from functools import lru_cache
 import numpy as np
 from scipy import ndimage
 
-from orrery.scenes.scene import BODY_SHAPES, CAMERAS, Camera
 from orrery.streams import Array
+from orrery.worlds.rigid_bodies.geometry import Camera
+from orrery.worlds.tabletop.scene import BODY_SHAPES, CAMERAS
 
 __all__ = ["ShapeBank", "normalised_view", "shape_bank", "view_cell"]
 

@@ -13,12 +13,13 @@ from torch import nn
 from orrery.checkpoint import Checkpoint, checkpoint_hash, load_checkpoint, require, save_checkpoint
 from orrery.errors import BadUse, UserError
 from orrery.models.transformer import TransformerConfig, WorldTransformer
-from orrery.scenes.language import parse
-from orrery.streams import STATE, WorldSpec
+from orrery.streams import WorldSpec
 from orrery.tokenizers.audio import AudioTokenizer, AudioTokenizerConfig
 from orrery.tokenizers.codecs import Codecs
 from orrery.tokenizers.text import WordTokenizer
 from orrery.tokenizers.video import VideoTokenizer, VideoTokenizerConfig
+from orrery.worlds.rigid_bodies.state import STATE
+from orrery.worlds.tabletop.language import parse
 
 __all__ = ["Sampling", "WorldModel", "load_model", "save_model"]
 
@@ -65,8 +66,8 @@ class WorldModel:
     def check_sentence(self, sentence: str) -> None:
         """Raise UserError for a sentence that this model cannot follow: one with words or a meaning that our
         language has not, or any, where the model's world is not one of which our language tells."""
-        if self.spec.state != STATE:
-            kinds = " and ".join(f"{shape}s" for shape in self.spec.state.shapes)
+        if self.codecs.state.layout != STATE:
+            kinds = " and ".join(f"{shape}s" for shape in self.codecs.state.layout.shapes)
             raise UserError(
                 f"this model has learned a world of {kinds} from pictures, without sentences; give it its "
                 "first pictures instead (ImaginedWorld.reset(given=...)), or choose another --model"

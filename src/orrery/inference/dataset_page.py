@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from orrery.data import layout
-from orrery.data.reader import Dataset
+from orrery.data.dataset import Dataset
 from orrery.errors import UserError
 from orrery.inference.episode_pictures import curves, episode_film, episode_sheet, touch_map
 from orrery.streams import Array

@@ -11,8 +11,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from scipy import signal
 
-from orrery.contact_sheet import ContactSheet
-from orrery.media import AAC_SAMPLE_RATES, FilmWriter
+from orrery.media import FilmWriter
+from orrery.media.sheet import ContactSheet
+from orrery.media.writer import AAC_SAMPLE_RATES
 from orrery.streams import Array, Clock, Event, WorldSpec
 
 __all__ = ["curves", "episode_film", "episode_sheet", "touch_map"]

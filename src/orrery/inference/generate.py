@@ -19,9 +19,9 @@ import numpy as np
 
 from orrery import __version__
 from orrery.atomic import check_destination
-from orrery.contact_sheet import ContactSheet
 from orrery.errors import BadUse
 from orrery.media import FilmWriter, read_image, sidecar_path, write_sidecar
+from orrery.media.sheet import ContactSheet
 from orrery.streams import Array, Clock, Observation, StreamSpec
 from orrery.world import Describable, World
 

@@ -17,13 +17,13 @@ import numpy as np
 
 from orrery.atomic import check_destination, write_atomically
 from orrery.checkpoint import checkpoint_hash, load_checkpoint
-from orrery.contact_sheet import ContactSheet
 from orrery.errors import BadUse, UserError
 from orrery.media import film_header, iterate_film, sidecar_path
+from orrery.media.sheet import ContactSheet
 from orrery.streams import Array, Clock
 
 if TYPE_CHECKING:
-    from orrery.data.reader import Dataset
+    from orrery.data.dataset import Dataset
 
 __all__ = ["Summary", "inspect", "inspect_checkpoint", "inspect_dataset", "inspect_film"]
 
@@ -190,7 +190,7 @@ def inspect_dataset(
 ) -> Summary:
     """A dataset's length, streams and sentences; every file and episode is read, and one is drawn."""
     from orrery.data.checksums import read_sums
-    from orrery.data.reader import Dataset
+    from orrery.data.dataset import Dataset
     from orrery.data.verify import verify as verify_files
 
     try:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from orrery.streams import StateLayout
 from orrery.tokenizers.rotation import conjugate, rotate
+from orrery.worlds.rigid_bodies.state import StateLayout
 
 __all__ = ["apart", "clearance", "has_finger", "reach", "separation", "sphere_gap"]
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from orrery.streams import StateLayout
 from orrery.tokenizers.bodies import apart
+from orrery.worlds.rigid_bodies.state import StateLayout
 
 __all__ = ["feel", "feel_width"]
 

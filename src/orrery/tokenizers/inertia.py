@@ -12,9 +12,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from orrery.streams import StateLayout
 from orrery.tokenizers.bodies import apart, clearance, has_finger
 from orrery.tokenizers.rotation import from_rotation_vector, multiply
+from orrery.worlds.rigid_bodies.state import StateLayout
 
 __all__ = ["COAST_WIDTH", "coast"]
 

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from orrery.streams import StateLayout
 from orrery.tokenizers.rotation import conjugate, multiply, rotate
+from orrery.worlds.rigid_bodies.state import StateLayout
 
 __all__ = [
     "axes_seen", "by_shape", "facing", "half_width", "is_a", "left_to_right", "project", "seen_from", "view",

@@ -9,7 +9,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from orrery.streams import StateLayout
 from orrery.tokenizers.bodies import reach
 from orrery.tokenizers.perspective import (
     axes_seen,
@@ -24,6 +23,7 @@ from orrery.tokenizers.perspective import (
 from orrery.tokenizers.rotation import rotate
 from orrery.tokenizers.silhouette import directions, silhouette
 from orrery.tokenizers.surface import NUM_CREASES, surface
+from orrery.worlds.rigid_bodies.state import StateLayout
 
 __all__ = ["look", "look_width", "see", "see_width"]
 

@@ -11,7 +11,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from orrery.streams import StateLayout
 from orrery.tokenizers.perspective import (
     NEAREST_M,
     axes_seen,
@@ -21,6 +20,7 @@ from orrery.tokenizers.perspective import (
     is_a,
     seen_from,
 )
+from orrery.worlds.rigid_bodies.state import StateLayout
 
 __all__ = ["Silhouette", "directions", "silhouette"]
 

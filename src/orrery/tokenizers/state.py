@@ -19,7 +19,6 @@ import torch
 from torch import Tensor
 
 from orrery.errors import UserError
-from orrery.streams import STATE, StateLayout
 from orrery.tokenizers.bodies import apart, clearance, has_finger, sphere_gap
 from orrery.tokenizers.feeling import feel, feel_width
 from orrery.tokenizers.inertia import COAST_WIDTH, coast
@@ -33,6 +32,7 @@ from orrery.tokenizers.rotation import (
 )
 from orrery.tokenizers.sight import look, look_width, see, see_width
 from orrery.tokenizers.surroundings import BODY_WIDTH, NEIGHBOUR_WIDTH, body, neighbour
+from orrery.worlds.rigid_bodies.state import STATE, StateLayout
 
 __all__ = ["MOVING_FIELDS", "StateCodec", "Told"]
 

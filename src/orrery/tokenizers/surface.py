@@ -11,9 +11,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from orrery.streams import StateLayout
 from orrery.tokenizers.perspective import by_shape, project
 from orrery.tokenizers.silhouette import Silhouette
+from orrery.worlds.rigid_bodies.state import StateLayout
 
 __all__ = ["NUM_CREASES", "Surface", "surface"]
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from orrery.streams import StateLayout
 from orrery.tokenizers.bodies import clearance, has_finger, separation
 from orrery.tokenizers.rotation import six_numbers
+from orrery.worlds.rigid_bodies.state import StateLayout
 
 __all__ = ["BODY_WIDTH", "NEIGHBOUR_WIDTH", "body", "neighbour"]
 

@@ -8,12 +8,15 @@ import numpy as np
 import torch
 
 from orrery.models.transformer import StreamShape, TransformerConfig
-from orrery.scenes.lexicon import vocabulary
 from orrery.streams import Array, WorldSpec
 from orrery.tokenizers.codecs import Codecs
 from orrery.tokenizers.state import StateCodec
 from orrery.tokenizers.text import WordTokenizer
 from orrery.tokenizers.vector import VectorCodec
+from orrery.worlds.laboratory.scene import LAB_STATE
+from orrery.worlds.phyworld.world import LAYOUT
+from orrery.worlds.rigid_bodies.state import STATE
+from orrery.worlds.tabletop.lexicon import vocabulary
 
 __all__ = ["ModelSize", "fit_codecs", "transformer_config", "word_tokenizer"]
 
@@ -54,8 +57,9 @@ def fit_codecs(spec: WorldSpec, states: Array, cameras: Array) -> Codecs:
 
     states: `[episodes, ticks, frames, K, D]`. cameras: `[episodes, ticks, 8]`.
     """
-    frames, num_slots, _ = spec.streams["state"].shape
-    codec = StateCodec(num_slots, frames, layout=spec.state, frame_seconds=1.0 / spec.clock.frames_per_second)
+    frames, num_slots, width = spec.streams["state"].shape
+    layout = next(layout for layout in (STATE, LAB_STATE, LAYOUT) if layout.width == width)
+    codec = StateCodec(num_slots, frames, layout=layout, frame_seconds=1.0 / spec.clock.frames_per_second)
     state = codec.fit(torch.from_numpy(np.array(states[:1000])))
     mean, deviation = cameras.mean((0, 1)), cameras.std((0, 1))
     pose = VectorCodec((8,), tuple(map(float, mean)), tuple(float(max(d, 0.05)) for d in deviation))

@@ -15,12 +15,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from orrery.scenes.captions import caption
-from orrery.scenes.materials import COLOURS
-from orrery.scenes.scene import MAX_BODIES, Body, Scene
-from orrery.streams import STATE, Array
+from orrery.streams import Array
 from orrery.tokenizers.text import WordTokenizer
 from orrery.training.latents import LatentSet
+from orrery.worlds.rigid_bodies.materials import COLOURS
+from orrery.worlds.rigid_bodies.state import STATE
+from orrery.worlds.tabletop.captions import caption
+from orrery.worlds.tabletop.scene import MAX_BODIES, Body, Scene
 
 __all__ = ["Clips", "draw_clips"]
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from orrery.atomic import written_folder
-from orrery.data.reader import Dataset
+from orrery.data.dataset import Dataset
 from orrery.errors import BadUse, UserError
 
 __all__ = ["MASK_CELL", "FrameSource", "camera_backgrounds", "extract_frames", "object_mask"]

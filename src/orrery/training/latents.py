@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from rich.progress import track
 
-from orrery.data.reader import Dataset
+from orrery.data.dataset import Dataset
 from orrery.errors import UserError
 from orrery.streams import Array, WorldSpec
 from orrery.tokenizers.audio import AudioTokenizer

@@ -16,13 +16,13 @@ from torch import Tensor
 
 from orrery.diffusion.noise import add_noise, loss_weight
 from orrery.models.transformer import WorldTransformer
-from orrery.streams import StateLayout
 from orrery.tokenizers.bodies import apart, has_finger
 from orrery.tokenizers.codecs import GENERATE, PERCEIVE, Codecs
 from orrery.tokenizers.perspective import project
 from orrery.tokenizers.state import StateCodec
 from orrery.training.clips import Clips
 from orrery.training.pictures import DecodedCost
+from orrery.worlds.rigid_bodies.state import StateLayout
 
 __all__ = ["clean_numbers", "motion_loss", "perception_loss", "picture_loss"]
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from orrery.atomic import write_atomically
-from orrery.data.reader import Dataset
+from orrery.data.dataset import Dataset
 from orrery.errors import UserError
 from orrery.models.precision import mixed_precision
 from orrery.models.tokenizers import TOKENIZERS, Memory, Tokenizer

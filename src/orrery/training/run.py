@@ -26,7 +26,7 @@ from rich.console import Console
 from torch import Tensor
 
 from orrery import __version__
-from orrery.data.reader import Dataset
+from orrery.data.dataset import Dataset
 from orrery.errors import UserError
 from orrery.inference.checkpoints import Sampling, WorldModel, load_model, save_model
 from orrery.models.transformer import WorldTransformer

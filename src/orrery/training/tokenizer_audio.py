@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from orrery.atomic import write_atomically
-from orrery.data.reader import Dataset
+from orrery.data.dataset import Dataset
 from orrery.errors import BadUse
 from orrery.streams import Array
 from orrery.tokenizers.audio import AudioTokenizer, AudioTokenizerConfig

@@ -20,12 +20,12 @@ import torch
 from torch import Tensor
 
 from orrery.atomic import write_atomically
-from orrery.data.reader import Dataset
+from orrery.data.dataset import Dataset
 from orrery.errors import UserError
+from orrery.models.precision import mixed_precision
 from orrery.models.tokenizers import Tokenizer
 from orrery.models.tokenizers.text import TextTokenizer
 from orrery.models.tokenizers.vector import VectorTokenizer
-from orrery.models.precision import mixed_precision
 from orrery.models.trained import TrainedWorld, save_world
 from orrery.models.world_model import StreamTokens, WorldModel, WorldModelConfig
 from orrery.provenance import git, hardware

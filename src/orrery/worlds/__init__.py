@@ -1,14 +1,18 @@
-"""Worlds by name: one small table, so that a command line or a worker process can make one."""
+"""Worlds by name: one small table, so that a command line or a worker process can make one.
+
+Each world is a folder of its own here. One whose folder is not there is not in the table.
+"""
 
 from __future__ import annotations
 
+import pkgutil
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from functools import partial
+from importlib import import_module
+from typing import Any, Protocol
 
 from orrery.errors import BadUse, nearest
-from orrery.streams import Clock
 from orrery.world import World
-from orrery.worlds.phyworld_scenes import KINDS, PARTS
 
 __all__ = ["WORLDS", "WorldFactory", "world_factory"]
 
@@ -24,59 +28,42 @@ class WorldFactory(Protocol):
     ) -> World: ...
 
 
-def _dummy(num_worlds: int = 1, streams: Sequence[str] | None = None, image_size: int = 128) -> World:
-    from orrery.worlds.dummy import DummyWorld
+_FOLDERS = {folder.name for folder in pkgutil.iter_modules(__path__)}
 
-    return DummyWorld(num_worlds, size=image_size, streams=streams)
-
-
-def _tabletop(num_worlds: int = 1, streams: Sequence[str] | None = None, image_size: int = 128) -> World:
-    from orrery.worlds.tabletop import TabletopWorld  # imports MuJoCo, which only this world needs
-
-    return TabletopWorld(num_worlds, streams=streams, image_size=image_size)
-
-
-def _laboratory(
-    num_worlds: int = 1,
-    streams: Sequence[str] | None = None,
-    image_size: int = 128,
-    clock: Clock | None = None,
-) -> World:
-    from orrery.worlds.laboratory import LaboratoryWorld
-
-    return LaboratoryWorld(num_worlds, streams=streams, image_size=image_size, clock=clock)
-
-
-def _phyworld(kind: str, part: str = "train") -> Callable[..., World]:
-    def make(num_worlds: int = 1, streams: Sequence[str] | None = None, image_size: int = 128) -> World:
-        from orrery.worlds.phyworld import PhyWorld
-
-        return PhyWorld(kind, part, num_worlds, streams, image_size)
-
-    return make
-
-
-WORLDS: dict[str, Callable[..., World]] = {
-    "dummy": _dummy,
-    "tabletop": _tabletop,
-    "laboratory": _laboratory,
-    **{f"phyworld:{kind}": _phyworld(kind) for kind in KINDS},
+WORLDS: dict[str, str] = {
+    name: f"{__name__}.{folder}:{factory}"
+    for name, folder, factory in (
+        ("dummy", "dummy", "make_world"),
+        ("tabletop", "tabletop", "make_world"),
+        ("laboratory", "laboratory", "make_world"),
+        ("phyworld:uniform", "phyworld", "make_uniform"),
+        ("phyworld:collision", "phyworld", "make_collision"),
+        ("phyworld:parabola", "phyworld", "make_parabola"),
+    )
+    if folder in _FOLDERS
 }
-"""Name to factory; each imports its world only when called."""
+"""Name to where its factory is, `module:function`; each imports its world only when called."""
 
 
 def world_factory(name: str) -> Callable[..., World]:
     """The factory (see `WorldFactory`) of the world `name`; BadUse with the nearest names if none is.
 
-    `phyworld:KIND:PART` is a part of PhyWorld: `train` (also without a part), `held-out` or `outside`.
+    `NAME:PART` is a part of a world that has parts: `phyworld:uniform:held-out`.
     """
     if name in WORLDS:
-        return WORLDS[name]
-    family, _, rest = name.partition(":")
-    kind, _, part = rest.partition(":")
-    if family == "phyworld" and kind in KINDS:
-        if part not in PARTS:
-            raise BadUse(f"no part of phyworld:{kind} is called {part!r}; there are {', '.join(PARTS)}")
-        return _phyworld(kind, part)
-    hint = nearest(name, WORLDS) or list(WORLDS)
-    raise BadUse(f"no world is called {name!r}; perhaps {' or '.join(hint)}")
+        return _factory_and_parts(name)[0]
+    base, _, part = name.rpartition(":")
+    factory, parts = _factory_and_parts(base) if base in WORLDS else (None, ())
+    if factory is None or not parts:
+        hint = nearest(name, WORLDS) or list(WORLDS)
+        raise BadUse(f"no world is called {name!r}; perhaps {' or '.join(hint)}")
+    if part not in parts:
+        raise BadUse(f"no part of {base} is called {part!r}; there are {', '.join(parts)}")
+    return partial(factory, part=part)
+
+
+def _factory_and_parts(name: str) -> tuple[Callable[..., World], Sequence[str]]:
+    """The factory of a world of the table, and the names of the world's parts, if it has any."""
+    module_name, _, attribute = WORLDS[name].partition(":")
+    module: Any = import_module(module_name)
+    return getattr(module, attribute), getattr(module, "PARTS", ())

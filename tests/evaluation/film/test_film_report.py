@@ -21,8 +21,8 @@ from made_films import (
 
 from orrery.evaluation.film.channels import lab
 from orrery.evaluation.film.question import thing_words
-from orrery.scenes.materials import COLOURS
 from orrery.streams import Array
+from orrery.worlds.rigid_bodies.materials import COLOURS
 
 NUM = round(SECONDS * FPS)
 

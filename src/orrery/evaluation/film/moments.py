@@ -12,7 +12,7 @@ import numpy as np
 
 from orrery.errors import UserError
 from orrery.evaluation.film.report import Finding
-from orrery.film_reader import iterate_pictures
+from orrery.media.reader import iterate_pictures
 from orrery.streams import Array
 
 __all__ = ["STRIP_OFFSETS", "Moment", "moments"]

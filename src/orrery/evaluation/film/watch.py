@@ -46,7 +46,7 @@ from orrery.evaluation.film.sound import (
 )  # fmt: skip
 from orrery.evaluation.film.stretch import MAX_PIXELS, Stretch, sized, stretches
 from orrery.evaluation.film.tracks import Track, Tracker
-from orrery.film_reader import FilmHeader, film_header, iterate_pictures, iterate_sound
+from orrery.media.reader import FilmHeader, film_header, iterate_pictures, iterate_sound
 from orrery.streams import Array
 
 __all__ = ["QUESTIONS", "Flight", "Watched", "watch"]

@@ -1,0 +1,1 @@
+"""Making data sets: sources of episodes, and the run that records them."""

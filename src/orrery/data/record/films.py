@@ -1,0 +1,227 @@
+"""Episodes from a folder of films: `clips:FOLDER`, every shot of every film, on the clock of our worlds.
+
+First all films are looked through: where they cut, what is still, what comes twice, what cannot be read. What
+is left are the episodes. Films are decoded in child processes, so that one that crashes its decoder costs
+itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import numpy as np
+
+from orrery.atomic import write_atomically
+from orrery.data.record.clip_reader import look_through, read_clip
+from orrery.data.record.isolation import Isolated
+from orrery.data.record.shots import Clip, Look, Signatures, clips_of
+from orrery.data.record.source import OnStep, Request
+from orrery.errors import BadUse, UserError, nearest
+from orrery.streams import Array, Clock, Episode, StreamSpec, WorldSpec
+
+__all__ = ["ClipsSource"]
+
+SUFFIXES = (".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".ogv", ".ts", ".gif")
+LOOK_SECONDS, READ_SECONDS = 3600.0, 600.0
+"""How long a film may take to be looked through, and a clip to be read."""
+_CLOCK = Clock()
+
+Looker = Callable[[Path], Look]
+Reader = Callable[[Path, Clip, Clock, int], tuple[Array, Array | None]]
+
+
+@dataclass(frozen=True)
+class ClipsSource:
+    """folder: searched with all folders in it. look, read: what decodes; importable, for a child calls them.
+
+    clips: file, its size in bytes and the stretch of each episode; skipped: what was left out, and why. Both
+    come from the plan.
+    """
+
+    folder: str
+    request: Request
+    look: Looker = look_through
+    read: Reader = read_clip
+    clips: tuple[tuple[str, int, Clip], ...] = ()
+    has_sound: bool = False
+    skipped: dict[str, str] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        if not Path(self.folder).is_dir():
+            raise UserError(f"there is no folder {self.folder}")
+        if self.request.policy is not None:
+            raise BadUse("nobody acts in a clip; leave out --policy")
+
+    @property
+    def num_episodes(self) -> int:
+        """How many there are, None for any number; see `Source`."""
+        return len(self.clips)
+
+    def settings(self) -> dict[str, Any]:
+        """Plain values that tell this collection from any other; see `Source`."""
+        request = self.request
+        return {
+            "world": f"clips:{Path(self.folder).resolve().name}",
+            "seconds": request.seconds,
+            "streams": list(request.streams) if request.streams is not None else None,
+            "image_size": request.image_size,
+        }
+
+    def spec(self) -> WorldSpec:
+        """What its episodes hold; see `Source`."""
+        size, asked = self.request.image_size, self.request.streams
+        video = StreamSpec(
+            "video.main",
+            "video",
+            "observed",
+            (_CLOCK.frames_per_tick, size, size, 3),
+            "uint8",
+            "sRGB",
+            0,
+            255,
+        )
+        audio = StreamSpec(
+            "audio.main", "audio", "observed", (_CLOCK.samples_per_tick, 2), "float32", "full scale", -1, 1
+        )
+        streams = {stream.name: stream for stream in ([video, audio] if self.has_sound else [video])}
+        for name in asked or ():
+            if name not in streams:
+                hint = ", ".join(nearest(name, streams) or streams)
+                raise BadUse(f"these clips have no stream {name!r}; perhaps {hint}")
+        spec = WorldSpec(_CLOCK, streams)
+        return spec if asked is None else spec.only(asked)
+
+    def open(self) -> _ClipsRecorder:
+        """A recorder for one process; see `Source`."""
+        return _ClipsRecorder(self)
+
+    def plan(self, cache: Callable[[str], Path], on_step: OnStep) -> dict[str, Any]:
+        """Look through all films, in as many child processes as there are cores; see `Planned.plan`."""
+        root = Path(self.folder)
+        names = sorted(
+            f.relative_to(root).as_posix() for f in root.rglob("*") if f.suffix.lower() in SUFFIXES
+        )
+        if not names:
+            raise UserError(f"{root} holds no films ({', '.join(SUFFIXES)})")
+        looks = self._looks(names, cache, on_step)
+        signatures, clips, skipped = Signatures(_CLOCK.ticks_per_second), [], {}
+        for name in names:
+            look = looks[name]
+            if isinstance(look, str):
+                skipped[name] = look
+                continue
+            refused: Counter[str] = Counter()
+            found = clips_of(look, self.request.seconds, _CLOCK.ticks_per_second)
+            for clip in found:
+                why = signatures.refusal(f"{name} at {clip.start_seconds:.2f} s", look, clip)
+                if why is not None:
+                    refused[why] += 1
+                    continue
+                size = (root / name).stat().st_size
+                clips.append([name, size, clip.start_seconds, clip.num_ticks, look.has_sound])
+            if refused or not found:
+                skipped[name] = _told(refused, len(found))
+        if not clips:
+            raise UserError(f"{root}: no clip is left: {'; '.join(f'{k}: {v}' for k, v in skipped.items())}")
+        return {"clips": clips, "skipped": skipped}
+
+    def with_plan(self, plan: Mapping[str, Any]) -> ClipsSource:
+        """See `Planned.with_plan`."""
+        clips = tuple((name, size, Clip(start, num)) for name, size, start, num, _ in plan["clips"])
+        has_sound = any(clip[-1] for clip in plan["clips"])
+        return replace(self, clips=clips, has_sound=has_sound, skipped=plan["skipped"])
+
+    def _looks(
+        self, names: list[str], cache: Callable[[str], Path], on_step: OnStep
+    ) -> dict[str, Look | str]:
+        """Film to what it looks like, or to why it cannot be looked at."""
+        children: SimpleQueue[Isolated] = SimpleQueue()
+        num_children = min(os.cpu_count() or 1, len(names))
+        made = [Isolated(LOOK_SECONDS) for _ in range(num_children)]
+        for child in made:
+            children.put(child)
+
+        def look(name: str) -> Look | str:
+            child = children.get()
+            try:
+                return self._look(child, name, cache)
+            except UserError as error:
+                return str(error).removeprefix(f"{Path(self.folder) / name}: ")
+            finally:
+                children.put(child)
+
+        pool, looks = ThreadPoolExecutor(num_children), dict[str, Look | str]()
+        try:
+            futures = {pool.submit(look, name): name for name in names}
+            for done, future in enumerate(as_completed(futures), start=1):
+                looks[futures[future]] = future.result()
+                on_step(done, len(names))
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for child in made:
+                child.close()
+        return looks
+
+    def _look(self, child: Isolated, name: str, cache: Callable[[str], Path]) -> Look:
+        file = Path(self.folder) / name
+        status = file.stat()
+        key = hashlib.sha256(f"{name} {status.st_size} {status.st_mtime_ns}".encode()).hexdigest()[:24]
+        kept = cache(f"{key}.npz")
+        if kept.is_file():
+            with np.load(kept) as seen:
+                return Look(
+                    seen["seconds"], seen["grey"], float(seen["end_seconds"]), bool(seen["has_sound"])
+                )
+        look: Look = child.call(self.look, file)
+        content = io.BytesIO()
+        np.savez_compressed(content, **vars(look))
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(kept, content.getvalue())
+        return look
+
+
+def _told(refused: Mapping[str, int], num_found: int) -> str:
+    """Why clips of a film were left out, in words."""
+    if not num_found:
+        return "no shot is as long as a second"
+    return "; ".join(f"{n} of {num_found} clips: {why}" for why, n in refused.items())
+
+
+class _ClipsRecorder:
+    def __init__(self, source: ClipsSource) -> None:
+        self._source, self._spec = source, source.spec()
+        self._child = Isolated(READ_SECONDS)
+
+    def close(self) -> None:
+        """End the process that decodes; see `Closable`."""
+        self._child.close()
+
+    def episode(self, number: int) -> Episode:
+        """Episode `number`; see `Recorder`."""
+        name, size, clip = self._source.clips[number]
+        file = Path(self._source.folder) / name
+        if not file.is_file():
+            raise UserError(f"{file} is no longer there")
+        if file.stat().st_size != size:
+            raise UserError(f"{file} is not the film that was looked through; collect anew in another folder")
+        try:
+            video, audio = self._child.call(
+                self._source.read, file, clip, _CLOCK, self._source.request.image_size
+            )
+        except UserError as error:
+            raise UserError(f"{name}: {str(error).removeprefix(f'{file}: ')}") from error
+        scene: dict[str, Any] = {"file": name, "start_seconds": clip.start_seconds}
+        if audio is None and "audio.main" in self._spec.streams:
+            audio = self._spec.streams["audio.main"].zeros(clip.num_ticks)
+            scene["absent"] = ["audio.main"]
+        streams = {"video.main": video, "audio.main": audio}
+        return Episode(self._spec, {n: streams[n] for n in self._spec.streams}, seed=number, scene=scene)

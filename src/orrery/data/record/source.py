@@ -1,0 +1,84 @@
+"""What a source of episodes is, and what can be asked of it.
+
+A source is a plain description that other processes and machines can be sent; a recorder is what it opens
+there. Episode i follows from the source and i alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from orrery.streams import Episode, WorldSpec
+
+__all__ = ["Closable", "OnStep", "Planned", "Recorder", "Request", "Source"]
+
+OnStep = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a collection is asked for, whatever its source.
+
+    seconds: longest episode. streams: names to record, None for all. image_size: pixels on each side of the
+    picture. policy: `random`, `module:function`, or None for what the source does by itself.
+    sample_rate: of the sound, hertz; None for the source's own.
+    """
+
+    seed: int = 0
+    seconds: float = 5.0
+    streams: tuple[str, ...] | None = None
+    image_size: int = 128
+    policy: str | None = None
+    sample_rate: int | None = None
+
+
+class Recorder(Protocol):
+    """Makes episodes, in one process."""
+
+    def episode(self, number: int) -> Episode:
+        """Episode `number`; whatever it raises costs this episode alone."""
+        ...
+
+
+@runtime_checkable
+class Closable(Protocol):
+    """A recorder that holds more than memory, such as a game in a process of its own."""
+
+    def close(self) -> None:
+        """Let go of it; nothing is recorded after that."""
+        ...
+
+
+class Source(Protocol):
+    """Where episodes come from; picklable."""
+
+    def settings(self) -> dict[str, Any]:
+        """Plain values that tell this collection from any other; a collection goes on only with the same."""
+        ...
+
+    def spec(self) -> WorldSpec:
+        """What will be recorded. BadUse for a stream that was asked for and is not there."""
+        ...
+
+    @property
+    def num_episodes(self) -> int | None:
+        """How many there are; None for as many as one likes."""
+        ...
+
+    def open(self) -> Recorder: ...
+
+
+@runtime_checkable
+class Planned(Protocol):
+    """A source that first looks through what there is, and settles which stretch of it each episode is."""
+
+    def plan(self, cache: Callable[[str], Path], on_step: OnStep) -> dict[str, Any]:
+        """The plan, as plain values. cache: name to a file that keeps what a stopped look-through found."""
+        ...
+
+    def with_plan(self, plan: Mapping[str, Any]) -> Source:
+        """The same source, which now knows its episodes."""
+        ...

@@ -1,0 +1,43 @@
+"""Sources by name: one small table from what is asked for to what makes the episodes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from orrery.data.gym_source import GymSource
+from orrery.data.record.films import ClipsSource
+from orrery.data.record.lerobot import LeRobotSource
+from orrery.data.record.source import Request, Source
+from orrery.data.record.world import WorldSource
+from orrery.errors import BadUse
+from orrery.world import World
+from orrery.worlds import WORLDS
+
+__all__ = ["SOURCES", "source_of"]
+
+
+SOURCES: dict[str, Callable[[str, Request], Source]] = {
+    "gym": GymSource,
+    "clips": ClipsSource,
+    "lerobot": LeRobotSource,
+}
+"""Prefix to what makes the source of `PREFIX:REST` from REST; any other name is that of a world."""
+
+
+def source_of(name: str | Callable[..., World], request: Request) -> Source:
+    """The source that `name` stands for: `tabletop`, `gym:ENV_ID`, ...; or an importable factory of worlds.
+
+    BadUse for a prefix or a world that is not known.
+    """
+    if request.sample_rate is not None and isinstance(name, str) and ":" in name:
+        raise BadUse(f"{name} keeps its own sample rate; leave --sample-rate out")
+    if not isinstance(name, str):
+        return WorldSource(name, request)
+    prefix, colon, rest = name.partition(":")
+    is_world = not colon or any(world.startswith(f"{prefix}:") for world in WORLDS)
+    if is_world:
+        return WorldSource(name, request)
+    if prefix not in SOURCES or not rest:
+        known = ", ".join(f"{prefix}:…" for prefix in SOURCES)
+        raise BadUse(f"{name!r} is no source of episodes; there are the worlds (orrery worlds), and {known}")
+    return SOURCES[prefix](rest, request)

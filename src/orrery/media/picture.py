@@ -1,0 +1,68 @@
+"""Pictures in, and two films side by side."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from orrery.errors import UserError
+from orrery.streams import Array
+
+__all__ = ["read_image", "side_by_side"]
+
+MAX_IMAGE_PIXELS = 100_000_000
+
+
+def read_image(path: str | Path, size: int) -> Array:
+    """The picture `path` as `[size, size, 3]` uint8 sRGB: its centre square, upright, on white where clear.
+
+    Raises UserError for what is missing, damaged, no picture, or above 100 megapixels.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"{path}: there is no such picture" if not path.exists() else f"{path}: not a file")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit below is ours
+            with Image.open(path) as image:
+                if image.width * image.height > MAX_IMAGE_PIXELS:
+                    raise UserError(
+                        f"{path}: {image.width}x{image.height} pixels are too many; make it smaller first"
+                    )
+                upright = ImageOps.exif_transpose(image)
+                return np.asarray(ImageOps.fit(_rgb(upright), (size, size), Image.Resampling.LANCZOS))
+    except UserError:
+        raise
+    except Image.UnidentifiedImageError as error:
+        raise UserError(f"{path}: not a picture; a PNG, JPEG or WebP is needed") from error
+    except Exception as error:  # Pillow's decoders raise nearly anything for a damaged file
+        raise UserError(f"{path}: cannot be read as a picture ({error}); is it damaged?") from error
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    """8-bit RGB: 16-bit grey is scaled, not cut off; what is transparent shows white."""
+    if image.mode.startswith("I"):
+        grey = np.asarray(image).astype(np.int64) // 257
+        return Image.fromarray(np.clip(grey, 0, 255).astype(np.uint8)).convert("RGB")
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    white = Image.new("RGBA", image.size, "white")
+    white.alpha_composite(image.convert("RGBA"))
+    return white.convert("RGB")
+
+
+def side_by_side(left_frames: Array, right_frames: Array, separator: int = 4) -> Array:
+    """Two stretches of the same length and height, `[T, H, W, 3]` uint8 each, with a light line between.
+
+    The result is `[T, H, W_left + separator + W_right (+ 1 if odd), 3]`: even, as H.264 asks.
+    """
+    if left_frames.shape[:2] != right_frames.shape[:2]:
+        raise ValueError(
+            f"side by side: {left_frames.shape} and {right_frames.shape} differ in length or height"
+        )
+    separator += (left_frames.shape[2] + separator + right_frames.shape[2]) % 2
+    line = np.full((*left_frames.shape[:2], separator, 3), 235, np.uint8)
+    return np.concatenate([left_frames, line, right_frames], axis=2)

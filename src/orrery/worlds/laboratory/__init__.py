@@ -1,0 +1,22 @@
+"""A wide variety of things, mechanisms, surfaces, lights and cameras."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from orrery.streams import Clock
+from orrery.world import World
+
+__all__ = ["make_world"]
+
+
+def make_world(
+    num_worlds: int = 1,
+    streams: Sequence[str] | None = None,
+    image_size: int = 128,
+    clock: Clock | None = None,
+) -> World:
+    """See `orrery.worlds.WorldFactory`."""
+    from orrery.worlds.laboratory.world import LaboratoryWorld  # imports MuJoCo, which not every install has
+
+    return LaboratoryWorld(num_worlds, streams=streams, image_size=image_size, clock=clock)

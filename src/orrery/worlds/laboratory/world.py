@@ -1,0 +1,253 @@
+"""The laboratory: ramps, dominoes, pendulums, see-saws and more, six materials, moving cameras, full labels.
+
+Streams: `video.main`, `audio.main`, `touch.finger`, `state`, `camera.main`, `action`; and, for those who
+name them, the labels `depth.main`, `segmentation.main` and `tracks.main`. State slots 0 to 7 are the scene's
+things in order, 8 to 13 its fixtures, 14 the finger. An action is `[frames, 7]`: the finger's target in m/s
+(three), how strongly its suction cup holds in [0, 1], and the camera's rates about the table (azimuth and
+elevation in rad/s, distance in m/s). Sentences tell what has happened so far, in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from orrery.errors import BadUse
+from orrery.streams import Array, Clock, Event, StreamSpec, WorldSpec
+from orrery.worlds.laboratory.drawing import LabRequest
+from orrery.worlds.laboratory.families import sample_laboratory
+from orrery.worlds.laboratory.finger import plan_task
+from orrery.worlds.laboratory.happenings import could_happen, what_happened_satisfies
+from orrery.worlds.laboratory.language import caption_laboratory, parse_laboratory
+from orrery.worlds.laboratory.model import build_laboratory, laboratory_bodies
+from orrery.worlds.laboratory.orbit import OrbitCamera, scripted_rates
+from orrery.worlds.laboratory.scene import LAB_STATE, MAX_FIXTURES, MAX_THINGS, NATURAL_COLOURS, LabScene
+from orrery.worlds.laboratory.studio import shared_studio
+from orrery.worlds.rigid_bodies.exact import Bench, ExactWorld, camera_pose, describe, describe_finger
+from orrery.worlds.rigid_bodies.finger import MAX_SPEED_M_S
+from orrery.worlds.rigid_bodies.materials import COLOURS
+from orrery.worlds.rigid_bodies.physics import Motion
+
+__all__ = ["LABELS", "NUM_SLOTS", "LaboratoryBench", "LaboratoryWorld", "happens", "laboratory_spec"]
+
+FINGER_SLOT = MAX_THINGS + MAX_FIXTURES
+NUM_SLOTS = FINGER_SLOT + 1
+LABELS = ("depth.main", "segmentation.main", "tracks.main")
+"""Streams that are made only where they are named: they would fill a disk unasked."""
+_SEEN = ("video.main", "depth.main", "segmentation.main")
+DRAWS = 400
+"""Scenes that are drawn in search of one that has all that a sentence names."""
+TRIES = 8
+"""Scenes that are run in search of one in which what a sentence tells does happen."""
+TOLD_SECONDS = 3.0
+"""How long a sentence's happenings have to happen."""
+
+
+def laboratory_spec(image_size: int = 128, clock: Clock | None = None) -> WorldSpec:
+    """All streams of the laboratory, labels as well. image_size: pixels, height and width."""
+    clock = clock or Clock()
+    frames = clock.frames_per_tick
+    picture = (frames, image_size, image_size)
+    streams = [
+        StreamSpec("video.main", "video", "observed", (*picture, 3), "uint8", "sRGB"),
+        StreamSpec(
+            "audio.main", "audio", "observed", (clock.samples_per_tick, 2), "float32", "full scale", -1.0, 1.0
+        ),
+        StreamSpec("touch.finger", "vector", "observed", (frames, 4, 4, 3), "float32", "N"),
+        StreamSpec(
+            "state", "vector", "observed", (frames, NUM_SLOTS, LAB_STATE.width), "float32", groups=NUM_SLOTS
+        ),
+        StreamSpec("camera.main", "vector", "observed", (frames, 8), "float32", "m, wxyz, rad"),
+        StreamSpec("action", "vector", "given", (frames, 7), "float32", "m/s, 1, rad/s", -1.0, 1.0),
+        StreamSpec("depth.main", "vector", "observed", picture, "uint16", "mm"),
+        StreamSpec(
+            "segmentation.main", "vector", "observed", picture, "uint8", "0 nothing, 1 table, 2 + state slot"
+        ),
+        StreamSpec(
+            "tracks.main",
+            "vector",
+            "observed",
+            (frames, NUM_SLOTS, 3),
+            "float32",
+            "px right, px down, m away",
+            groups=NUM_SLOTS,
+        ),
+    ]
+    return WorldSpec(clock, {spec.name: spec for spec in streams})
+
+
+class LaboratoryWorld(ExactWorld):
+    """`num_worlds` independent laboratories.
+
+    streams: names of those to produce; None for all but the labels (`LABELS`). Without pictures, depth and
+    segmentation nothing is drawn, which makes an episode several times cheaper. image_size: pixels. clock:
+    other rates, such as 48 kHz.
+    """
+
+    what = "laboratory"
+
+    def __init__(
+        self,
+        num_worlds: int = 1,
+        streams: Iterable[str] | None = None,
+        image_size: int = 128,
+        clock: Clock | None = None,
+    ) -> None:
+        spec = laboratory_spec(image_size, clock)
+        names = [name for name in spec.streams if name not in LABELS] if streams is None else list(streams)
+        unknown = set(names) - set(spec.streams)
+        if unknown:
+            raise BadUse(
+                f"laboratory has no stream {', '.join(sorted(unknown))}; it has {', '.join(spec.streams)}"
+            )
+        super().__init__(spec.only(names), spec.streams["action"].shape, num_worlds)
+        self._image_size = image_size
+
+    def _read_scene(self, scene: LabScene | Mapping[str, Any]) -> LabScene:
+        return scene if isinstance(scene, LabScene) else LabScene.from_json(scene)
+
+    def _build(self, rng: np.random.Generator, prompt: str | None, scene: LabScene | None) -> Bench:
+        if scene is None:
+            request = LabRequest() if prompt is None else parse_laboratory(prompt)
+            scene = self._scene_in_which_it_happens(rng, request)
+        seed = int(rng.integers(2**31))
+        return LaboratoryBench(scene, self.spec, prompt, seed, self._image_size)
+
+    def _scene_in_which_it_happens(self, rng: np.random.Generator, request: LabRequest) -> LabScene:
+        """A scene that satisfies a request: of a few, the first in which what is told does happen.
+
+        What happens is for physics to say, so scenes are run without pictures until one does; where none
+        does, the last one stands.
+        """
+        scene = _scene_with_all_that_is_told(rng, request)
+        for _ in range(TRIES if request.happenings else 0):
+            if what_happened_satisfies(scene, request.happenings, happens(scene, self.spec.clock)):
+                break
+            scene = _scene_with_all_that_is_told(rng, request)
+        return scene
+
+    def text(self, index: int = 0) -> str:
+        """The sentence that world `index` started from, or one that tells what has happened in it so far."""
+        bench = self._bench(index)
+        assert isinstance(bench, LaboratoryBench)
+        if bench.text:
+            return bench.text
+        return caption_laboratory(bench.scene, self.events(index), np.random.default_rng(bench.seed))
+
+
+def _scene_with_all_that_is_told(rng: np.random.Generator, request: LabRequest) -> LabScene:
+    """A scene that satisfies a request, and of some hundred the first with all that its happenings name."""
+    scene = sample_laboratory(rng, request)
+    for _ in range(DRAWS):
+        if could_happen(scene, request.happenings):
+            break
+        scene = sample_laboratory(rng, request)
+    return scene
+
+
+def happens(scene: LabScene, clock: Clock, seconds: float = TOLD_SECONDS) -> list[Event]:
+    """What happens in a scene by its own script, without pictures. The sound's seed has no part in it."""
+    bench = LaboratoryBench(scene, WorldSpec(clock, {}), None, 0, 0)
+    for _ in range(clock.num_ticks(seconds)):
+        bench.advance(bench.scripted_action())
+    return bench.events
+
+
+class LaboratoryBench(Bench):
+    """One laboratory. spec: the streams wanted. prompt: the sentence that it started from, if one did."""
+
+    def __init__(
+        self, scene: LabScene, spec: WorldSpec, prompt: str | None, seed: int, image_size: int
+    ) -> None:
+        self._wanted = set(spec.streams)
+        self._image_size = image_size
+        self.seed = seed
+        self._orbit = OrbitCamera.start(scene.orbit)
+        model = build_laboratory(scene, spec.clock)
+        fixtures = range(MAX_THINGS, MAX_THINGS + len(scene.fixtures))
+        slots = [*range(len(scene.things)), FINGER_SLOT, *fixtures]
+        super().__init__(
+            scene, model, laboratory_bodies(scene, model), slots, _resting_state(scene), LAB_STATE,
+            plan_task(scene), self._orbit.camera, spec.clock, prompt or "", seed,
+            hertz=True,
+        )  # fmt: skip
+        self._start(scene.things)
+
+    def scripted_action(self) -> Array:
+        """The finger's script, and the camera's, `[frames, 7]`."""
+        rate, frames = self._clock.frames_per_second, self._clock.frames_per_tick
+        seconds = [(self._num_ticks * frames + f) / rate for f in range(frames)]
+        rates = np.array([scripted_rates(self.scene.orbit, t) for t in seconds])
+        return np.concatenate([super().scripted_action(), rates], axis=1).astype(np.float32)
+
+    def limited(self, action: Array) -> Array:
+        """An action `[frames, 7]` from outside, within what this bench can do."""
+        low = np.array([-MAX_SPEED_M_S] * 3 + [0.0] + [-1.0] * 3, np.float32)
+        high = np.array([MAX_SPEED_M_S] * 3 + [1.0] * 4, np.float32)
+        return np.clip(action, low, high)
+
+    def _before_frame(self, action: Array) -> None:
+        self._data.ctrl[3] = action[3]
+        self._orbit = self._orbit.moved(action[4:], 1.0 / self._clock.frames_per_second)
+        self._camera = self._orbit.camera
+        self._sound.listen_from(*self._ears())
+
+    def _look(self, motion: Motion, state: Array) -> dict[str, Array]:
+        look = {"camera.main": camera_pose(self._camera)}
+        if "tracks.main" in self._wanted:
+            look["tracks.main"] = self._tracks(state)
+        if self._wanted.isdisjoint(_SEEN):
+            return look
+        studio = shared_studio(self._image_size)
+        studio.set_scene(self.scene, self._slots)
+        standing = slice(self._num_movers + 1, None)
+        studio.trace(
+            np.concatenate([motion.position_m[-1], self._model.body_pos[standing]]),
+            np.concatenate([motion.quaternion[-1], self._model.body_quat[standing]]),
+            self._camera,
+        )
+        makers = {
+            "video.main": studio.picture,
+            "depth.main": studio.depth_mm,
+            "segmentation.main": studio.segmentation,
+        }
+        return look | {name: make() for name, make in makers.items() if name in self._wanted}
+
+    def _tracks(self, state: Array) -> Array:
+        """Where each slot's centre is in the picture, `[slots, 3]`: pixels right and down from the middle of
+        the first pixel, and metres along the optical axis; zeros for what is absent or behind the camera.
+        """
+        right, up, backward = (
+            (LAB_STATE.get(state, "position") - self._camera.position_m) @ self._camera.axes
+        ).T
+        seen = (LAB_STATE.get(state, "present")[:, 0] > 0.5) & (backward < -0.05)
+        away = np.where(seen, -backward, 1.0)
+        focal = self._image_size / 2 / np.tan(self._camera.field_of_view_rad / 2)
+        middle = (self._image_size - 1) / 2
+        tracks = np.array([middle + focal * right / away, middle - focal * up / away, away])
+        return (tracks * seen).astype(np.float32).T
+
+    def _more(self) -> OrbitCamera:
+        return self._orbit
+
+    def _take_back(self, more: OrbitCamera) -> None:
+        self._orbit, self._camera = more, more.camera
+
+
+def _resting_state(scene: LabScene) -> Array:
+    """What of the state never changes, `[slots, D]` float32."""
+    state = np.zeros((NUM_SLOTS, LAB_STATE.width), np.float32)
+    for slot, thing in enumerate(scene.things):
+        describe(
+            state[slot], LAB_STATE, thing.shape, thing.half_extents_m, COLOURS[thing.colour], thing.material
+        )
+    for index, fixture in enumerate(scene.fixtures):
+        slot = state[MAX_THINGS + index]
+        colour = NATURAL_COLOURS[fixture.material]
+        describe(slot, LAB_STATE, fixture.shape, fixture.half_extents_m, colour, fixture.material)
+        slot[LAB_STATE.slice("position")] = fixture.position_m
+        slot[LAB_STATE.slice("quaternion")] = fixture.quaternion
+    describe_finger(state[FINGER_SLOT], LAB_STATE)
+    return state

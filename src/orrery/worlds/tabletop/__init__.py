@@ -1,0 +1,16 @@
+"""A table with a tray: things fall, roll, slide and ring, and a finger pushes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from orrery.world import World
+
+__all__ = ["make_world"]
+
+
+def make_world(num_worlds: int = 1, streams: Sequence[str] | None = None, image_size: int = 128) -> World:
+    """See `orrery.worlds.WorldFactory`."""
+    from orrery.worlds.tabletop.world import TabletopWorld  # imports MuJoCo, which not every install has
+
+    return TabletopWorld(num_worlds, streams=streams, image_size=image_size)

@@ -1,0 +1,153 @@
+"""The exact world: MuJoCo physics on a tray, ray-traced pictures, modal sound, and a finger that feels.
+
+Streams: `video.main`, `audio.main`, `touch.finger`, `state`, `camera.main`, `action`. State slots 0 to 2 are
+the scene's bodies in order; the last slot is the finger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import mujoco
+import numpy as np
+
+from orrery.errors import BadUse
+from orrery.streams import Array, Clock, StreamSpec, WorldSpec
+from orrery.worlds.rigid_bodies.exact import Bench, ExactWorld, camera_pose, describe, describe_finger
+from orrery.worlds.rigid_bodies.finger import MAX_SPEED_M_S
+from orrery.worlds.rigid_bodies.materials import COLOURS
+from orrery.worlds.rigid_bodies.physics import (
+    FINGER_HALF_LENGTH_M,
+    FINGER_MATERIAL,
+    TABLE_MATERIAL,
+    Motion,
+    rotate,
+)
+from orrery.worlds.rigid_bodies.sound import SoundingBody
+from orrery.worlds.rigid_bodies.state import STATE
+from orrery.worlds.tabletop.finger import begins_clear, plan_script
+from orrery.worlds.tabletop.language import caption, parse
+from orrery.worlds.tabletop.model import build_model
+from orrery.worlds.tabletop.render import shared_renderer
+from orrery.worlds.tabletop.scene import CAMERAS, MAX_BODIES, Scene, SceneRequest, sample_scene
+
+__all__ = ["NUM_SLOTS", "TabletopWorld", "draw_scene", "tabletop_spec"]
+
+NUM_SLOTS = MAX_BODIES + 1
+FINGER_SLOT = MAX_BODIES
+
+
+def tabletop_spec(image_size: int = 128, clock: Clock | None = None) -> WorldSpec:
+    """All streams of the tabletop. image_size: pixels, height and width."""
+    clock = clock or Clock()
+    frames = clock.frames_per_tick
+    streams = [
+        StreamSpec("video.main", "video", "observed", (frames, image_size, image_size, 3), "uint8", "sRGB"),
+        StreamSpec(
+            "audio.main", "audio", "observed", (clock.samples_per_tick, 2), "float32", "full scale", -1.0, 1.0
+        ),
+        StreamSpec("touch.finger", "vector", "observed", (frames, 4, 4, 3), "float32", "N"),
+        StreamSpec(
+            "state", "vector", "observed", (frames, NUM_SLOTS, STATE.width), "float32", groups=NUM_SLOTS
+        ),
+        StreamSpec("camera.main", "vector", "observed", (frames, 8), "float32", "m, wxyz, rad"),
+        StreamSpec("action", "vector", "given", (frames, 3), "float32", "m/s", -MAX_SPEED_M_S, MAX_SPEED_M_S),
+    ]
+    return WorldSpec(clock, {spec.name: spec for spec in streams})
+
+
+class TabletopWorld(ExactWorld):
+    """`num_worlds` independent tabletops.
+
+    streams: names of those to produce; None for all. Without `video.main` nothing is drawn, which makes an
+    episode several times cheaper. image_size: pixels. Its action is m/s of the finger's target, `[frames,
+    3]`.
+    """
+
+    what = "tabletop"
+
+    def __init__(
+        self, num_worlds: int = 1, streams: Iterable[str] | None = None, image_size: int = 128
+    ) -> None:
+        spec = tabletop_spec(image_size)
+        unknown = set(streams or ()) - set(spec.streams)
+        if unknown:
+            raise BadUse(
+                f"tabletop has no stream {', '.join(sorted(unknown))}; it has {', '.join(spec.streams)}"
+            )
+        action_shape = spec.streams["action"].shape
+        super().__init__(spec if streams is None else spec.only(streams), action_shape, num_worlds)
+        self._image_size = image_size
+
+    def _read_scene(self, scene: Scene | Mapping[str, Any]) -> Scene:
+        return scene if isinstance(scene, Scene) else Scene.from_json(scene)
+
+    def _build(self, rng: np.random.Generator, prompt: str | None, scene: Scene | None) -> Bench:
+        if scene is None:
+            scene = draw_scene(rng, None if prompt is None else parse(prompt))
+        text = prompt or caption(scene, (), rng)
+        draws = "video.main" in self.spec.streams
+        return _Table(
+            scene, self.spec.clock, text, int(rng.integers(2**31)), self._image_size if draws else 0
+        )
+
+
+def draw_scene(rng: np.random.Generator, request: SceneRequest | None) -> Scene:
+    """A random scene in which nothing that falls begins inside the finger: three in a hundred would."""
+    for _ in range(1000):
+        scene = sample_scene(rng, request)
+        if begins_clear(scene):
+            return scene
+    raise RuntimeError(f"no room beside the finger for {request}")
+
+
+class _Table(Bench):
+    """One tabletop. image_size: pixels, or 0 to draw nothing."""
+
+    def __init__(self, scene: Scene, clock: Clock, text: str, seed: int, image_size: int) -> None:
+        model, camera = build_model(scene, clock), CAMERAS[scene.camera]
+        slots = [*range(len(scene.bodies)), FINGER_SLOT]
+        bodies = _sounding_bodies(scene, model)
+        script = plan_script(scene)
+        super().__init__(
+            scene, model, bodies, slots, _resting_state(scene), STATE, script, camera, clock, text, seed
+        )
+        self._image_size = image_size
+        self._start(scene.bodies)
+
+    def _look(self, motion: Motion, state: Array) -> dict[str, Array]:
+        look = {"camera.main": camera_pose(self._camera)}
+        if self._image_size:
+            look["video.main"] = self._picture(motion)
+        return look
+
+    def _picture(self, motion: Motion) -> Array:
+        renderer = shared_renderer(self._image_size)
+        renderer.set_scene(self.scene, self._camera)
+        num_bodies = len(self.scene.bodies)
+        axes = rotate(motion.quaternion[-1, :num_bodies, None], np.eye(3))
+        return renderer.draw(
+            motion.position_m[-1, :num_bodies], np.swapaxes(axes, -1, -2), motion.position_m[-1, num_bodies]
+        )
+
+
+def _resting_state(scene: Scene) -> Array:
+    """What of the state never changes, `[slots, D]` float32."""
+    state = np.zeros((NUM_SLOTS, STATE.width), np.float32)
+    for slot, body in enumerate(scene.bodies):
+        describe(state[slot], STATE, body.shape, body.half_extents_m, COLOURS[body.colour], body.material)
+    describe_finger(state[FINGER_SLOT], STATE)
+    return state
+
+
+def _sounding_bodies(scene: Scene, model: mujoco.MjModel) -> list[SoundingBody]:
+    """Table, objects and finger, in the order of MuJoCo's bodies."""
+    masses = model.body_mass
+    objects = [
+        SoundingBody(f"object{k}", b.material, b.shape, b.half_extent_m, float(masses[k + 1]))
+        for k, b in enumerate(scene.bodies)
+    ]
+    table = SoundingBody("table", TABLE_MATERIAL, "table", 0.3, 20.0)
+    finger = SoundingBody("finger", FINGER_MATERIAL, "finger", FINGER_HALF_LENGTH_M, float(masses[-1]))
+    return [table, *objects, finger]
