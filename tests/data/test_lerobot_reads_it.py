@@ -69,6 +69,25 @@ def test_lerobot_loads_every_column(dataset_path: Path) -> None:
     assert all(np.ptp(read[name]) > 0 for name in names)
 
 
+def test_lerobot_loads_rewards_and_endings(tmp_path: Path) -> None:
+    """Of an environment: what was done, what came of it, and where each episode is done."""
+    pytest.importorskip("pygame")
+    collect("gym:CartPole-v1", tmp_path / "d", 3, seed=3, seconds=1.0, image_size=32, progress=False)
+    ours, read = Dataset(tmp_path / "d"), _read(tmp_path / "d")
+    episodes = [ours.load(i) for i in range(3)]
+    for name in ("action", "reward", "terminated", "observation"):
+        rows = np.concatenate([layout.to_rows(ours.spec.streams[name], e[name], 1) for e in episodes])
+        np.testing.assert_array_equal(read[layout.column_of(name)].reshape(rows.shape), rows)
+    lasts = np.cumsum([ours.num_ticks(i) for i in range(3)]) - 1
+    terminated = read["next.terminated"].astype(bool)
+    assert terminated.sum() == sum(bool(e["terminated"].any()) for e in episodes) > 0
+    expected = terminated.copy()
+    expected[lasts] = True
+    np.testing.assert_array_equal(read["next.done"], expected)
+    assert read["action"].dtype == np.int64
+    assert "stats next.done mean" in read
+
+
 def test_lerobot_loads_what_a_repair_kept(dataset_path: Path) -> None:
     next((dataset_path / "data").rglob("file-001.*")).unlink()
     repair(dataset_path)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -77,6 +78,47 @@ def test_pictures_are_those_of_the_film(foreign: Path, tmp_path: Path) -> None:
 def test_an_episode_is_cut_to_the_time_asked_for(foreign: Path, tmp_path: Path) -> None:
     collect(f"lerobot:{foreign}", tmp_path / "d", 1, seconds=0.25, streams=["proprioception"], **SMALL)
     assert Dataset(tmp_path / "d").num_ticks(0) == 6
+
+
+def _with_outcomes(root: Path, **columns: Any) -> None:
+    """Give each file of rows columns of its own: feature name (`_` for `.`) to dtype and values."""
+    info = json.loads((root / "meta/info.json").read_text())
+    for file in (root / "data").rglob("*.parquet"):
+        table = pq.read_table(file)
+        for name, (dtype, values) in columns.items():
+            table = table.append_column(name.replace("_", "."), pa.array(values, dtype))
+            feature = {"dtype": str(dtype).replace("double", "float64"), "shape": [1], "names": None}
+            info["features"][name.replace("_", ".")] = feature
+        pq.write_table(table, file)
+    (root / "meta/info.json").write_text(json.dumps(info))
+
+
+def test_rewards_and_endings_belong_to_the_tick_that_follows(own_copy: Path, tmp_path: Path) -> None:
+    rewards = np.arange(1.0, NUM_ROWS + 1, dtype=np.float32)
+    done = [False] * (NUM_ROWS - 1) + [True]
+    _with_outcomes(own_copy, next_reward=(pa.float32(), rewards), next_done=(pa.bool_(), done))
+    report = collect(f"lerobot:{own_copy}", tmp_path / "d", 1, **SMALL)
+    assert set(report.skipped) == {"note"}
+    spec, streams = Dataset(tmp_path / "d").spec, Dataset(tmp_path / "d").load(0)
+    roles = {name: (stream.kind, stream.role) for name, stream in spec.streams.items()}
+    assert roles["reward"] == ("vector", "outcome")
+    assert roles["terminated"] == ("choice", "outcome")
+    assert (roles["action"], roles["proprioception"]) == (("vector", "given"), ("vector", "observed"))
+    expected = [0.0, *rewards[:-2], rewards[-2] + rewards[-1]]
+    np.testing.assert_array_equal(streams["reward"].ravel(), expected)
+    assert streams["terminated"].ravel().tolist() == [0] * (NUM_ROWS - 1) + [1]
+    collect(f"lerobot:{own_copy}", tmp_path / "cut", 1, seconds=0.25, **SMALL)
+    cut = Dataset(tmp_path / "cut").load(0)
+    np.testing.assert_array_equal(cut["reward"].ravel(), expected[:6])
+    assert not cut["terminated"].any()
+
+
+def test_what_says_terminated_is_believed_before_what_says_done(own_copy: Path, tmp_path: Path) -> None:
+    ends = {"next_done": (pa.bool_(), [False] * (NUM_ROWS - 1) + [True])}
+    _with_outcomes(own_copy, **ends, next_terminated=(pa.int64(), [0] * NUM_ROWS))
+    report = collect(f"lerobot:{own_copy}", tmp_path / "d", 1, **SMALL)
+    assert "next.terminated" in report.skipped["next.done"]
+    assert not Dataset(tmp_path / "d").load(0)["terminated"].any()
 
 
 @pytest.mark.parametrize("kind", ["data", "videos", "meta/episodes"])

@@ -3,6 +3,11 @@
 One row is one frame and one tick, at the dataset's own rate: an action belongs to one row, so that nothing is
 resampled. A robot's `observation.state` is the stream `proprioception`. A shard that is missing or damaged is
 named, and costs only its own episodes.
+
+`next.reward` is `reward`, and `next.terminated`, or `next.done` where there is none, is `terminated`: what a
+row says comes after it is told by the tick after it. Of what comes after an episode's last row nothing was
+recorded: its reward is added to the last tick's, and its ending is the last tick's, so that no episode
+loses its return or its end.
 """
 
 from __future__ import annotations
@@ -30,6 +35,8 @@ __all__ = ["LeRobotSource"]
 _SAMPLES_PER_SECOND = 24_000
 _ROW_COLUMNS = ("timestamp", "frame_index", "episode_index", "index", "task_index")
 _MAX_WIDTH = 100_000
+_ENDINGS = ("next.terminated", "next.done")
+"""Columns that say that an episode ends, the better one first."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +116,14 @@ class LeRobotSource:
             dtype, shape = feature["dtype"], tuple(feature["shape"])
             if name in _ROW_COLUMNS:
                 continue
+            if name in _ENDINGS:
+                if name == next(ending for ending in _ENDINGS if ending in self._info["features"]):
+                    found[name] = StreamSpec(
+                        "terminated", "choice", "outcome", (1, 1), "int64", num_choices=2
+                    )
+                else:
+                    self.skipped[name] = f"{_ENDINGS[0]} says which episodes terminated"
+                continue
             if dtype in ("video", "image"):
                 if feature.get("info", {}).get("video.is_depth_map"):
                     self.skipped[name] = "a depth map stored as a film is not read"
@@ -134,6 +149,14 @@ def _dtype(name: str) -> Any:
 def _stream_name(feature: str) -> str:
     known = {column: stream for stream, column in layout.KNOWN_COLUMNS.items()}
     return known.get(feature) or feature.removeprefix("observation.")
+
+
+def _after(rows: Array, length: int, spec: StreamSpec) -> Array:
+    """What came of each tick, `[length, 1, A]`, from what each row `[num_rows, 1, A]` says follows it."""
+    ticks = np.concatenate([np.zeros_like(rows[:1]), rows[: length - 1]])
+    if length == len(rows):
+        ticks[-1] += rows[-1]
+    return (ticks > 0).astype(np.int64) if spec.kind == "choice" else ticks
 
 
 def _number_stream(feature: str, width: int) -> StreamSpec:
@@ -174,7 +197,10 @@ class _LeRobotRecorder:
         feature, spec = self._columns[name], self._spec.streams[name]
         if self._source.feature(feature)["dtype"] == "video":
             return self._pictures(feature, row, length)
-        values = self._column(feature, row)[:length]
+        values = self._column(feature, row)
+        if spec.role == "outcome":
+            return _after(np.array(values.to_pylist(), np.float32).reshape(-1, *spec.shape), length, spec)
+        values = values[:length]
         if self._source.feature(feature)["dtype"] == "image":
             return np.stack([self._fitted(_decoded(value)) for value in values.to_pylist()])[:, None]
         numbers = np.array(values.to_pylist(), np.float32).reshape(length, -1)

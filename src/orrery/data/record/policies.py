@@ -8,20 +8,14 @@ physics it may read. One that remembers is a class: an object of it is made for 
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import os
-import sys
 from collections.abc import Callable
-from functools import lru_cache
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 from gymnasium import spaces
 
 from orrery.errors import BadUse, UserError, nearest
+from orrery.modules import load_module
 from orrery.streams import Array, StreamSpec
 
 __all__ = ["RANDOM", "Policy", "checked_action", "checked_choice", "load_policy", "random_action"]
@@ -42,7 +36,7 @@ def load_policy(name: str) -> Policy:
     if not colon or not module_name or not function:
         raise BadUse(f"a policy is {RANDOM!r}, MODULE:FUNCTION or FILE.py:FUNCTION, got {name!r}")
     try:
-        module = _module(module_name)
+        module = load_module(module_name)
     except Exception as error:  # whatever a module of the user's own raises
         raise UserError(f"policy {name!r}: {module_name} cannot be imported ({error!r})") from error
     policy = getattr(module, function, None)
@@ -51,26 +45,6 @@ def load_policy(name: str) -> Policy:
         perhaps = ", ".join(nearest(function, names) or names) or "nothing that can be called"
         raise BadUse(f"policy {name!r}: {module_name} has no function {function!r}; it has {perhaps}")
     return policy() if isinstance(policy, type) else policy
-
-
-def _module(name: str) -> ModuleType:
-    if name.endswith(".py"):
-        path = Path(name).resolve()
-        return _file_module(path, path.stat().st_mtime_ns)
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    return importlib.import_module(name)
-
-
-@lru_cache
-def _file_module(path: Path, changed_ns: int) -> ModuleType:
-    """A file run as a module, once for each time that it was changed."""
-    spec = importlib.util.spec_from_file_location(f"orrery_policy_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def checked_choice(action: Any, space: spaces.Space[Any]) -> Any:

@@ -1,5 +1,6 @@
 """Gymnasium environments by name: `ID`, or `ID?option=value&option=value`, with pictures and sound if any.
 
+`MODULE:ID` and `path/to/file.py:ID` are of a module or a file of the user's own, which registers the id.
 Options are the environment's own keywords (`ALE/Pong-v5?difficulty=1`), and three for any environment:
 `repeat` (steps for which an action is held), `warmup` (steps after a reset that go by before the first tick)
 and `max_episode_steps`.
@@ -18,6 +19,7 @@ import gymnasium
 import numpy as np
 
 from orrery.errors import BadUse, UserError, nearest
+from orrery.modules import load_module
 from orrery.worlds.gymnasium.wrappers import HeldAction, LastScreen, SoundBeside, find_wrapper
 
 __all__ = ["make_environment", "parse_name", "steps_per_second", "ticks_per_second"]
@@ -139,7 +141,7 @@ def _spec(identity: str) -> str:
     has it (`Pong-v5` is `ALE/Pong-v5`) where none is given."""
     module, colon, name = identity.rpartition(":")
     if colon:
-        _import(module, f"there is no module {module}, which {identity!r} names")
+        _load(module, identity)
     for prefix, (family, package) in _FAMILIES.items():
         if identity.startswith(prefix):
             missing = f"{identity} needs {family.partition('.')[0]}; pip install {package}"
@@ -168,6 +170,17 @@ def _registered(name: str) -> str | None:
         in (key.rpartition("-v")[0], key.rpartition("/")[2], key.rpartition("/")[2].rpartition("-v")[0])
     ]
     return max(alike)[1] if alike else None
+
+
+def _load(module: str, identity: str) -> None:
+    """Run a module or file of the user's own."""
+    try:
+        load_module(module)
+    except (ModuleNotFoundError, FileNotFoundError) as error:
+        kind = "file" if module.endswith(".py") else "module"
+        raise UserError(f"there is no {kind} {module}, which {identity!r} names ({error})") from error
+    except Exception as error:  # whatever a module of the user's own raises
+        raise UserError(f"{module}, which {identity!r} names, cannot be imported ({error!r})") from error
 
 
 def _import(module: str, missing: str | None) -> None:

@@ -264,8 +264,9 @@ def _make_environments(
 
 
 def _identity(environment: Any, env: AnyEnv) -> dict[str, Any]:
-    options = parse_name(environment)[1] if isinstance(environment, str) else {}
-    return {"id": env.spec.id if env.spec is not None else "", "options": options}
+    name, options = parse_name(environment) if isinstance(environment, str) else ("", {})
+    module, colon, _ = name.rpartition(":")
+    return {"id": f"{module}{colon}{env.spec.id if env.spec is not None else ''}", "options": options}
 
 
 def _longest(env: AnyEnv) -> int | None:

@@ -29,7 +29,7 @@ _LONGEST_SECONDS = 1.0
 """Of the way to an aim: from where it parks, the finger hurries down."""
 
 
-def wander(tick: Mapping[str, Array], rng: np.random.Generator) -> Array:
+def wander(tick: Mapping[str, Array], rng: np.random.Generator, world: object = None) -> Array:
     """The next action `[frames, 3]`, m/s of the finger's target in the world frame: the last one, or now and
     then one towards a new aim, which the finger may reach, miss or go beyond.
 
