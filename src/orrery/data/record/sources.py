@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from orrery.data.gym_source import GymSource
 from orrery.data.record.films import ClipsSource
+from orrery.data.record.gym import GymSource
 from orrery.data.record.lerobot import LeRobotSource
 from orrery.data.record.source import Request, Source
 from orrery.data.record.world import WorldSource

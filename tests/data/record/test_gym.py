@@ -321,7 +321,7 @@ def test_an_environment_that_cannot_be_closed_costs_nothing(
         recorders.append(self)
         raise RuntimeError("the door is stuck")
 
-    monkeypatch.setattr("orrery.data.gym_source._GymRecorder.close", close)
+    monkeypatch.setattr("orrery.data.record.gym._GymRecorder.close", close)
     monkeypatch.setattr(Counter, "fails_at", 5)
     report = collect("gym:OrreryCounter", tmp_path / "d", 12, num_workers=1, **SMALL)
     assert len(recorders) > 1
