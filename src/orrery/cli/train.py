@@ -1,94 +1,166 @@
-"""`orrery train`: a recipe and a dataset become a checkpoint."""
+"""`orrery train`: from a data set, or straight from a source, to a world that is stepped."""
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import sys
+import json
+import os
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import tyro
 
 from orrery.cli.console import needs
-from orrery.errors import BadUse
-from orrery.registry import resolve_model
+from orrery.errors import BadUse, UserError
 
-__all__ = ["QuickReports", "train"]
+if TYPE_CHECKING:
+    from orrery.data.dataset import Dataset
+    from orrery.training.recipe import Recipe
 
+__all__ = ["train"]
 
-class QuickReports:
-    """Starts `orrery report --quick` on a checkpoint, in a process of its own at low priority. Training never
-    waits for it, nor fails with it: what went wrong is in `report.log` beside the page. While one report is
-    being made, no other is begun."""
-
-    def __init__(self) -> None:
-        self.running: subprocess.Popen[bytes] | None = None
-
-    def __call__(self, checkpoint: Path) -> None:
-        if self.running is not None and self.running.poll() is None:
-            return
-        page = checkpoint.with_name("report.html")
-        command = [
-            sys.executable,
-            "-m",
-            "orrery.cli",
-            "report",
-            str(checkpoint),
-            "--quick",
-            "--out",
-            str(page),
-        ]
-        quietly = ["nice", "-n", "10"] if shutil.which("nice") else []
-        with checkpoint.with_name("report.log").open("wb") as log:
-            self.running = subprocess.Popen([*quietly, *command], stdout=log, stderr=log)
+RECORDING_SHARE = 0.15
+"""Of the minutes, for recording, where a source is given instead of a data set."""
+FIRST_EPISODES = 16
+MOST_EPISODES = 512
+EPISODE_SECONDS = 30.0
+NUM_WINDOWS = 16
+WINDOW_SECONDS = 5.0
 
 
 def train(
-    recipe: tyro.conf.Positional[str],
-    data: Path,
+    source: tyro.conf.Positional[str],
     out: Path,
-    resume: bool = False,
+    minutes: float = 30.0,
+    steps: int | None = None,
+    episodes: int | None = None,
+    seconds: float = EPISODE_SECONDS,
+    policy: str | None = None,
+    streams: tuple[str, ...] = (),
+    image_size: int | None = None,
     seed: int = 0,
-    start: str | None = None,
-    minutes: float | None = None,
     processes: int = 1,
-    report_every: float | None = None,
+    restart: bool = False,
 ) -> int:
-    """Train a model on a dataset.
+    """Train a world on a data set, or on any source, which is recorded first.
 
-    Stages that are done are not done again, so a run that was stopped goes on with --resume.
+    The run's folder holds everything: run the same command again to go on after a stop. At its end stand
+    OUT/checkpoint, which other commands take as a model, and OUT/page.html with losses, films beside real ones,
+    and what was measured.
 
     Args:
-        recipe: which model, and how it is trained, such as tiny or tabletop.
-        data: a dataset made by `orrery collect`, or a folder of several.
-        out: the run's folder, which ends up holding the checkpoint.
-        resume: go on with the run that is there.
-        seed: of the weights and of the order of the data.
-        minutes: how long to train in all; the recipe says if left out.
-        processes: how many train the transformer together, one to a CPU core.
-        start: a shipped model's name or a checkpoint's folder, to train that further.
-        report_every: minutes after which the world that is being learned is reported on, again and again, in
-            the quick form and beside the training: OUT/reports holds each checkpoint with its page.
+        source: a data set's folder, or a source as in `orrery collect`: gym:CartPole-v1, clips:FOLDER, a world.
+        out: the run's folder.
+        minutes: how long to take in all, on this machine; recording takes a seventh of it.
+        steps: instead of minutes, how many steps each stage takes.
+        episodes: how many to record, of a source; as many as fit, if left out.
+        seconds: the longest episode, of a source.
+        policy: who acts while it is recorded, as in `orrery collect`.
+        streams: what is to be learned beside actions; everything, if left out.
+        image_size: longest side of the pictures that are learned, in pixels.
+        seed: of the recording, of the weights and of the order of the data.
+        processes: how many train together, one to a CPU core.
+        restart: lose the run that is there.
     """
-    if seed < 0:
-        raise BadUse(f"--seed {seed}: must be 0 or above")
-    if processes < 1:
-        raise BadUse(f"--processes {processes}: must be 1 or above")
-    if report_every is not None and not report_every > 0:
-        raise BadUse(f"--report-every {report_every:g}: must be above 0 minutes")
-    if report_every is not None:
-        with needs("report", "reporting on the way"):
-            import orrery.evaluation.page  # noqa: F401  (now rather than an hour later)
+    _check(minutes, steps, episodes, seconds, seed, processes)
     with needs("train", "training"):
-        from orrery.recipes import recipe as named
-        from orrery.training.run import Reporting
-        from orrery.training.run import train as run
+        from orrery.data.dataset import Dataset
+        from orrery.training import parallel
+        from orrery.training.recipe import sized_recipe
+        from orrery.training.train import train as run
 
-        begin = None if start is None else resolve_model(start)
-        reporting = None if report_every is None else Reporting(report_every, QuickReports())
-        checkpoint = run(
-            named(recipe, minutes), data, out, resume, seed, start=begin, processes=processes,
-            reporting=reporting,
-        )  # fmt: skip
-    print(f"{checkpoint}: trained; film it with orrery generate PROMPT --model {checkpoint} --out film.mp4")
+    started = time.monotonic()
+    folder = Path(source)
+    if not folder.is_dir():
+        folder = _recorded(source, out, minutes, episodes, seconds, policy, seed, image_size)
+    data = Dataset(folder)
+    left = max(0.05, minutes - (time.monotonic() - started) / 60)
+    recipe = sized_recipe(data.spec, _kept_minutes(out, left), steps, streams or None, image_size)
+    parallel.together(processes, run, data, recipe, out, seed, restart)
+    _evaluate(data, recipe, out)
     return 0
+
+
+def _check(
+    minutes: float, steps: int | None, episodes: int | None, seconds: float, seed: int, processes: int
+) -> None:
+    if not 0 < minutes < 1e6:
+        raise BadUse(f"--minutes {minutes:g}: must be above 0")
+    for name, value, least in (
+        ("steps", steps, 1), ("episodes", episodes, 1), ("seed", seed, 0), ("processes", processes, 1)
+    ):  # fmt: skip
+        if value is not None and value < least:
+            raise BadUse(f"--{name} {value}: must be {least} or above")
+    if not seconds > 0:
+        raise BadUse(f"--seconds {seconds:g}: must be above 0")
+
+
+def _kept_minutes(out: Path, minutes: float) -> float:
+    """The minutes that a run was begun with, where there is one: recording or a stop leave others."""
+    file = out / "minutes.json"
+    if file.exists():
+        return json.loads(file.read_text())
+    out.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(minutes))
+    return minutes
+
+
+def _recorded(
+    source: str,
+    out: Path,
+    minutes: float,
+    episodes: int | None,
+    seconds: float,
+    policy: str | None,
+    seed: int,
+    image_size: int | None,
+) -> Path:
+    """Record `source` into the run's folder; more and more episodes while there is time for it."""
+    from orrery.data.record.collect import collect
+    from orrery.data.record.sources import SOURCES
+
+    if ":" not in source and os.sep in source and not source.partition(":")[0] in SOURCES:
+        raise UserError(f"there is no data set {source}; name a folder, or a source such as gym:CartPole-v1")
+    folder = out / "data"
+    wanted = episodes or FIRST_EPISODES
+    deadline = time.monotonic() + 60 * RECORDING_SHARE * minutes
+    while True:
+        report = collect(
+            source, folder, wanted, seed, num_workers=1, seconds=seconds, image_size=image_size or 96, policy=policy
+        )
+        for name, reason in report.skipped.items():
+            print(f"left out {name}: {reason}")
+        for number, reason in report.dropped.items():
+            print(f"episode {number} failed and is left out: {reason}")
+        if report.stopped:
+            raise KeyboardInterrupt
+        enough = report.num_wanted < wanted or wanted >= MOST_EPISODES or time.monotonic() > deadline
+        if episodes is not None or enough:
+            return folder
+        wanted *= 2
+
+
+def _evaluate(data: Dataset, recipe: Recipe, out: Path) -> None:
+    """Rollouts of held-out episodes, the run's page, and the card of its checkpoint."""
+    from orrery.engines.torch_engine import TorchEngine
+    from orrery.evaluation.rollout import Windows, measure_rollouts
+    from orrery.inference.imagined import ImaginedWorld
+    from orrery.inspect.card import write_card
+    from orrery.inspect.run_page import figure_rows, write_rollout_film, write_run_page
+    from orrery.models.trained import load_trained
+    from orrery.training.prepare import Episodes
+    from orrery.training.train import RunFolder
+
+    episodes = Episodes.of(data, recipe)
+    trained = load_trained(RunFolder(out).checkpoint)
+    names = list(trained.spec.streams)
+    lengths = {index: data.num_ticks(index) for index in episodes.held_out}
+    horizon = round(WINDOW_SECONDS / data.spec.clock.tick_seconds)
+    windows = Windows.cut(lengths, names, episodes.load, data.text, NUM_WINDOWS, horizon)
+    rollouts = measure_rollouts(ImaginedWorld(TorchEngine(trained), windows.num), windows)
+    write_rollout_film(out / "rollouts.mp4", trained.spec, windows, rollouts)
+    page = write_run_page(out, episodes.notes, windows, rollouts)
+    write_card(RunFolder(out).checkpoint, trained, rollouts)
+    for row in figure_rows(rollouts):
+        print("  ".join(cell for cell in row if cell))
+    print(f"{RunFolder(out).checkpoint}: trained; {page} shows it")

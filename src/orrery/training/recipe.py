@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from orrery.errors import BadUse
 from orrery.streams import StreamSpec, WorldSpec
 from orrery.training.loop import Budget
 from orrery.training.picture_loss import PictureLossConfig
@@ -55,13 +56,20 @@ class Recipe:
 
 
 def sized_recipe(
-    spec: WorldSpec, minutes: float | None = None, steps: int | None = None, streams: Sequence[str] | None = None
+    spec: WorldSpec,
+    minutes: float | None = None,
+    steps: int | None = None,
+    streams: Sequence[str] | None = None,
+    image_size: int | None = None,
 ) -> Recipe:
     """The recipe that fits any data set: all that can be learned, in the given minutes of wall clock or in
     `steps` optimizer steps a stage.
 
-    streams: only these, beside actions.
+    streams: only these, beside actions. image_size: longest side of pictures.
     """
+    unknown = [name for name in streams or () if name not in spec.streams]
+    if unknown:
+        raise BadUse(f"the data set has no stream {', '.join(unknown)}; it has {', '.join(spec.streams)}")
     learned = [s for s in spec.streams.values() if _can_be_learned(s)]
     if streams is not None:
         learned = [s for s in learned if s.name in streams or s.role == "given"]
@@ -80,7 +88,9 @@ def sized_recipe(
         for name, share in shares.items()
     }
     few_share = 0.6 if videos and few else 0.0 if videos else 1.0
-    return Recipe(tuple(s.name for s in learned), default_order(learned), budgets, few_share=few_share)
+    return Recipe(
+        tuple(s.name for s in learned), default_order(learned), budgets, image_size or IMAGE_SIZE, few_share=few_share
+    )
 
 
 def default_order(streams: Sequence[StreamSpec]) -> tuple[tuple[str, ...], ...]:

@@ -42,6 +42,8 @@ __all__ = ["RunFolder", "train"]
 NUM_STARTS = 64
 START_TICKS = 4
 START_BYTES = 700_000
+OF_A_RUN = ("data", "minutes.json")
+"""What may lie in a run's folder before it begins."""
 
 
 @dataclass(frozen=True)
@@ -179,7 +181,8 @@ def _begin(run: RunFolder, settings: dict[str, Any], restart: bool) -> None:
                 "choose another folder, or lose it with --restart"
             )
         return
-    if run.path.exists() and any(run.path.iterdir()) and not run.settings.exists():
+    foreign = [f for f in run.path.iterdir() if f.name not in OF_A_RUN] if run.path.exists() else []
+    if foreign and not run.settings.exists():
         raise UserError(f"{run.path} holds something that is not a run; choose another folder")
     for part in ("stages", "latents", "checkpoint"):
         shutil.rmtree(run.path / part, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""What people look at: pages of runs, with curves and films."""

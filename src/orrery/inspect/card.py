@@ -1,0 +1,53 @@
+"""The card of a checkpoint: what it is, how it was made, what was measured; written by this and by nobody."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from orrery.evaluation.rollout import Rollouts
+from orrery.inspect.run_page import figure_rows
+from orrery.models.trained import TrainedWorld, save_world
+
+__all__ = ["card_text", "write_card"]
+
+
+def write_card(folder: Path, world: TrainedWorld, rollouts: Rollouts) -> Path:
+    """Put figures and a card into the checkpoint `folder`."""
+    provenance = {**world.provenance, "rollouts": rollouts.to_json()}
+    return save_world(folder, replace(world, provenance=provenance), card_text(world, rollouts))
+
+
+def card_text(world: TrainedWorld, rollouts: Rollouts) -> str:
+    """The card, as Markdown."""
+    made = world.provenance
+    environment = world.spec.environment.get("id", "")
+    name = environment or made["data"]["collect"].get("world", "a world")
+    num = sum(p.numel() for p in world.model.parameters())
+    num += sum(p.numel() for t in world.tokenizers.values() for p in t.parameters())
+    streams = [f"| {s.name} | {s.kind} | {s.role} | {list(s.shape)} |" for s in world.spec.streams.values()]
+    rows = ["| " + " | ".join(row) + " |" for row in figure_rows(rollouts)]
+    minutes = ", ".join(f"{stage} {value:.1f}" for stage, value in made["minutes"].items())
+    lines = [
+        f"# A learned world of {name}", "",
+        f"{num / 1e6:.1f} million parameters, learned from {made['data']['episodes']} episodes "
+        f"({_collected(made['data']['collect'])}).", "",
+        "| stream | kind | role | a tick |", "|---|---|---|---|", *streams, "",
+        f"One tick is {world.spec.clock.tick_seconds:.4g} s.", "",
+        "## Measured", "",
+        f"{rollouts.num_windows} stretches of held-out episodes, {rollouts.context_ticks} real ticks of context, "
+        "the same actions. Root mean square errors: of pictures in grey levels (of 255) over the pixels that "
+        "change, of numbers in shares of their spread.", "",
+        "| | seconds | model | copying the last frame | tokenizer alone | shuffled actions |",
+        "|---|---|---|---|---|---|", *rows, "",
+        "## Made by", "",
+        f"`orrery train`, seed {made['seed']}, commit {made['commit'][:12] or 'unknown'}, on {made['hardware']}, "
+        f"torch {made['torch']}, {made['processes']} process(es). Minutes: {minutes}.", "",
+        "Licence: Apache-2.0.", "",
+    ]  # fmt: skip
+    return "\n".join(lines)
+
+
+def _collected(settings: dict[str, Any]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in settings.items() if value is not None and key != "streams")
