@@ -1,3 +1,19 @@
-"""Orrery: a world you can watch, hear, touch and steer."""
+"""Orrery: a world you can watch, hear, touch and steer.
+
+Importing it tells Gymnasium, where that is installed, of the environment `orrery/imagined`: a learned
+world as an environment, `gymnasium.make("orrery/imagined", checkpoint=...)`.
+"""
+
+from contextlib import suppress
 
 __version__ = "0.1.0"
+
+with suppress(ImportError):  # the base install has no Gymnasium
+    import gymnasium
+
+    gymnasium.register(
+        "orrery/imagined",
+        entry_point="orrery.inference.environment:make_env",
+        vector_entry_point="orrery.inference.environment:make_vector_env",
+        disable_env_checker=True,
+    )

@@ -14,7 +14,7 @@ from orrery.models.precision import mixed_precision
 from orrery.models.tokenizers import Memory, Tokenizer
 from orrery.models.tokenizers.text import TextTokenizer
 from orrery.models.trained import TrainedWorld
-from orrery.models.world_model import Hidden, Noisy, TrunkCache
+from orrery.models.world_model import Hidden, Noisy, StreamTokens, TrunkCache
 from orrery.streams import Array
 
 __all__ = ["TorchEngine"]
@@ -43,9 +43,9 @@ class TorchEngine:
 
     def __init__(self, world: TrainedWorld) -> None:
         self.spec = world.spec
-        self.order = world.model.config.order
-        self.streams = {s.name: s for s in world.model.config.streams}
-        self.starts = {name: value.numpy() for name, value in world.starts.items()}
+        self.order: Sequence[Sequence[str]] = world.model.config.order
+        self.streams: Mapping[str, StreamTokens] = {s.name: s for s in world.model.config.streams}
+        self.starts: Mapping[str, Array] = {name: value.numpy() for name, value in world.starts.items()}
         self._model = world.model.eval()
         self._tokenizers: dict[str, Tokenizer] = world.tokenizers
         self._text = [t for t in world.tokenizers.values() if isinstance(t, TextTokenizer)]

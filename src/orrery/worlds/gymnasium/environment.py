@@ -16,7 +16,7 @@ from orrery.worlds import WORLDS, world_factory
 from orrery.worlds.gymnasium.layout import SpaceLayout, action_layout, observation_layout
 from orrery.worlds.gymnasium.spaces import space_from_json
 
-__all__ = ["WorldEnv", "WorldSpaces", "make_world_env", "register_worlds"]
+__all__ = ["WorldEnv", "WorldSpaces", "make_world_env", "register_worlds", "rewards_of", "terminations_of"]
 
 _OPTIONS = ("prompt", "scene")
 
@@ -51,7 +51,9 @@ class WorldSpaces:
         return {name: tick[name].copy() for name in self.observation_space.spaces}
 
     def action(self, action: Any, num_leading: int = 1) -> dict[str, Array]:
-        """Stream name to `[*lead, *shape]`, of an action of the action space with as many leading axes."""
+        """Stream name to `[*lead, *shape]`, of an action of the action space with as many leading axes. BadUse
+        that names the part for one of another form."""
+        _check_form(self.action_space, action, num_leading, "action")
         if self._acted is not None:
             return self._acted.to_streams(action, num_leading)
         parts = action if isinstance(self.action_space, spaces.Dict) else {"action": action}
@@ -129,11 +131,8 @@ class WorldEnv(gymnasium.Env[Any, Any]):
         tick = self.world.step(given["action"] if list(given) == ["action"] else given)  # pyright: ignore[reportArgumentType]
         observation = self._unbatched(tick)
         self._num_ticks += 1
-        if self._reward is not None:
-            reward = float(self._reward(observation))
-        else:
-            reward = float(tick["reward"].sum()) if "reward" in tick else 0.0
-        terminated = bool(tick["terminated"].any()) if "terminated" in tick else False
+        reward = float(rewards_of(tick, 1)[0] if self._reward is None else self._reward(observation))
+        terminated = bool(terminations_of(tick, 1)[0])
         truncated = self._max_ticks is not None and self._num_ticks >= self._max_ticks
         return observation, reward, terminated, truncated, self._info()
 
@@ -165,6 +164,46 @@ class WorldEnv(gymnasium.Env[Any, Any]):
             info["events"] = events[self._num_events :]
             self._num_events = len(events)
         return info
+
+
+def rewards_of(tick: Observation, num_worlds: int) -> Array:
+    """`[B]` float64: the world's own rewards of a tick; 0 where it has none."""
+    if "reward" not in tick:
+        return np.zeros(num_worlds)
+    return tick["reward"].reshape(num_worlds, -1).sum(1, dtype=np.float64)
+
+
+def terminations_of(tick: Observation, num_worlds: int) -> Array:
+    """`[B]` bool: which worlds have come to an end, as far as they say."""
+    if "terminated" not in tick:
+        return np.zeros(num_worlds, bool)
+    return np.asarray(tick["terminated"].reshape(num_worlds, -1).any(1))
+
+
+def _check_form(space: spaces.Space[Any], value: Any, num_leading: int, name: str) -> None:
+    """BadUse unless a value has the parts, the shape and the kind of numbers of a space."""
+    if isinstance(space, (spaces.Dict, spaces.Tuple)):
+        parts = space.spaces.items() if isinstance(space, spaces.Dict) else enumerate(space.spaces)
+        for key, part in parts:
+            try:
+                inner = value[key]
+            except (KeyError, IndexError, TypeError) as error:
+                raise BadUse(f"{name} has no part {key!r}; it is {space}") from error
+            _check_form(part, inner, num_leading, f"{name}.{key}")
+        return
+    array = np.asarray(value)
+    shape = space.shape or ()
+    if (
+        array.ndim != num_leading + len(shape)
+        or array.shape[num_leading:] != shape
+        or array.dtype.kind not in "biuf"
+    ):
+        lead = "worlds, " * num_leading
+        raise BadUse(
+            f"{name} is [{lead}{', '.join(map(str, shape))}] of {space}, got {list(array.shape)} {array.dtype}"
+        )
+    if isinstance(space, (spaces.Discrete, spaces.MultiDiscrete)) and (array != np.floor(array)).any():
+        raise BadUse(f"{name} is a whole number of {space}, got {array}")
 
 
 def _space(stream: StreamSpec) -> spaces.Space[Any]:
