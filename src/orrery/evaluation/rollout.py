@@ -139,10 +139,10 @@ def measure_rollouts(world: ImaginedWorld, windows: Windows) -> Rollouts:
         }
         errors = {name: tick_errors(stream, made, truth, windows.context) for name, made in methods.items()}
         rows: list[dict[str, float | None]] = []
-        for horizon in HORIZONS_SECONDS:
+        reached = [h for h in HORIZONS_SECONDS if 0 <= round(h / seconds) - 1 < windows.horizon]
+        for horizon in reached or [windows.horizon * seconds]:
             tick = round(horizon / seconds) - 1
-            if 0 <= tick < windows.horizon:
-                rows.append({"seconds": horizon, **{name: _finite(e[tick]) for name, e in errors.items()}})
+            rows.append({"seconds": horizon, **{name: _finite(e[tick]) for name, e in errors.items()}})
         by_horizon[stream.name] = rows
         if shuffled:
             upto = max(1, round(2.0 / seconds))

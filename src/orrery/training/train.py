@@ -92,7 +92,7 @@ def train(data: Dataset, recipe: Recipe, out: Path, seed: int = 0, restart: bool
         encode_episodes(episodes, episodes.held_out, tokenizers, run.latents("held_out"))
     for name, tokenizer in tokenizers.items():
         if not isinstance(tokenizer, TextTokenizer):
-            tokenizer.see_latents(torch.from_numpy(np.asarray(training.latents[name][::7], np.float32)))
+            tokenizer.see_latents(torch.from_numpy(np.array(training.latents[name][::7], np.float32)))
     torch.manual_seed(seed)
     model = WorldModel(model_config(episodes, tokenizers, recipe))
     place_located(model, tokenizers)
