@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+import torch
 
 from orrery.data.checksums import read_sums
 from orrery.data.dataset import Dataset
@@ -18,7 +19,7 @@ from orrery.provenance import hardware
 
 LIBRARIES = {"pyarrow": "26.0.1", "av": "18.1.0", "mujoco": "4.0.0", "mujoco-warp": "4.0.0"}
 """What the bytes depend on besides this program."""
-PROCESSOR = "amd-epyc"
+PROCESSOR, INSTRUCTIONS = "amd-epyc", "AVX512"
 NUM_EVENTS = [3, 17, 12]
 GOLDEN = {
     "data/chunk-000/file-000.parquet": "b1e6b27664990cce21c777989ce019caaabb5e42d5691f78baef01d3024c129f",
@@ -44,8 +45,9 @@ def test_tabletop_is_what_the_shipped_weights_were_trained_on(tmp_path: Path) ->
     dataset = Dataset(tmp_path / "d")
     assert [len(dataset.events(i)) for i in range(3)] == NUM_EVENTS
     other = {name: version(name) for name, known in LIBRARIES.items() if version(name) != known}
-    if not hardware().startswith(PROCESSOR):  # its last bits differ
-        other["processor"] = hardware()
+    instructions = torch.backends.cpu.get_cpu_capability()
+    if not hardware().startswith(PROCESSOR) or instructions != INSTRUCTIONS:  # last bits differ
+        other["processor"] = f"{hardware()} with {instructions}"
     if other:
-        pytest.skip(f"other bytes here: {other} where the hashes are of {LIBRARIES} on {PROCESSOR}")
+        pytest.skip(f"other bytes here: {other} where the hashes are of {LIBRARIES} on {PROCESSOR} with {INSTRUCTIONS}")
     assert read_sums(tmp_path / "d") == GOLDEN
