@@ -33,8 +33,8 @@ SUMMARY_TOKENS = 4
 class StreamTokens:
     """What the network knows of a stream: `tokens` of `width` a tick.
 
-    given: it is known for a tick before the tick is imagined (an action, a sentence). text: one sentence for a
-    whole episode. grid: rows and columns where the tokens are the cells of a picture. located_in: the picture
+    given: it is known for a tick before the tick is imagined (an action, a sentence). outcome: it is what comes
+    of a tick (reward, termination). text: one sentence for a whole episode. grid: rows and columns where the tokens are the cells of a picture. located_in: the picture
     that the first numbers of each token place its token in; `frames` and `numbers` of a token, see
     `VectorTokenizer`.
     """
@@ -48,6 +48,7 @@ class StreamTokens:
     located_in: str = ""
     frames: int = 1
     numbers: int = 0
+    outcome: bool = False
 
 
 @dataclass(frozen=True)

@@ -136,7 +136,7 @@ def model_config(episodes: Episodes, tokenizers: dict[str, Tokenizer], recipe: R
         streams.append(
             StreamTokens(
                 name, tokenizer.tokens, tokenizer.width, spec.role == "given", spec.kind == "text",
-                tokenizer.grid, located, frames, numbers,
+                tokenizer.grid, located, frames, numbers, spec.role == "outcome",
             )  # fmt: skip
         )
     return WorldModelConfig(tuple(streams), recipe.order, episodes.spec.clock.tick_seconds, **recipe.sizes)

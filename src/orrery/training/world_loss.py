@@ -26,13 +26,14 @@ class LossConfig:
     """How clips are corrupted and what weighs how much.
 
     changed_share: of the weight that tokens which change get together. max_weight: of one of them against one
-    that does not. own_share: of the ticks of the context that are the model's own predictions (self-forcing).
+    that does not; outcome_weight the same of rewards and endings, whose chances a large one would bend. own_share: of the ticks of the context that are the model's own predictions (self-forcing).
     picture_noise, number_noise: highest augmentation noise level of pictures and of all else in the context.
     drop_share: of clips in which a stream is absent throughout. known_share: in which actions are known.
     """
 
     changed_share: float = 0.5
     max_weight: float = 50.0
+    outcome_weight: float = 4.0
     own_share: float = 0.3
     picture_noise: float = 0.3
     number_noise: float = 0.05
@@ -171,7 +172,8 @@ def _weighted_error(
         changed = F.max_pool2d(cells, 3, 1, 1)[:, 0].flatten(1).view_as(changed)
     share = changed[valid].mean().clamp_min(1e-4)
     odds = config.changed_share / (1 - config.changed_share)
-    weight = 1 + (odds / share).clamp(max=config.max_weight) * changed
+    most = config.outcome_weight if stream.outcome else config.max_weight
+    weight = 1 + (odds / share).clamp(max=most) * changed
     weight = weight / weight[valid].mean()
     certainty = 1 / level.clamp_min(0.3).square() * (level >= LOWEST_LEVEL)
     error = (predicted.float() - clean).square().mean(-1) * weight * (certainty * valid)[..., None]

@@ -20,6 +20,8 @@ from orrery.streams import StreamSpec
 __all__ = ["VectorTokenizer"]
 
 MAX_LEVELS = 16
+NO_CHANGE = 1e6
+"""Divides the changes of what takes few values: they say nothing that the values do not."""
 SMALL_CHANGE = 0.5  # a number is followed by its changes where they are smaller than this share of its spread
 
 
@@ -68,7 +70,6 @@ class VectorTokenizer(Tokenizer):
         spread = values.std(0, correction=0)
         scale = torch.maximum(spread, (quantiles[2] - quantiles[0]) / 4)
         self.centre.copy_(quantiles[1])
-        self.scale.copy_(torch.where(scale > 1e-9, scale, 1.0))
         change = changes.square().mean(0).sqrt()
         self.change_scale.copy_(torch.where(change > 1e-9, 0.25 * change, 1.0))
         squashed = torch.asinh(changes / self.change_scale.double()).square().mean(0).sqrt()
@@ -77,6 +78,10 @@ class VectorTokenizer(Tokenizer):
             distinct = torch.unique(values[:, number].float())
             self.snaps[number] = float(len(distinct) <= MAX_LEVELS)
             self.levels[number] = distinct[torch.arange(MAX_LEVELS).clamp(max=len(distinct) - 1)]
+        # A rare reward is many deviations away: by the deviation it would drown everything else in the loss.
+        scale = torch.where(self.snaps > 0, (values.amax(0) - values.amin(0)) / 2, scale)
+        self.scale.copy_(torch.where(scale > 1e-9, scale, 1.0))
+        self.change_spread.copy_(torch.where(self.snaps > 0, NO_CHANGE, self.change_spread))
         self.by_change.copy_(((change < SMALL_CHANGE * spread) & (self.snaps == 0)).float())
 
     def encode(self, ticks: Tensor, memory: Memory | None = None) -> tuple[Tensor, Memory]:
