@@ -1,16 +1,16 @@
-"""What several folders of tests share: a transformer of random weights, and a checkpoint made by `tiny`."""
+"""What several folders of tests share: a transformer and a whole model, both of random weights."""
 
 from __future__ import annotations
 
-import fcntl
-import os
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import settings
 
+from orrery.inference.checkpoints import save_model
 from orrery.models.transformer import StreamShape, TransformerConfig, WorldTransformer
+from untrained import untrained_model
 
 settings.register_profile("orrery", deadline=None)  # a busy machine is no failure
 settings.load_profile("orrery")
@@ -37,29 +37,6 @@ def small_transformer() -> WorldTransformer:
 
 
 @pytest.fixture(scope="session")
-def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `data/pictures` and `data/motion`, 24 short episodes each, `data/scenes`, 24 that are
-    shorter still, with pictures, and `run/` of recipe `tiny`.
-
-    Made once, also for several test processes.
-    """
-    pytest.importorskip("mujoco_warp")
-    from orrery.data.record.collect import collect
-    from orrery.recipes.tiny import tiny
-    from orrery.training.run import train
-
-    root = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        root = root.parent
-    folder = root / "tiny"
-    folder.mkdir(exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "run" / "checkpoint").exists():
-            silent = ["audio.main", "touch.finger", "state", "camera.main", "action"]
-            few = {"num_episodes": 24, "progress": False}
-            collect("tabletop", folder / "data" / "pictures", seed=0, image_size=32, seconds=1.5, **few)
-            collect("tabletop", folder / "data" / "motion", seed=1, streams=silent, seconds=1.5, **few)
-            collect("tabletop", folder / "data" / "scenes", seed=2, image_size=32, seconds=0.5, **few)
-            train(tiny(), folder / "data", folder / "run", resume=True, device="cpu", say=lambda _: None)
-    return folder
+def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The checkpoint of a small model of the tabletop that has learned nothing."""
+    return save_model(untrained_model(), tmp_path_factory.mktemp("models") / "untrained", "Knows nothing.")

@@ -195,17 +195,6 @@ def test_collect_refuses_bad_numbers(tmp_path: Path, refused: Refused) -> None:
     assert not (tmp_path / "set").exists()
 
 
-def test_train_refuses_what_it_cannot_do(tmp_path: Path, refused: Refused) -> None:
-    (tmp_path / "data").mkdir()
-    where = ["--data", tmp_path / "data", "--out", tmp_path / "run"]
-    assert "tiny" in refused(2, "train", "tinny", *where)
-    assert "--minutes" in refused(2, "train", "tiny", *where, "--minutes", "nan")
-    assert "--seed" in refused(2, "train", "tiny", *where, "--seed=-1")
-    assert "--processes" in refused(2, "train", "tiny", *where, "--processes", "0")
-    assert str(tmp_path / "data") in refused(1, "train", "tiny", *where)
-    assert not (tmp_path / "run").exists()
-
-
 def _vouch(folder: Path, name: str) -> None:
     """Make the config vouch for a file as it now is, so that only its content is wrong."""
     config = json.loads((folder / "config.json").read_text())

@@ -18,65 +18,11 @@ import torch
 from PIL import Image
 
 from orrery.cli import main
-from orrery.inference.checkpoints import Sampling, WorldModel, save_model
+from orrery.inference.checkpoints import Sampling
 from orrery.media import read_film
-from orrery.models.transformer import WorldTransformer
-from orrery.streams import Clock, StreamSpec, WorldSpec
-from orrery.tokenizers.audio import AudioTokenizer, AudioTokenizerConfig
-from orrery.tokenizers.codecs import Codecs
-from orrery.tokenizers.state import StateCodec
-from orrery.tokenizers.vector import VectorCodec
-from orrery.tokenizers.video import VideoTokenizer, VideoTokenizerConfig
-from orrery.training.build import ModelSize, transformer_config, word_tokenizer
 
 SENTENCE = "a red ball drops"
 Refused = Callable[..., str]
-
-
-def _spec(image_size: int) -> WorldSpec:
-    """The tabletop's streams, without its simulator."""
-    clock, frames, slots = Clock(), Clock().frames_per_tick, 4
-    streams = [
-        StreamSpec("video.main", "video", "observed", (frames, image_size, image_size, 3), "uint8"),
-        StreamSpec(
-            "audio.main", "audio", "observed", (clock.samples_per_tick, 2), "float32", "full scale", -1.0, 1.0
-        ),
-        StreamSpec("touch.finger", "vector", "observed", (frames, 4, 4, 3), "float32"),
-        StreamSpec("state", "vector", "observed", (frames, slots, 27), "float32"),
-        StreamSpec("camera.main", "vector", "observed", (frames, 8), "float32"),
-        StreamSpec("action", "vector", "given", (frames, 3), "float32"),
-    ]
-    return WorldSpec(clock, {stream.name: stream for stream in streams})
-
-
-@pytest.fixture(scope="session")
-def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.manual_seed(0)
-    spec = _spec(32)
-    video = VideoTokenizer(VideoTokenizerConfig(32, 4, 4, (8, 16), (1, 1)))
-    audio = AudioTokenizer(AudioTokenizerConfig(width=32, num_encoder_blocks=1, num_decoder_blocks=1))
-    vectors = {
-        "camera.main": VectorCodec((8,)),
-        "action": VectorCodec(spec.streams["action"].shape),
-        "touch.finger": VectorCodec(spec.streams["touch.finger"].shape, squash=True),
-    }
-    codecs = Codecs(StateCodec(4, spec.clock.frames_per_tick), vectors)
-    size = ModelSize(32, 2, 1, 32, 32, 32, 32, 32)
-    config = transformer_config(size, spec, codecs, (2, 32), (16, 4 * spec.clock.frames_per_tick))
-    transformer = WorldTransformer(config)
-    for parameter in transformer.leave.parameters():  # a fresh head says zero, whatever the seed
-        torch.nn.init.normal_(parameter, std=0.5)
-    model = WorldModel(
-        spec,
-        transformer,
-        codecs,
-        word_tokenizer(),
-        video,
-        audio,
-        Sampling(2, 1, 1, 2),
-        {"seed": 0},
-    )
-    return save_model(model, tmp_path_factory.mktemp("models") / "untrained", card="Knows nothing.")
 
 
 def _generate(model: Path, out: Path, *more: str) -> Path:

@@ -10,6 +10,7 @@ import torch
 
 from orrery.cli import main
 from orrery.inference.checkpoints import load_model, save_model
+from orrery.registry import resolve_model
 
 
 @pytest.mark.slow
@@ -68,10 +69,10 @@ def test_mistakes_are_told_before_anything_is_made(
 
 @pytest.mark.slow
 def test_a_model_that_became_worse_is_not_let_through(
-    tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The tiny model against itself, and against one that was never trained (its answer is always zero)."""
-    stands = tiny_run / "run" / "checkpoint"
+    """The shipped model against itself, and against one whose answer is always zero."""
+    stands = resolve_model("tabletop")
     model = load_model(stands)
     for head in model.transformer.leave.values():
         for parameter in head.parameters():

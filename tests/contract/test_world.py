@@ -51,10 +51,10 @@ NUM_TICKS = 6
 
 @pytest.fixture
 def make(request: pytest.FixtureRequest) -> MakeWorld:
-    """The world under test; the imagined one is what the tiny recipe learned."""
+    """The world under test; the imagined one has learned nothing."""
     if request.param is not None:
         return request.param
-    folder = request.getfixturevalue("tiny_run") / "run" / "checkpoint"
+    folder = request.getfixturevalue("untrained")
     return lambda num_worlds: load_world(folder, num_worlds)
 
 

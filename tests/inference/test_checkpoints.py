@@ -12,50 +12,15 @@ import pytest
 import torch
 
 from orrery.errors import UserError
-from orrery.inference.checkpoints import Sampling, WorldModel, load_model, save_model
-from orrery.models.transformer import WorldTransformer
-from orrery.streams import Clock, StreamSpec, WorldSpec
-from orrery.tokenizers.audio import AudioTokenizer, AudioTokenizerConfig
-from orrery.tokenizers.codecs import Codecs
-from orrery.tokenizers.state import StateCodec
-from orrery.tokenizers.vector import VectorCodec
-from orrery.tokenizers.video import VideoTokenizer, VideoTokenizerConfig
-from orrery.training.build import ModelSize, transformer_config, word_tokenizer
-from orrery.worlds.rigid_bodies.state import STATE
+from orrery.inference.checkpoints import WorldModel, load_model, save_model
+from untrained import untrained_model
 
 PARTS = ("transformer", "video", "audio")
 
 
-def _model() -> WorldModel:
-    clock = Clock()
-    streams = [
-        StreamSpec("video.main", "video", "observed", (2, 32, 32, 3), "uint8"),
-        StreamSpec("audio.main", "audio", "observed", (clock.samples_per_tick, 2), "float32"),
-        StreamSpec("touch.finger", "vector", "observed", (2, 4, 4, 3), "float32"),
-        StreamSpec("state", "vector", "observed", (2, 4, STATE.width), "float32"),
-        StreamSpec("camera.main", "vector", "observed", (2, 8), "float32"),
-        StreamSpec("action", "vector", "given", (2, 3), "float32"),
-    ]
-    spec = WorldSpec(clock, {stream.name: stream for stream in streams})
-    vectors = {
-        "camera.main": VectorCodec((8,), shift=(0.5,)),
-        "action": VectorCodec((2, 3), scale=(0.4,)),
-        "touch.finger": VectorCodec((2, 4, 4, 3), squash=True),
-    }
-    codecs = Codecs(StateCodec(4, 2), vectors)
-    config = transformer_config(ModelSize(16, 2, 1, 16, 16, 16, 16, 16), spec, codecs, (2, 32), (16, 8))
-    return WorldModel(
-        spec, WorldTransformer(config), codecs, word_tokenizer(),
-        VideoTokenizer(VideoTokenizerConfig(32, 4, 4, (8, 16), (1, 1))),
-        AudioTokenizer(AudioTokenizerConfig(width=32, num_encoder_blocks=1, num_decoder_blocks=1)),
-        Sampling(3, 1, 2, 1), {"recipe": "none", "seed": 4},
-    )  # fmt: skip
-
-
 @pytest.fixture(scope="module")
 def model() -> WorldModel:
-    torch.manual_seed(0)
-    return _model()
+    return untrained_model()
 
 
 @pytest.fixture
@@ -139,7 +104,7 @@ def test_a_config_that_contradicts_itself_is_named(
     assert said in str(caught.value)
 
 
-@pytest.mark.parametrize(("key", "value"), [("width", 32), ("num_layers", 2), ("num_words", 50)])
+@pytest.mark.parametrize(("key", "value"), [("width", 16), ("num_layers", 2), ("num_words", 50)])
 def test_weights_that_do_not_fit_the_config_are_named(folder: Path, key: str, value: int) -> None:
     config = json.loads((folder / "config.json").read_text())
     config["transformer"][key] = value

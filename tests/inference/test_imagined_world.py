@@ -1,4 +1,4 @@
-"""The learned world, made by the tiny recipe: a world like any other, and given streams pass through it."""
+"""The learned world, with random weights: a world like any other, and given streams pass through it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from orrery.data.dataset import Dataset
 from orrery.errors import BadUse, UserError
 from orrery.inference.imagined_world import ImaginedWorld, load_world
+from orrery.registry import resolve_model
 from orrery.streams import Array, Observation
 from orrery.tokenizers.bodies import apart, sphere_gap
 from orrery.tokenizers.state import StateCodec
 from orrery.world import Snapshotable, World
 from orrery.worlds.rigid_bodies.state import STATE
+from orrery.worlds.tabletop.world import TabletopWorld
 
 pytestmark = pytest.mark.slow
 SENTENCE = "a red ball drops"
@@ -24,15 +25,23 @@ THREE = "a red ball rests on the table and a blue box drops and a green cylinder
 
 
 @pytest.fixture(scope="module")
-def world(tiny_run: Path) -> ImaginedWorld:
-    return load_world(tiny_run / "run" / "checkpoint")
+def world(untrained: Path) -> ImaginedWorld:
+    return load_world(untrained)
 
 
 @pytest.fixture(scope="module")
-def episode(tiny_run: Path) -> dict[str, Array]:
-    """A recorded episode's streams, `[1, num_ticks, *shape]`."""
-    streams = Dataset(tiny_run / "data" / "pictures").episode(0).streams
-    return {name: value[None] for name, value in streams.items()}
+def shipped() -> ImaginedWorld:
+    """What is learned counts where the codec corrects it."""
+    return load_world(resolve_model("tabletop"), streams=["state"])
+
+
+@pytest.fixture(scope="module")
+def episode() -> dict[str, Array]:
+    """Seven ticks of the exact world, `[1, num_ticks, *shape]`."""
+    pytest.importorskip("mujoco_warp")
+    exact = TabletopWorld(image_size=32)
+    ticks = [exact.reset(seed=0), *(exact.step() for _ in range(6))]
+    return {name: np.stack([tick[name] for tick in ticks], axis=1) for name in exact.spec.streams}
 
 
 def _film(world: World, num_ticks: int, **options: object) -> list[Observation]:
@@ -54,10 +63,10 @@ def test_is_a_world_and_keeps_its_spec_past_its_window(world: ImaginedWorld) -> 
     assert world.text() == SENTENCE
 
 
-def test_same_seed_same_film_another_seed_another(world: ImaginedWorld, tiny_run: Path) -> None:
+def test_same_seed_same_film_another_seed_another(world: ImaginedWorld, untrained: Path) -> None:
     """Also after other use, and in another copy of the model."""
     one, again = _film(world, 4, prompt=SENTENCE), _film(world, 4, prompt=SENTENCE)
-    copy = _film(load_world(tiny_run / "run" / "checkpoint"), 4, prompt=SENTENCE)
+    copy = _film(load_world(untrained), 4, prompt=SENTENCE)
     for name in world.spec.streams:
         assert _same(one, again, name), name
         assert _same(one, copy, name), name
@@ -121,9 +130,9 @@ def test_an_action_is_followed_and_cut_to_its_range(world: ImaginedWorld) -> Non
         world.step(np.zeros((2, *spec.shape), np.float32))
 
 
-def test_what_is_not_looked_at_changes_nothing(tiny_run: Path, world: ImaginedWorld) -> None:
+def test_what_is_not_looked_at_changes_nothing(untrained: Path, world: ImaginedWorld) -> None:
     """A dream without pictures is the same dream, also where they are given."""
-    folder = tiny_run / "run" / "checkpoint"
+    folder = untrained
     blind = load_world(folder, streams=["state", "audio.main"])
     assert list(blind.spec.streams) == ["audio.main", "state"]
     given = {"video.main": np.zeros((1, 2, *world.spec.streams["video.main"].shape), np.uint8)}
@@ -137,17 +146,17 @@ def test_what_is_not_looked_at_changes_nothing(tiny_run: Path, world: ImaginedWo
         load_world(folder, streams=["video.side"])
 
 
-def test_imagined_bodies_are_parted(world: ImaginedWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_imagined_bodies_are_parted(shipped: ImaginedWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     """Less of them is in one another than the network would have it, were none drawn anew; an untrained one
     would have much."""
-    codecs = world.model.codecs
+    codecs = shipped.model.codecs
     crowded = replace(codecs, state=replace(codecs.state, first_gap_m=None))
-    monkeypatch.setattr(world.model, "codecs", crowded)
+    monkeypatch.setattr(shipped.model, "codecs", crowded)
 
     def depth_m() -> float:
         total = 0.0
         for seed in range(12):
-            state = torch.from_numpy(world.reset(seed=seed, prompt=THREE)["state"])
+            state = torch.from_numpy(shipped.reset(seed=seed, prompt=THREE)["state"])
             gap = apart(state, STATE)[0][..., :-1, :-1]
             total += float((-gap).clamp_min(0.0).sum())
         return total
@@ -157,15 +166,14 @@ def test_imagined_bodies_are_parted(world: ImaginedWorld, monkeypatch: pytest.Mo
     assert parted < 0.5 * depth_m()
 
 
-def test_a_crowded_beginning_is_drawn_anew(tiny_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crowded_beginning_is_drawn_anew(shipped: ImaginedWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     """The roomiest of ten where none is as roomy as asked; one that has room stays as it was."""
-    world = load_world(tiny_run / "run" / "checkpoint")
-    codecs = world.model.codecs
+    codecs = shipped.model.codecs
 
     def gaps(first_gap_m: float | None) -> torch.Tensor:
         codec = replace(codecs.state, first_gap_m=first_gap_m)
-        monkeypatch.setattr(world.model, "codecs", replace(codecs, state=codec))
-        first = [torch.from_numpy(world.reset(seed=seed, prompt=THREE)["state"][0, 0]) for seed in range(4)]
+        monkeypatch.setattr(shipped.model, "codecs", replace(codecs, state=codec))
+        first = [torch.from_numpy(shipped.reset(seed=seed, prompt=THREE)["state"][0, 0]) for seed in range(4)]
         return torch.stack([sphere_gap(state, STATE) for state in first])
 
     as_drawn, roomy, endless = gaps(None), gaps(-0.02), gaps(10.0)
@@ -190,16 +198,16 @@ def test_a_sentence_matters_and_an_unknown_word_is_named(world: ImaginedWorld) -
         world.reset(seed=0, prompt="a red zebra drops")
 
 
-def test_a_scene_is_refused_and_reset_comes_first(tiny_run: Path) -> None:
-    world = load_world(tiny_run / "run" / "checkpoint")
+def test_a_scene_is_refused_and_reset_comes_first(untrained: Path) -> None:
+    world = load_world(untrained)
     with pytest.raises(UserError, match="reset"):
         world.step()
     with pytest.raises(UserError, match="from a prompt or from given streams"):
         world.reset(seed=0, scene={"bodies": []})
 
 
-def test_worlds_of_a_batch_are_the_worlds_they_are_alone(world: ImaginedWorld, tiny_run: Path) -> None:
-    batch = load_world(tiny_run / "run" / "checkpoint", num_worlds=2)
+def test_worlds_of_a_batch_are_the_worlds_they_are_alone(world: ImaginedWorld, untrained: Path) -> None:
+    batch = load_world(untrained, num_worlds=2)
     pair, alone = _film(batch, 3, prompt=SENTENCE), _film(world, 3, prompt=SENTENCE)
     for two, one in zip(pair, alone, strict=True):
         for name in one:

@@ -86,17 +86,3 @@ def test_a_cell_that_could_see_two_sees_the_one_there_is() -> None:
     beside = see(torch.cat([alone, empty], 1), torch.cat([what, 0 * what], 1), camera, 8, LAYOUT)
     assert seen.shape == (1, 64, see_width(3))
     assert torch.equal(seen, beside)
-
-
-def test_what_never_changes_gets_a_scale_that_an_error_can_be_told_by() -> None:
-    """Uniform motion: no velocity ever changes, and one that is wrong by 1 cm/s is a number of about 1."""
-    world = PhyWorld("uniform", streams=["state"])
-    ticks = [world.reset(3), *(world.step() for _ in range(5))]
-    states = torch.stack([torch.from_numpy(tick["state"]) for tick in ticks], dim=1)
-    codec = _codec(1).fit(states)
-    state, known = states[:, 1], torch.tensor([True])
-    wrong = states[:, 0, -1].clone()
-    wrong[..., LAYOUT.slice("linear_velocity")] += 0.01
-    numbers = codec.encode(state, wrong, known)
-    assert float(numbers.abs().max()) < 3.0
-    torch.testing.assert_close(codec.decode(numbers, wrong, known), state, atol=1e-5, rtol=1e-5)

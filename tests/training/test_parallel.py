@@ -18,7 +18,7 @@ def _take_a_step(folder: Path) -> int:
     me = parallel.rank()
     used, unused = Parameter(torch.zeros(2, 3)), Parameter(torch.zeros(4))
     used.grad = torch.full((2, 3), 1.0 + me)
-    with parallel.first_alone():
+    with parallel.rank_zero_first():
         found = (folder / "made").exists()
         (folder / "made").touch()
     seconds = parallel.average_gradients([unused, used], 10.0 * me)
@@ -31,7 +31,7 @@ def _take_a_step(folder: Path) -> int:
 def _fail(folder: Path) -> None:
     if parallel.rank() == 0:
         raise ValueError("the first")
-    with parallel.first_alone():  # waits for a process that will never come
+    with parallel.rank_zero_first():  # waits for a process that will never come
         pass
 
 

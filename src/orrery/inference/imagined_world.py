@@ -23,11 +23,11 @@ from orrery.inference.checkpoints import WorldModel, load_model
 from orrery.inference.coding import decoded, encoded
 from orrery.inference.senses import Senses
 from orrery.models.kv_cache import KVCache
+from orrery.models.precision import prefers_bf16
 from orrery.streams import Array, Observation, WorldSpec
 from orrery.tokenizers.audio import AudioDecoderState
 from orrery.tokenizers.codecs import GENERATE, PERCEIVE
 from orrery.tokenizers.state import Told
-from orrery.tokenizers.video import prefers_bf16
 
 __all__ = ["ImaginedWorld", "load_world"]
 

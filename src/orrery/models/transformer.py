@@ -12,7 +12,6 @@ inputs to named groups of token outputs.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -148,7 +147,10 @@ class WorldTransformer(nn.Module):
             }
         )
         self.places = nn.ParameterDict(
-            {_key(n): nn.Parameter(_first_places(shape.num_tokens, width)) for n, shape in shapes.items()}
+            {
+                _key(n): nn.Parameter(0.02 * torch.randn(shape.num_tokens, width))
+                for n, shape in shapes.items()
+            }
         )
         self.levels = nn.ModuleDict({_key(name): LevelEmbedding(width) for name in shapes})
         self.blocks = nn.ModuleList([Block(config) for _ in range(config.num_layers)])
@@ -158,21 +160,6 @@ class WorldTransformer(nn.Module):
                 for name, shape in shapes.items()
             }
         )
-        self._initialise()
-
-    def _initialise(self) -> None:
-        nn.init.normal_(self.words.weight, std=0.5)
-        for block in self.blocks:
-            assert isinstance(block, Block)
-            nn.init.zeros_(block.out.weight)
-            for expert in block.experts.values():
-                assert isinstance(expert, SwiGLU)
-                nn.init.zeros_(expert.fall.weight)
-        for head in self.leave.values():
-            assert isinstance(head, nn.Sequential)
-            last = head[1]
-            assert isinstance(last, nn.Linear)
-            nn.init.zeros_(last.weight)
 
     def embed_words(self, words: Tensor) -> Tensor:
         """The first `n <= max_words` word numbers, `[B, n]`, to tokens `[B, n, width]`."""
@@ -258,22 +245,6 @@ class WorldTransformer(nn.Module):
     def _by_expert(self, numbers: Mapping[str, Tensor]) -> list[str]:
         """Streams present, in the order of the configuration."""
         return [name for name in self.config.streams if name in numbers]
-
-
-def _first_places(num_tokens: int, width: int) -> Tensor:
-    """Where a stream's tokens stand at first, `[num_tokens, width]`.
-
-    A square grid of many tokens starts as two-dimensional sinusoids: from small random numbers, hundreds of
-    steps go by before neighbours can be told apart. A handful of tokens starts random.
-    """
-    side = math.isqrt(num_tokens)
-    if num_tokens < 16 or side * side != num_tokens or width % 4:
-        return 0.02 * torch.randn(num_tokens, width)
-    place = (torch.arange(side) + 0.5) / side
-    waves = place[:, None] * torch.linspace(1.0, side / 2, width // 4) * math.pi
-    axis = torch.cat([torch.sin(waves), torch.cos(waves)], dim=-1)
-    rows, columns = axis[:, None].expand(-1, side, -1), axis[None].expand(side, -1, -1)
-    return torch.cat([rows, columns], dim=-1).flatten(0, 1)
 
 
 def _merged(spans: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:

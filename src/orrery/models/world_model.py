@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from orrery.models.blocks import LAGS, Attention, FewBlock, GridBlock, LevelEmbedding, apply_rotary, rms_norm
+from orrery.models.blocks import LAGS, Attention, FewBlock, GridBlock, LevelEmbedding, rms_norm
 from orrery.models.located import LocatedCells
 
 __all__ = ["Hidden", "Noisy", "StreamTokens", "Ticks", "TrunkCache", "WorldModel", "WorldModelConfig"]
@@ -139,11 +139,15 @@ class WorldModel(nn.Module):
         self.level = LevelEmbedding(width)
         self.places = nn.Parameter(0.02 * torch.randn(self.num_few, width))
         self.few_in = _by_name((s, nn.Linear(s.width, width)) for s in self.few)
-        self.few_blocks = nn.ModuleList(FewBlock(width, config.num_heads, runs) for _ in range(config.few_layers))
+        self.few_blocks = nn.ModuleList(
+            FewBlock(width, config.num_heads, runs) for _ in range(config.few_layers)
+        )
         self.head_places = nn.Parameter(0.02 * torch.randn(self.num_few, width))
         self.head_in = _by_name((s, nn.Linear(s.width, width)) for s in self.few)
         self.head_from_trunk = nn.Linear(width, width)
-        self.head_blocks = nn.ModuleList(FewBlock(width, config.num_heads, runs) for _ in range(config.head_layers))
+        self.head_blocks = nn.ModuleList(
+            FewBlock(width, config.num_heads, runs) for _ in range(config.head_layers)
+        )
         self.few_out = _by_name((s, _Out(width, s.width)) for s in self.few)
         if self.texts:
             words = sum(s.tokens for s in self.texts)
@@ -236,7 +240,10 @@ class WorldModel(nn.Module):
     def _embed_few(self, past: Ticks, given: Ticks) -> Tensor:
         """Tokens `[B, T, few tokens, width]` of the tick before, and of what is given for this one."""
         batch, ticks = _lead(past, given)
-        parts = [self._embedded(s, (given if s.given else past).get(s.name), self.few_in, batch, ticks) for s in self.few]
+        parts = [
+            self._embedded(s, (given if s.given else past).get(s.name), self.few_in, batch, ticks)
+            for s in self.few
+        ]
         return torch.cat(parts, 2) if parts else self.places.new_zeros(batch, ticks, 0, self.config.few_width)
 
     def _embedded(
@@ -257,12 +264,18 @@ class WorldModel(nn.Module):
         if not self.pictures:
             return grids, summaries, memories
         means = [part.mean(2) for part in embedded.split([s.tokens for s in self.few], 2)] if self.few else []
-        few = torch.stack(means).sum(0) if means else self.places.new_zeros(batch, ticks, self.config.few_width)
+        few = (
+            torch.stack(means).sum(0) if means else self.places.new_zeros(batch, ticks, self.config.few_width)
+        )
         for stream in self.pictures:
             noisy = past.get(stream.name)
             if noisy is None:  # nothing is seen: no convolution is run for it
-                grids[stream.name] = self.places.new_zeros(batch, ticks, *_grid(stream), self.config.grid_width)
-                summaries.append(self.places.new_zeros(batch, ticks, SUMMARY_TOKENS + 1, self.config.few_width))
+                grids[stream.name] = self.places.new_zeros(
+                    batch, ticks, *_grid(stream), self.config.grid_width
+                )
+                summaries.append(
+                    self.places.new_zeros(batch, ticks, SUMMARY_TOKENS + 1, self.config.few_width)
+                )
                 if cache is not None:
                     memories[stream.name] = torch.zeros_like(cache.grids[stream.name])
                 continue
@@ -281,7 +294,12 @@ class WorldModel(nn.Module):
         return grids, summaries, memories
 
     def _mask(
-        self, batch: int, ticks: int, cache: TrunkCache | None, text: tuple[Tensor, Tensor] | None, device: torch.device
+        self,
+        batch: int,
+        ticks: int,
+        cache: TrunkCache | None,
+        text: tuple[Tensor, Tensor] | None,
+        device: torch.device,
     ) -> Tensor:
         """`[B or 1, 1, T * n, words + past + T * n]`: what each few token may attend."""
         num, window = self.num_few, self.config.window_ticks
@@ -440,9 +458,7 @@ def _text_keys(block: nn.Module, text: tuple[Tensor, Tensor] | None) -> tuple[Te
     return None if text is None else block.attention.keys_values(text[0])
 
 
-def _joined(
-    first: tuple[Tensor, Tensor] | None, second: tuple[Tensor, Tensor]
-) -> tuple[Tensor, Tensor]:
+def _joined(first: tuple[Tensor, Tensor] | None, second: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
     if first is None:
         return second
     key, value = (torch.cat([a, b.to(a.dtype)], 2) for a, b in zip(first, second, strict=True))

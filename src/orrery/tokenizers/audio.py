@@ -11,21 +11,15 @@ blocks after Liu et al. 2022, "A ConvNet for the 2020s", arXiv:2201.03545.
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor, nn
 
-from orrery.atomic import write_atomically
-from orrery.errors import BadUse, UserError
+from orrery.errors import BadUse
 from orrery.tokenizers.oscillators import BandControls, BankState, OscillatorBank
 
 __all__ = ["AudioDecoderState", "AudioTokenizer", "AudioTokenizerConfig"]
@@ -100,24 +94,6 @@ class AudioDecoderState(NamedTuple):
     bank: BankState
 
 
-class _Rectifier(torch.autograd.Function):
-    """max(x, 0) whose gradient also reaches a negative x that should grow.
-
-    Without it, or with a leak both ways, what was silent once drifts down and never sounds again.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        ctx.save_for_backward(x)
-        return x.clamp(min=0.0)
-
-    @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> Tensor:
-        (x,) = ctx.saved_tensors
-        (gradient,) = grad_outputs
-        return torch.where((x > 0) | (gradient < 0), gradient, 0.0)
-
-
 class CausalBlock(nn.Module):
     """Depthwise causal convolution, then a pointwise MLP, with a residual; `[B, L, C]` in and out."""
 
@@ -186,7 +162,7 @@ def late_window(length: int) -> Tensor:
 class AudioTokenizer(nn.Module):
     """Stereo sound to `tokens_per_tick` latents of `latent_width` a tick, and back; both ways causal.
 
-    Latents are near zero mean, unit variance and within about 4 once `fit_normalisation` has seen data.
+    Latents are near zero mean, unit variance and within about 4.
     """
 
     latent_mean: Tensor
@@ -248,31 +224,6 @@ class AudioTokenizer(nn.Module):
         bounded = latents.clamp(-6.0, 6.0) / SOFT_CLIP
         return torch.sinh(bounded) * self.latent_std * SOFT_CLIP + self.latent_mean
 
-    def save(self, path: str | Path) -> None:
-        """Write weights, normalisation and configuration as one safetensors file, complete or not at all."""
-        tensors = {name: value.detach().cpu().contiguous() for name, value in self.state_dict().items()}
-        write_atomically(Path(path), save(tensors, {"audio_tokenizer": json.dumps(asdict(self.config))}))
-
-    @classmethod
-    def load(cls, path: str | Path) -> AudioTokenizer:
-        """The tokenizer that `save` wrote, in evaluation mode. Raises UserError if it is not one."""
-        try:
-            with safe_open(path, framework="pt") as file:
-                config = json.loads(file.metadata()["audio_tokenizer"])
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-        except (OSError, SafetensorError, KeyError, TypeError) as error:
-            raise UserError(f"{path} is not an audio tokenizer: {error}") from error
-        tokenizer = cls(AudioTokenizerConfig(**config))
-        tokenizer.load_state_dict(tensors)
-        return tokenizer.eval()
-
-    @torch.no_grad()
-    def fit_normalisation(self, clips: Iterable[Tensor]) -> None:
-        """Set the statistics of the latents from sound `[B, ticks, samples, 2]` as it really occurs."""
-        raw = torch.cat([self.encode_raw(clip).flatten(0, 2) for clip in clips])
-        self.latent_mean.copy_(raw.mean(0))
-        self.latent_std.copy_(raw.std(0).clamp_min(1e-2))
-
     def initial_state(self, batch: int) -> AudioDecoderState:
         """The state of a decoder that has heard nothing."""
         config, weight = self.config, self.level.weight
@@ -326,6 +277,4 @@ class AudioTokenizer(nn.Module):
 
     def loudness(self, x: Tensor) -> Tensor:
         """Any number to an amplitude: exactly 0 below 0, linear up to about -70 dBFS, exponential above."""
-        x = _Rectifier.apply(x) if self.training else x.clamp(min=0.0)
-        # In training nothing is quite zero, since the gradient of a magnitude vanishes there.
-        return QUIET * torch.sinh(x.clamp(max=9.0)) + (0.05 * QUIET if self.training else 0.0)
+        return QUIET * torch.sinh(x.clamp(0.0, 9.0))

@@ -12,13 +12,12 @@ denoised estimate lies in the camera's picture. Pictures and touch see of it wha
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from orrery.errors import UserError
 from orrery.tokenizers.bodies import apart, clearance, has_finger, sphere_gap
 from orrery.tokenizers.feeling import feel, feel_width
 from orrery.tokenizers.inertia import COAST_WIDTH, coast
@@ -43,10 +42,6 @@ _UV_BANDS = 3
 _ACTION_SCALE_M_S = 0.2
 _NUM_PARTINGS = 2
 """Two pairs may push one body; a second round settles most of what the first leaves."""
-_RARE = 0.01
-"""Share of the scenes that may begin with objects nearer than `first_gap_m`."""
-_LEAST_SCALE = {"position": 0.001, "rotation": 0.01, "linear_velocity": 0.01, "angular_velocity": 0.1}
-"""Of changes: where a field never changes, the slightest error of an anchor would be enormous."""
 _KICK_SCALE = {"linear_velocity": 0.5, "angular_velocity": 8.0}
 
 
@@ -119,29 +114,6 @@ class StateCodec:
         layout = StateLayout(tuple(values["layout"]["shapes"]), tuple(values["layout"]["materials"]))
         scale, seconds = dict(values["change_scale"]), values["frame_seconds"]
         return cls(values["num_slots"], values["frames"], scale, layout, seconds, values["first_gap_m"])
-
-    def fit(self, states: Tensor) -> StateCodec:
-        """The same codec with scales and first gap from `states [num, ticks, frames, K, D]`.
-
-        A scale is a quarter of its change's RMS over present slots, and never next to nothing. Raises
-        UserError where there is nothing to measure: no object, or a single tick.
-        """
-        anchor = states[:, :-1, -1:]
-        later = states[:, 1:]
-        present = self._get(later, "present")[..., 0] > 0.5
-        if not bool(present.any()):
-            raise UserError(
-                "states: no object that is there for two ticks, so no change to take a scale from"
-            )
-        change = self._change(later, anchor)
-        scale = {
-            name: max(0.25 * float(value[present].square().mean().sqrt()), _LEAST_SCALE[name])
-            for name, value in change.items()
-        }
-        gaps = sphere_gap(states[:, 0, 0], self.layout)
-        gaps = gaps[gaps.isfinite()]
-        first_gap_m = float(gaps.quantile(_RARE)) if len(gaps) else None
-        return replace(self, change_scale=scale, first_gap_m=first_gap_m)
 
     def encode(self, state: Tensor, anchor: Tensor, has_anchor: Tensor) -> Tensor:
         """Numbers to denoise, `[..., K, width]`.

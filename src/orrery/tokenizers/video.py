@@ -11,26 +11,20 @@ latent must say of 16x16 pixels where the edges of three bodies run, and does so
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from orrery.atomic import write_atomically
-from orrery.errors import BadUse, UserError
+from orrery.errors import BadUse
 
-__all__ = ["Reconstruction", "VideoTokenizer", "VideoTokenizerConfig", "prefers_bf16"]
+__all__ = ["VideoTokenizer", "VideoTokenizerConfig"]
 
 PATCH = 4
 """Side in pixels of the patch that becomes the channels of the finest stage."""
-LOG_VARIANCE_RANGE = (-16.0, 6.0)
 
 
 @dataclass(frozen=True)
@@ -102,23 +96,6 @@ class VideoTokenizerConfig:
         return PATCH * 2 ** (len(self.channels) - 1)
 
 
-def prefers_bf16(device: str = "cpu") -> bool:
-    """Whether convolutions are faster in bfloat16 there: 1.7 times on a CPU that has instructions for it,
-    slower on one that has not."""
-    return device == "cuda" or (device == "cpu" and torch.cpu._is_avx512_bf16_supported())
-
-
-class Reconstruction(NamedTuple):
-    """What training needs of one pass.
-
-    pixels: `[N, 3, H, W]`, about [-1, 1]. mean, log_variance: `[N, c, h, w]` of the latents' posterior.
-    """
-
-    pixels: Tensor
-    mean: Tensor
-    log_variance: Tensor
-
-
 def _conv(num_in: int, num_out: int) -> nn.Conv2d:
     return nn.Conv2d(num_in, num_out, 3, padding=1)
 
@@ -182,10 +159,11 @@ class _Encoder(nn.Module):
         self.body = nn.Sequential(*layers)
         self.head = _conv(widths[-1], 2 * self.num_latent)
 
-    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Means; the head's second half, the spread about them, counted in training only."""
         x = self.body(self.stem(F.pixel_unshuffle(pixels, PATCH)))
-        mean, log_variance = self.head(F.silu(x)).float().chunk(2, dim=1)
-        return mean + _average_channels(x, self.num_latent), log_variance.clamp(*LOG_VARIANCE_RANGE)
+        mean, _ = self.head(F.silu(x)).float().chunk(2, dim=1)
+        return mean + _average_channels(x, self.num_latent)
 
 
 class _Decoder(nn.Module):
@@ -208,13 +186,6 @@ class _Decoder(nn.Module):
         self.body = nn.Sequential(*layers)
         self.head = _conv(widths[0], 3 * PATCH**2)
 
-    @property
-    def told(self) -> list[nn.Module]:
-        """What comes after `look`, and it; everything in a decoder that is told nothing."""
-        if self.look is None:
-            return [self]
-        return [self.look, *list(self.body)[self.look_before :], self.head]
-
     def forward(self, latents: Tensor, sight: Tensor | None = None) -> Tensor:
         x = self.stem(latents) + latents.repeat_interleave(self.num_repeats, dim=1)
         for index, layer in enumerate(self.body):
@@ -235,7 +206,7 @@ class VideoTokenizer(nn.Module):
     """A per-frame convolutional autoencoder with a Gaussian bottleneck.
 
     `encode` and `decode` speak *normalised* latents: zero mean and unit deviation per channel over the frames
-    that `fit_normalisation` saw. The network is fully convolutional, so frames of any size that is a multiple
+    of training. The network is fully convolutional, so frames of any size that is a multiple
     of `config.downsampling` work.
     """
 
@@ -250,16 +221,6 @@ class VideoTokenizer(nn.Module):
         self.register_buffer("latent_mean", torch.zeros(self.config.latent_channels))
         self.register_buffer("latent_deviation", torch.ones(self.config.latent_channels))
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-    def forward(self, pixels: Tensor, noise: Tensor | None = None) -> Reconstruction:
-        """Encode, sample the posterior, decode.
-
-        pixels: `[N, 3, H, W]` float in [-1, 1]. noise: standard normal `[N, c, h, w]`; without it the
-        posterior's mean is decoded.
-        """
-        mean, log_variance = self.encoder(pixels)
-        latents = mean if noise is None else mean + noise * torch.exp(0.5 * log_variance)
-        return Reconstruction(self.decoder(latents), mean, log_variance)
 
     @torch.no_grad()
     def encode(self, frames: Tensor) -> Tensor:
@@ -290,7 +251,7 @@ class VideoTokenizer(nn.Module):
         return frames.to(torch.uint8).unflatten(0, latents.shape[:2])
 
     def to_pixels(self, latents: Tensor, sight: Tensor | None = None) -> Tensor:
-        """Pixels `[N, 3, H, W]`, about [-1, 1], of normalised latents `[N, c, h, w]`; gradients pass.
+        """Pixels `[N, 3, H, W]`, about [-1, 1], of normalised latents `[N, c, h, w]`.
 
         sight: `[N, sight_width, h * sight_cells, w * sight_cells]`, or None.
         """
@@ -304,44 +265,6 @@ class VideoTokenizer(nn.Module):
         """Cells of what the decoder is told along a side of a latent's cell; 0 where it is told nothing."""
         return (self.config.sight_grid or 0) // self.config.latent_grid
 
-    @torch.no_grad()
-    def fit_normalisation(self, batches: Iterable[Tensor]) -> None:
-        """Set mean and deviation of every latent channel from batches of uint8 frames `[B, T, H, W, 3]`.
-
-        Raises BadUse without any frame.
-        """
-        count, total, squares = 0, 0.0, 0.0
-        for frames in batches:
-            latents = self._encode_raw(frames).double().flatten(0, 3)
-            count += len(latents)
-            total = total + latents.sum(0)
-            squares = squares + latents.square().sum(0)
-        if not isinstance(total, Tensor) or not isinstance(squares, Tensor):
-            raise BadUse("video tokenizer: no frames to fit the normalisation of latents on")
-        mean = total / count
-        self.latent_mean.copy_(mean)
-        self.latent_deviation.copy_((squares / count - mean.square()).clamp_min(1e-8).sqrt())
-
-    def save(self, path: str | Path) -> None:
-        """Write weights, normalisation and configuration as one safetensors file, complete or not at all."""
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        tensors = {name: value.detach().cpu().contiguous() for name, value in self.state_dict().items()}
-        write_atomically(path, save(tensors, {"video_tokenizer": json.dumps(asdict(self.config))}))
-
-    @classmethod
-    def load(cls, path: str | Path) -> VideoTokenizer:
-        """The tokenizer that `save` wrote, in evaluation mode. Raises UserError if it is not one."""
-        try:
-            with safe_open(path, framework="pt") as file:
-                values = json.loads(file.metadata()["video_tokenizer"])
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-        except (OSError, SafetensorError, KeyError, TypeError) as error:
-            raise UserError(f"{path} is not a video tokenizer: {error}") from error
-        tokenizer = cls(VideoTokenizerConfig.from_json(values))
-        tokenizer.load_state_dict(tensors)
-        return tokenizer.eval()
-
     def _encode_raw(self, frames: Tensor) -> Tensor:
         """Posterior means `[B, T, h, w, c]` float32, not normalised."""
         if frames.dtype != torch.uint8 or frames.ndim != 5 or frames.shape[-1] != 3:
@@ -353,5 +276,5 @@ class VideoTokenizer(nn.Module):
         if height % step or width % step or not height or not width:
             raise BadUse(f"video tokenizer: {width}x{height} is no multiple of {step} pixels")
         pixels = frames.flatten(0, 1).permute(0, 3, 1, 2).to(self.encoder.stem.weight.dtype) / 127.5 - 1.0
-        mean, _ = self.encoder(pixels)
+        mean = self.encoder(pixels)
         return mean.float().permute(0, 2, 3, 1).unflatten(0, frames.shape[:2])

@@ -1,8 +1,7 @@
-"""Several processes that train one model: each takes batches of its own, and all take the same step.
+"""Data-parallel training: several processes, each with batches of its own, take the same step.
 
 On two CPU cores, two processes of one thread each do 1.9 times the work of one, where two threads of one
-process do 1.4 times (`benchmarks/training.py`): the networks are small, and so are the pieces that threads
-would share.
+process do 1.4 times: the networks are small, and so are the pieces that threads would share.
 """
 
 from __future__ import annotations
@@ -23,11 +22,11 @@ from torch.nn import Parameter
 
 from orrery.errors import UserError
 
-__all__ = ["average_gradients", "first_alone", "num_processes", "rank", "together"]
+__all__ = ["average_gradients", "num_processes", "rank", "rank_zero_first", "together"]
 
-PATIENCE = timedelta(hours=24)
-"""How long the others wait for the first process, which trains the sound tokenizer meanwhile."""
-FAREWELL_SECONDS = 10.0
+TIMEOUT = timedelta(hours=24)
+"""How long the others wait for rank 0, which encodes whole data sets meanwhile."""
+JOIN_SECONDS = 10.0
 
 T = TypeVar("T")
 
@@ -35,25 +34,25 @@ T = TypeVar("T")
 def together(num: int, work: Callable[..., T], *arguments: object) -> T:
     """Run `work(*arguments)` in this process and in `num - 1` others, and return what it returned here.
 
-    This one is the first: what it raises is raised, and the others end with it. `work` and its arguments are
+    This one is rank 0: what it raises is raised, and the others end with it. `work` and its arguments are
     sent to the others, so they must be what pickle takes: a function of a module, plain values.
     """
     if num == 1:
         return work(*arguments)
     context = get_context("spawn")
     with tempfile.TemporaryDirectory() as folder:
-        meeting = f"file://{folder}/meeting"
+        address = f"file://{folder}/rendezvous"
         others = [
-            context.Process(target=_take_part, args=(meeting, number, num, work, arguments), daemon=True)
-            for number in range(1, num)
+            context.Process(target=_run_rank, args=(address, other_rank, num, work, arguments), daemon=True)
+            for other_rank in range(1, num)
         ]
         for other in others:
             other.start()
         try:
-            _meet(meeting, 0, num)
+            _join(address, 0, num)
             result = work(*arguments)
             for other in others:
-                other.join(FAREWELL_SECONDS)
+                other.join(JOIN_SECONDS)
             return result
         finally:
             for other in others:
@@ -62,20 +61,22 @@ def together(num: int, work: Callable[..., T], *arguments: object) -> T:
                 distributed.destroy_process_group()
 
 
-def _take_part(
-    meeting: str, number: int, num: int, work: Callable[..., object], arguments: tuple[object, ...]
+def _run_rank(
+    address: str, own_rank: int, num: int, work: Callable[..., object], arguments: tuple[object, ...]
 ) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process ends the others
-    _meet(meeting, number, num)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # rank 0 ends the others
+    _join(address, own_rank, num)
     try:
         work(*arguments)
     except UserError:
-        sys.exit(1)  # the first process meets the same mistake, and says so once
+        sys.exit(1)  # rank 0 meets the same mistake, and says so once
 
 
-def _meet(meeting: str, number: int, num: int) -> None:
+def _join(address: str, own_rank: int, num: int) -> None:
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // num))
-    distributed.init_process_group("gloo", init_method=meeting, rank=number, world_size=num, timeout=PATIENCE)
+    distributed.init_process_group(
+        "gloo", init_method=address, rank=own_rank, world_size=num, timeout=TIMEOUT
+    )
 
 
 def num_processes() -> int:
@@ -89,8 +90,8 @@ def rank() -> int:
 
 
 @contextmanager
-def first_alone() -> Iterator[None]:
-    """The first process runs the block before the others do: what it leaves on disk they find done."""
+def rank_zero_first() -> Iterator[None]:
+    """Rank 0 runs the block before the others do: what it leaves on disk they find done."""
     if rank() > 0:
         distributed.barrier()
     yield

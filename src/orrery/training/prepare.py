@@ -64,7 +64,9 @@ class Episodes:
         num = min(max(1, round(recipe.held_out * len(good))), 64) if len(good) > 1 else 0
         if not num:
             notes.append("one episode only: it is evaluated on what it was trained on")
-        return cls(data, spec, tuple(good[: len(good) - num]), tuple(good[len(good) - num :] or good), tuple(notes))
+        return cls(
+            data, spec, tuple(good[: len(good) - num]), tuple(good[len(good) - num :] or good), tuple(notes)
+        )
 
     def load(self, index: int, name: str, start: int = 0, num: int | None = None) -> Array:
         """Ticks of one stream of one episode, pictures at the size that is learned."""
@@ -87,8 +89,10 @@ def _problem(data: Dataset, index: int, spec: WorldSpec) -> str | None:
     for name, value in values.items():
         if value.dtype.kind == "f" and not np.isfinite(value).all():
             return f"{name} holds values that are not finite"
-        if spec.streams[name].kind == "choice" and value.size and not (
-            0 <= value.min() and value.max() < spec.streams[name].num_choices
+        if (
+            spec.streams[name].kind == "choice"
+            and value.size
+            and not (value.min() >= 0 and value.max() < spec.streams[name].num_choices)
         ):
             return f"{name} holds a choice outside of 0 to {spec.streams[name].num_choices - 1}"
     return None
@@ -201,7 +205,11 @@ def _encode_stream(
     dtype = np.float16 if tokenizer.learned else np.float32
     unfinished = file.with_suffix(".part")
     with unfinished.open("wb") as handle:
-        header = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": (total, tokenizer.tokens, tokenizer.width)}
+        header = {
+            "descr": np.dtype(dtype).str,
+            "fortran_order": False,
+            "shape": (total, tokenizer.tokens, tokenizer.width),
+        }
         np.lib.format.write_array_header_1_0(handle, header)
         ticks = 0
         for index in indices:

@@ -78,7 +78,7 @@ def train(data: Dataset, recipe: Recipe, out: Path, seed: int = 0, restart: bool
     """
     run = RunFolder(out)
     episodes = Episodes.of(data, recipe)
-    with parallel.first_alone():
+    with parallel.rank_zero_first():
         _begin(run, {"data": data_hash(data), "recipe": recipe.to_json(), "seed": seed}, restart)
     for note in episodes.notes if parallel.rank() == 0 else ():
         print(note)
@@ -87,7 +87,7 @@ def train(data: Dataset, recipe: Recipe, out: Path, seed: int = 0, restart: bool
     for name, tokenizer in tokenizers.items():
         if tokenizer.learned:
             _train_tokenizer(name, tokenizer, episodes, recipe, run, seed)
-    with parallel.first_alone():
+    with parallel.rank_zero_first():
         training = encode_episodes(episodes, episodes.training, tokenizers, run.latents("training"))
         encode_episodes(episodes, episodes.held_out, tokenizers, run.latents("held_out"))
     for name, tokenizer in tokenizers.items():
@@ -98,7 +98,11 @@ def train(data: Dataset, recipe: Recipe, out: Path, seed: int = 0, restart: bool
     place_located(model, tokenizers)
     losses = train_stage(world_stage(model, training, recipe), run.stage("world"), seed)
     trained = TrainedWorld(
-        episodes.spec, tokenizers, model.eval(), starts_of(training), _provenance(run, data, recipe, seed, losses)
+        episodes.spec,
+        tokenizers,
+        model.eval(),
+        starts_of(training),
+        _provenance(run, data, recipe, seed, losses),
     )
     if parallel.rank() == 0:
         save_world(run.checkpoint, trained)
@@ -135,8 +139,16 @@ def model_config(episodes: Episodes, tokenizers: dict[str, Tokenizer], recipe: R
         )
         streams.append(
             StreamTokens(
-                name, tokenizer.tokens, tokenizer.width, spec.role == "given", spec.kind == "text",
-                tokenizer.grid, located, frames, numbers, spec.role == "outcome",
+                name,
+                tokenizer.tokens,
+                tokenizer.width,
+                spec.role == "given",
+                spec.kind == "text",
+                tokenizer.grid,
+                located,
+                frames,
+                numbers,
+                spec.role == "outcome",
             )  # fmt: skip
         )
     return WorldModelConfig(tuple(streams), recipe.order, episodes.spec.clock.tick_seconds, **recipe.sizes)
@@ -156,7 +168,9 @@ def place_located(model: WorldModel, tokenizers: dict[str, Tokenizer]) -> None:
 def starts_of(training: EncodedEpisodes) -> dict[str, Tensor]:
     """The first ticks of some training episodes, `[N, ticks, tokens, width]`, from which a world can start."""
     ticks = int(min(START_TICKS, training.lengths.min()))
-    size = sum(int(np.prod(v.shape[1:])) for n, v in training.latents.items() if n not in training.text_streams)
+    size = sum(
+        int(np.prod(v.shape[1:])) for n, v in training.latents.items() if n not in training.text_streams
+    )
     num = int(np.clip(START_BYTES // (2 * size * ticks), 1, NUM_STARTS))
     chosen = np.unique(np.linspace(0, len(training.lengths) - 1, num).round().astype(int))
     clip = training.clip(chosen, np.zeros(len(chosen), int), ticks)
