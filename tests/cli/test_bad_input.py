@@ -182,6 +182,9 @@ def test_collect_refuses_bad_numbers(tmp_path: Path, refused: Refused) -> None:
         (["--episodes", "1", "--seconds", "1e9"], "--seconds"),
         (["--episodes", "1", "--seed=-1"], "--seed"),
         (["--episodes", "1", "--image-size", "33"], "--image-size"),
+        (["--episodes", "1", "--image-size", "32x2"], "--image-size"),
+        (["--episodes", "1", "--image-size", "32xx32"], "96x128"),
+        (["--episodes", "1", "--image-size", "32x64"], "only environments"),
         (["--episodes", "1", "--sample-rate", "44100"], "24000 or 48000"),
         (["--episodes", "1", "--streams", "video.mian"], "video.mian"),
     ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from gymnasium import spaces  # noqa: E402
 from orrery.errors import BadUse, UserError  # noqa: E402
 from orrery.streams import Array  # noqa: E402
 from orrery.worlds.gymnasium import GymnasiumWorld  # noqa: E402
+from orrery.worlds.gymnasium.depth import DepthBeside  # noqa: E402
 from orrery.worlds.gymnasium.make import make_environment, parse_name, ticks_per_second  # noqa: E402
 from orrery.worlds.gymnasium.wrappers import HeldAction, SoundBeside  # noqa: E402
 
@@ -166,3 +168,53 @@ def test_car_racing_draws_only_what_is_shown() -> None:
         picture, reward, *_ = ours.step(action)
         np.testing.assert_array_equal(picture, theirs[-1][0])
         assert reward == pytest.approx(sum(float(step[1]) for step in theirs))
+
+
+@pytest.mark.slow
+def test_what_mujoco_draws_has_depth_in_metres(tmp_path: Path) -> None:
+    """A camera 2 m over a table sees it 2 m away, and a box on it as much nearer as it is high."""
+    mujoco_env = pytest.importorskip("gymnasium.envs.mujoco.mujoco_env")
+    model = tmp_path / "box.xml"
+    model.write_text(
+        """<mujoco><worldbody><light pos="0 0 3"/><camera name="top" pos="0 0 2"/>
+        <geom type="plane" size="2 2 .1"/><body pos=".3 .3 .1">
+        <joint name="turn" axis="0 0 1"/><geom type="box" size=".1 .1 .1" rgba="1 0 0 1"/></body></worldbody>
+        <actuator><motor joint="turn"/></actuator></mujoco>"""
+    )
+
+    class Box(mujoco_env.MujocoEnv):
+        metadata = {  # noqa: RUF012 - Gymnasium's own
+            "render_modes": ["human", "rgb_array", "depth_array", "rgbd_tuple"],
+            "render_fps": 500,
+        }
+
+        def reset_model(self) -> Array:
+            self.set_state(self.init_qpos, self.init_qvel)
+            return np.zeros(1)
+
+        def step(self, action: Array) -> tuple[Array, float, bool, bool, dict[str, object]]:
+            self.do_simulation(action, self.frame_skip)
+            return np.zeros(1), 0.0, False, False, {}
+
+    space = gymnasium.spaces.Box(-1.0, 1.0, (1,))
+    try:
+        env = Box(str(model), 1, space, render_mode="rgb_array", width=64, height=64, camera_name="top")
+        env.reset(seed=0)
+        env.render()
+    except Exception as problem:  # whatever a missing driver of OpenGL makes of it
+        pytest.skip(f"MuJoCo cannot draw here: {problem}")
+    world = GymnasiumWorld(DepthBeside(env), image_size=None)
+    tick = world.reset(0)
+    picture, depth = tick["video.main"][0, 0].astype(int), tick["depth.main"][0, 0]
+    is_red = picture[..., 0] > 2 * picture[..., 1] + 20
+    assert 4 < is_red.sum() < 400
+    assert world.spec.streams["depth.main"].unit == "m"
+    np.testing.assert_allclose(depth[:20, :20], 2.0, atol=0.01)
+    assert abs(np.median(depth[is_red]) - 1.8) < 0.02
+    assert (np.abs(depth - 1.8) < 0.05).sum() == pytest.approx(is_red.sum(), abs=30)
+    world.close()
+
+
+def test_depth_is_refused_where_there_is_none() -> None:
+    with pytest.raises(BadUse, match="draws with MuJoCo"):
+        make_environment("OrreryTicker-v0?depth=true")

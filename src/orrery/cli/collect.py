@@ -32,7 +32,7 @@ def collect(
     workers: int | None = None,
     seconds: float = 5.0,
     streams: tuple[str, ...] = (),
-    image_size: int = 128,
+    image_size: str | None = None,
     policy: str | None = None,
     cluster: str | None = None,
     sample_rate: int | None = None,
@@ -51,13 +51,16 @@ def collect(
         workers: processes; one for each core if left out.
         seconds: length of an episode; of one that ends by itself, the most.
         streams: which to record, such as video.main state; all if left out.
-        image_size: pixels on each side of the picture, an even number.
-        policy: who acts: `random`, or MODULE:FUNCTION, called with what is observed and a random generator.
-            Left out, a world follows its own script and an environment gets random actions.
+        image_size: pixels on each side of the picture, an even number, or, of an environment, HEIGHTxWIDTH;
+            128 if left out, of an environment 96.
+        policy: who acts: `random`, or MODULE:FUNCTION or FILE.py:FUNCTION, called with what is observed, a
+            random generator and the environment. Left out, a world follows its own script and an environment
+            gets random actions.
         cluster: address of a Ray cluster to run on instead, such as auto or 10.0.0.1:6379.
         sample_rate: of the sound in hertz, 24000 or 48000; only `laboratory` has a choice.
     """
-    _check_numbers(seed, seconds, image_size, sample_rate)
+    _check_numbers(seed, seconds, sample_rate)
+    size = _size(image_size)
     with needs("cluster" if cluster else "sim", "collecting"):
         from orrery.data.record.collect import collect as run
 
@@ -69,7 +72,7 @@ def collect(
             (os.cpu_count() or 1) if workers is None else workers,
             seconds,
             streams or None,
-            image_size,
+            size,
             policy=policy,
             cluster=cluster,
             sample_rate=sample_rate,
@@ -96,12 +99,23 @@ def _told(report: CollectReport, out: Path) -> int:
     return 0
 
 
-def _check_numbers(seed: int, seconds: float, image_size: int, sample_rate: int | None) -> None:
+def _size(text: str | None) -> int | tuple[int, int] | None:
+    """Of `96`, of `96x128` (height and width), or None. BadUse for anything else, or an odd or huge size."""
+    if text is None:
+        return None
+    sides = text.lower().split("x")
+    if len(sides) > 2 or not all(side.isascii() and side.isdigit() for side in sides):
+        raise BadUse(f"--image-size {text}: must be a number, or two as in 96x128")
+    pixels = [int(side) for side in sides]
+    if any(side % 2 or not 16 <= side <= MAX_IMAGE_SIZE for side in pixels):
+        raise BadUse(f"--image-size {text}: must be even, from 16 to {MAX_IMAGE_SIZE}")
+    return pixels[0] if len(pixels) == 1 else (pixels[0], pixels[1])
+
+
+def _check_numbers(seed: int, seconds: float, sample_rate: int | None) -> None:
     if seed < 0:
         raise BadUse(f"--seed {seed}: must be 0 or above")
     if not math.isfinite(seconds) or not 0 < seconds <= MAX_EPISODE_SECONDS:
         raise BadUse(f"--seconds {seconds:g}: must be above 0 and at most {MAX_EPISODE_SECONDS:g}")
-    if image_size % 2 or not 16 <= image_size <= MAX_IMAGE_SIZE:
-        raise BadUse(f"--image-size {image_size}: must be even, from 16 to {MAX_IMAGE_SIZE}")
     if sample_rate is not None and sample_rate not in SAMPLE_RATES:
         raise BadUse(f"--sample-rate {sample_rate}: must be {' or '.join(map(str, SAMPLE_RATES))}")

@@ -231,6 +231,12 @@ def test_a_policy_may_be_a_file_read_the_environment_and_remember(tmp_path: Path
         np.testing.assert_array_equal(remembers[1:], np.arange(1, LENGTH + 1) % 3)
 
 
+@pytest.mark.parametrize(("asked", "shape"), [(None, (96, 96)), (32, (32, 32)), ((16, 24), (16, 24))])
+def test_pictures_are_square_or_as_asked(tmp_path: Path, asked: Any, shape: tuple[int, int]) -> None:
+    collect("gym:OrreryCounter-v1", tmp_path / "d", 1, seconds=0.5, image_size=asked, progress=False)
+    assert Dataset(tmp_path / "d").spec.streams["video.main"].shape == (1, *shape, 3)
+
+
 def test_an_environment_without_pictures_is_recorded(tmp_path: Path) -> None:
     collect("gym:OrreryBlind-v0", tmp_path / "d", 1, **SMALL)
     dataset = Dataset(tmp_path / "d")

@@ -62,7 +62,7 @@ def collect(
     num_workers: int = 1,
     seconds: float = 5.0,
     streams: Sequence[str] | None = None,
-    image_size: int = 128,
+    image_size: int | tuple[int, int] | None = None,
     progress: bool = True,
     policy: str | None = None,
     cluster: str | None = None,

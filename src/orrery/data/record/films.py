@@ -73,12 +73,12 @@ class ClipsSource:
             "world": f"clips:{Path(self.folder).resolve().name}",
             "seconds": request.seconds,
             "streams": list(request.streams) if request.streams is not None else None,
-            "image_size": request.image_size,
+            "image_size": request.square,
         }
 
     def spec(self) -> WorldSpec:
         """What its episodes hold; see `Source`."""
-        size, asked = self.request.image_size, self.request.streams
+        size, asked = self.request.square, self.request.streams
         video = StreamSpec(
             "video.main",
             "video",
@@ -215,7 +215,7 @@ class _ClipsRecorder:
             raise UserError(f"{file} is not the film that was looked through; collect anew in another folder")
         try:
             video, audio = self._child.call(
-                self._source.read, file, clip, _CLOCK, self._source.request.image_size
+                self._source.read, file, clip, _CLOCK, self._source.request.square
             )
         except UserError as error:
             raise UserError(f"{name}: {str(error).removeprefix(f'{file}: ')}") from error

@@ -21,6 +21,8 @@ from orrery.worlds.gymnasium import GymnasiumWorld
 
 __all__ = ["GymSource"]
 
+_IMAGE_SIZE = 96
+
 
 @dataclass(frozen=True)
 class GymSource:
@@ -34,6 +36,11 @@ class GymSource:
         """How many there are, None for any number; see `Source`."""
         return None
 
+    @property
+    def image_size(self) -> int | tuple[int, int]:
+        """Pixels on each side of the picture, or height and width."""
+        return _IMAGE_SIZE if self.request.image_size is None else self.request.image_size
+
     def settings(self) -> dict[str, Any]:
         """Plain values that tell this collection from any other; see `Source`."""
         request = self.request
@@ -42,7 +49,7 @@ class GymSource:
             "seed": request.seed,
             "seconds": request.seconds,
             "streams": list(request.streams) if request.streams is not None else None,
-            "image_size": request.image_size,
+            "image_size": self.image_size,
             "policy": request.policy or RANDOM,
         }
 
@@ -58,7 +65,7 @@ class GymSource:
 
     def make_world(self) -> GymnasiumWorld:
         """The environment as a world of one copy, with the streams that were asked for."""
-        return GymnasiumWorld(self.name, image_size=self.request.image_size, streams=self.request.streams)
+        return GymnasiumWorld(self.name, image_size=self.image_size, streams=self.request.streams)
 
     def open(self) -> _GymRecorder:
         """A recorder for one process; see `Source`."""

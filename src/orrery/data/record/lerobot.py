@@ -69,7 +69,7 @@ class LeRobotSource:
             "world": f"lerobot:{Path(self.path).resolve().name}",
             "seconds": request.seconds,
             "streams": list(request.streams) if request.streams is not None else None,
-            "image_size": request.image_size,
+            "image_size": request.square,
         }
 
     def spec(self) -> WorldSpec:
@@ -111,7 +111,7 @@ class LeRobotSource:
 
     def _streams(self) -> dict[str, StreamSpec]:
         """Feature to stream, for the features that can be one; `skipped` gets the others."""
-        size, found = self.request.image_size, dict[str, StreamSpec]()
+        size, found = self.request.square, dict[str, StreamSpec]()
         for name, feature in self._info["features"].items():
             dtype, shape = feature["dtype"], tuple(feature["shape"])
             if name in _ROW_COLUMNS:
@@ -232,7 +232,7 @@ class _LeRobotRecorder:
 
     def _fitted(self, picture: Array) -> Array:
         """`[H, W, 3]` as a square: squeezed, not cut, so that nothing a policy saw is lost."""
-        size = self._source.request.image_size
+        size = self._source.request.square
         return np.asarray(Image.fromarray(picture).resize((size, size), Image.Resampling.BOX))
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from orrery.errors import BadUse
 from orrery.streams import Episode, WorldSpec
 
 __all__ = ["Closable", "OnStep", "Planned", "Recorder", "Request", "Source"]
@@ -23,16 +24,24 @@ class Request:
     """What a collection is asked for, whatever its source.
 
     seconds: longest episode. streams: names to record, None for all. image_size: pixels on each side of the
-    picture. policy: `random`, `module:function`, or None for what the source does by itself.
+    picture, or, of an environment, height and width; None for the source's own: 128, an environment 96.
+    policy: `random`, `module:function`, `file.py:function`, or None for what the source does by itself.
     sample_rate: of the sound, hertz; None for the source's own.
     """
 
     seed: int = 0
     seconds: float = 5.0
     streams: tuple[str, ...] | None = None
-    image_size: int = 128
+    image_size: int | tuple[int, int] | None = None
     policy: str | None = None
     sample_rate: int | None = None
+
+    @property
+    def square(self) -> int:
+        """Pixels on each side of a square picture. BadUse where height and width were asked for."""
+        if isinstance(self.image_size, tuple):
+            raise BadUse("only environments have pictures of any height and width; give one image size")
+        return 128 if self.image_size is None else self.image_size
 
 
 class Recorder(Protocol):

@@ -87,7 +87,7 @@ class WorldSource:
             "seed": request.seed,
             "seconds": request.seconds,
             "streams": list(request.streams) if request.streams is not None else None,
-            "image_size": request.image_size,
+            "image_size": request.square,
         }
         more = {"policy": request.policy, "sample_rate": request.sample_rate}
         return asked | {name: value for name, value in more.items() if value is not None}
@@ -112,11 +112,11 @@ class WorldSource:
         streams = None if every_stream else self.request.streams
         rate = self.request.sample_rate
         if rate is None:
-            return factory(num_worlds=1, streams=streams, image_size=self.request.image_size)
+            return factory(num_worlds=1, streams=streams, image_size=self.request.square)
         if "clock" not in inspect.signature(factory).parameters:
             raise BadUse(f"{self.settings()['world']} has one sample rate; leave --sample-rate out")
         clock = Clock(samples_per_second=rate)
-        return factory(num_worlds=1, streams=streams, image_size=self.request.image_size, clock=clock)
+        return factory(num_worlds=1, streams=streams, image_size=self.request.square, clock=clock)
 
     def open(self) -> _WorldRecorder:
         """A recorder for one process; see `Source`."""

@@ -51,8 +51,10 @@ class WorldSpaces:
         return {name: tick[name].copy() for name in self.observation_space.spaces}
 
     def action(self, action: Any, num_leading: int = 1) -> dict[str, Array]:
-        """Stream name to `[*lead, *shape]`, of an action of the action space with as many leading axes. BadUse
-        that names the part for one of another form."""
+        """Stream name to `[*lead, *shape]`, of an action of the action space with as many leading axes.
+
+        BadUse that names the part for one of another form.
+        """
         _check_form(self.action_space, action, num_leading, "action")
         if self._acted is not None:
             return self._acted.to_streams(action, num_leading)
@@ -198,10 +200,8 @@ def _check_form(space: spaces.Space[Any], value: Any, num_leading: int, name: st
         or array.shape[num_leading:] != shape
         or array.dtype.kind not in "biuf"
     ):
-        lead = "worlds, " * num_leading
-        raise BadUse(
-            f"{name} is [{lead}{', '.join(map(str, shape))}] of {space}, got {list(array.shape)} {array.dtype}"
-        )
+        wanted = ", ".join(["worlds"] * num_leading + [str(side) for side in shape])
+        raise BadUse(f"{name} is [{wanted}] of {space}, got {list(array.shape)} {array.dtype}")
     if isinstance(space, (spaces.Discrete, spaces.MultiDiscrete)) and (array != np.floor(array)).any():
         raise BadUse(f"{name} is a whole number of {space}, got {array}")
 

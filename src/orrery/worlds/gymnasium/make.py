@@ -3,7 +3,7 @@
 `MODULE:ID` and `path/to/file.py:ID` are of a module or a file of the user's own, which registers the id.
 Options are the environment's own keywords (`ALE/Pong-v5?difficulty=1`), and three for any environment:
 `repeat` (steps for which an action is held), `warmup` (steps after a reset that go by before the first tick)
-and `max_episode_steps`.
+and `max_episode_steps`; and `depth=true` for one that Gymnasium draws with MuJoCo.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import numpy as np
 
 from orrery.errors import BadUse, UserError, nearest
 from orrery.modules import load_module
+from orrery.worlds.gymnasium.depth import DepthBeside
 from orrery.worlds.gymnasium.wrappers import HeldAction, LastScreen, SoundBeside, find_wrapper
 
 __all__ = ["make_environment", "parse_name", "steps_per_second", "ticks_per_second"]
@@ -51,7 +52,9 @@ def make_environment(name: str, pictures: bool = True) -> gymnasium.Env[Any, Any
         return _ale(spec, options, pictures, repeat, warmup)
     if spec.startswith("Vizdoom"):
         return HeldAction(_doom(spec, options, pictures), repeat, warmup)
-    return HeldAction(_made(spec, options, pictures), repeat, warmup)
+    with_depth = options.pop("depth", False)
+    env = _made(spec, options, pictures or with_depth)
+    return HeldAction(DepthBeside(env) if with_depth else env, repeat, warmup)
 
 
 def parse_name(name: str) -> tuple[str, dict[str, Any]]:

@@ -20,7 +20,7 @@ _OPTIONS = ("prompt", "scene", "reset_mask")
 
 
 class WorldVectorEnv(VectorEnv[Any, Any, Array]):
-    """The worlds of a batch as one `gymnasium.vector.VectorEnv`; spaces, rewards and endings as of `WorldEnv`.
+    """The worlds of a batch as a `gymnasium.vector.VectorEnv`; spaces, rewards and endings as of `WorldEnv`.
 
     world: has an action stream, and starts some of its worlds again where `reset` is given a mask.
     autoreset_mode: when a world that has ended starts again: with the next step (the default), in the same

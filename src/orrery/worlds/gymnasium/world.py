@@ -13,9 +13,10 @@ from gymnasium import spaces
 from orrery.errors import BadUse, UserError, nearest
 from orrery.streams import Array, Clock, Observation, StreamSpec, WorldSpec
 from orrery.world import actions_by_stream
+from orrery.worlds.gymnasium.depth import DepthBeside
 from orrery.worlds.gymnasium.layout import action_layout, observation_layout
 from orrery.worlds.gymnasium.make import make_environment, parse_name, ticks_per_second
-from orrery.worlds.gymnasium.pictures import ImageSize, fitted, size_of
+from orrery.worlds.gymnasium.pictures import ImageSize, fitted, fitted_labels, size_of
 from orrery.worlds.gymnasium.spaces import null_action, space_to_json
 from orrery.worlds.gymnasium.wrappers import HeldAction, find_wrapper, scalar, sound_of
 
@@ -38,7 +39,8 @@ class GymnasiumWorld:
     Streams, one step a tick: `video.main` is the picture of the observation where it holds one, else what
     `render()` draws, and absent where there is neither. `observation` and `action` lie as
     `observation_layout` and `action_layout` say. `audio.main`: what was heard during the tick, with the
-    number of samples that the environment gives for it: nothing is resampled. `reward` `[1, 1]` float32.
+    number of samples that the environment gives for it: nothing is resampled. `depth.main` `[1, H, W]` in
+    metres: with `DepthBeside`. `reward` `[1, 1]` float32.
     `terminated` `[1, 1]`: 1 from the tick on that ends the episode; one that was cut off (truncated) is 0,
     and says so in `endings`. The clock is the environment's `render_fps` (24 without one) over the steps for
     which an action is held, rounded to whole ticks a second; `spec.environment["ticks_per_second"]` is exact.
@@ -179,6 +181,9 @@ class GymnasiumWorld:
             heard = StreamSpec("audio.main", "audio", "observed", sound.shape, "float32", "full scale", -1, 1)
             streams.append(heard)
         streams += [*self.action_layout.streams.values(), _REWARD, _TERMINATED]
+        if find_wrapper(env, DepthBeside) is not None:
+            shape = self._depth(0).shape
+            streams.append(StreamSpec("depth.main", "vector", "observed", shape, "float32", "m", 0.0))
         samples = next((spec.shape[0] for spec in streams if spec.kind == "audio"), None)
         environment = identity | {
             "observation_space": space_to_json(env.observation_space),
@@ -220,7 +225,13 @@ class GymnasiumWorld:
             tick.setdefault("audio.main", sound)
         if self._renders:
             tick["video.main"] = self._rendered(b)
+        if "depth.main" in self.spec.streams and "depth.main" not in tick:
+            tick["depth.main"] = self._depth(b)
         return tick
+
+    def _depth(self, b: int) -> Array:
+        depth = find_wrapper(self._envs[b], DepthBeside).depth_m()
+        return fitted_labels(depth, *size_of(self._image_size, depth.shape))[None]
 
     def _observe(self) -> Observation:
         return {name: np.stack([tick[name] for tick in self._ticks]) for name in self.spec.streams}
