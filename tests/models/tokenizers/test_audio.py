@@ -98,7 +98,7 @@ def test_a_tone_of_any_pitch_is_pure(samples: int, frames: int, rate: float) -> 
     amplitude = torch.zeros(1, 5, frames, tones.bins)
     amplitude[..., round(bin_) - 2] = 0.5
     detune = torch.full_like(amplitude, (bin_ - round(bin_)) / 0.55)
-    start = torch.zeros(1, tones.bins), torch.zeros(1, tones.length, 1)
+    start = torch.zeros(1, tones.bins), torch.zeros(1, 1, tones.length)
     sound = tones(amplitude, detune, torch.ones(1, 5, frames, 8, 1), *start)[0].flatten()[samples:].numpy()
     turn = 2 * np.pi * hertz / rate * np.arange(len(sound))
     waves = np.stack([np.cos(turn), np.sin(turn)], 1)

@@ -13,7 +13,7 @@ inverse transform follows Siuzdak 2023, "Vocos", arXiv:2306.00814.
 from __future__ import annotations
 
 import math
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import torch
 import torch.nn.functional as F
@@ -23,7 +23,7 @@ from orrery.models.tokenizers.audio_parts import AudioFeatures, NoiseBands, Tone
 from orrery.models.tokenizers.base import Memory, Tokenizer
 from orrery.streams import Clock, StreamSpec
 
-__all__ = ["AudioTokenizer"]
+__all__ = ["AudioControls", "AudioTokenizer"]
 
 FRAME_SECONDS = 0.008
 SUBFRAME_SECONDS = 0.002
@@ -32,6 +32,20 @@ QUIET = 3e-4  # amplitudes are linear in the network's output below this, expone
 SOFT_CLIP = 2.0  # standard deviations: latents are nearly linear below it and logarithmic above
 COURSES = 8  # groups of noise bands whose loudness takes the same course within a frame
 PANS = 8  # groups of neighbouring frequencies that come from the same side
+
+
+class AudioControls(NamedTuple):
+    """What is played, frame by frame.
+
+    tone: amplitude of each oscillator, `[B, T, frames, bins]`. detune: where in its bin it is, in [-1, 1] of
+    the reach. hiss: root mean square of each band of noise, `[B, T, frames, subframes, bands]`. sides: gains
+    of the channels, `[B, T, frames, PANS, channels]`, squares of mean 1.
+    """
+
+    tone: Tensor
+    detune: Tensor
+    hiss: Tensor
+    sides: Tensor
 
 
 class AudioTokenizer(Tokenizer):
@@ -131,18 +145,25 @@ class AudioTokenizer(Tokenizer):
         return (sound if low is None and high is None else sound.clamp(low, high)), memory
 
     def encode_raw(self, ticks: Tensor, memory: Memory | None = None) -> tuple[Tensor, Memory]:
-        """Latents before they are normalised, within -3 and 3."""
+        """Latents before they are normalised."""
         before = memory or self._silence(ticks.shape[0])
         after: Memory = {}
         features, after["samples"] = self.features(ticks.float(), before["samples"])
         x = self.embed(features.flatten(1, 2))
         x = self._blocks("encoder", x, before, after)
         x = self.narrow(x).unflatten(1, (-1, self.frames)).flatten(2)
-        raw = 3 * torch.tanh(self.to_latents(x) / 3)
+        raw = SOFT_CLIP * torch.asinh(self.to_latents(x) / SOFT_CLIP)
         return raw.unflatten(2, (self.tokens, self.width)), after
 
     def decode_raw(self, raw: Tensor, memory: Memory | None = None) -> tuple[Tensor, Memory]:
         """The inverse of `encode_raw`, unclipped."""
+        before = memory or self._silence(raw.shape[0])
+        controls, after = self.controls(raw, before)
+        sound, more = self.play(controls, before)
+        return sound, after | more
+
+    def controls(self, raw: Tensor, memory: Memory | None = None) -> tuple[AudioControls, Memory]:
+        """What the latents ask to be played."""
         before = memory or self._silence(raw.shape[0])
         after: Memory = {}
         x = self.from_latents(raw.flatten(2)).unflatten(2, (self.frames, -1))
@@ -153,11 +174,18 @@ class AudioTokenizer(Tokenizer):
         course = course.unflatten(-1, (self.subframes, COURSES))
         course = course.repeat_interleave(-(-self.noise.bands // COURSES), -1)[..., : self.noise.bands]
         hiss = self._loudness(hiss[..., None, :] + course)
-        sides = self._sides(pan)  # [B, T, frames, PANS, channels]
+        return AudioControls(self._loudness(tone), torch.tanh(detune), hiss, self._sides(pan)), after
+
+    def play(self, controls: AudioControls, memory: Memory | None = None) -> tuple[Tensor, Memory]:
+        """Sound `[B, T, N, channels]`, unclipped."""
+        before = memory or self._silence(controls.tone.shape[0])
+        after: Memory = {}
         tones, after["phase"], after["overlap"] = self.tones(
-            self._loudness(tone), torch.tanh(detune), sides, before["phase"], before["overlap"]
+            controls.tone, controls.detune, controls.sides, before["phase"], before["overlap"]
         )
-        noise, after["hiss"], after["tick"] = self.noise(hiss, sides, before["hiss"], before["tick"])
+        noise, after["hiss"], after["tick"] = self.noise(
+            controls.hiss, controls.sides, before["hiss"], before["tick"]
+        )
         return tones + noise, after
 
     def _blocks(self, name: str, x: Tensor, before: Memory, after: Memory) -> Tensor:
@@ -171,8 +199,8 @@ class AudioTokenizer(Tokenizer):
         shapes = {
             "samples": (self.features.history, self.channels),
             "phase": (self.tones.bins,),
-            "overlap": (self.tones.length, self.channels),
-            "hiss": (self.noise.bands, self.channels),
+            "overlap": (self.channels, self.tones.length),
+            "hiss": (self.channels, self.noise.bands),
         }
         for name, count in (("encoder", len(self.encoder)), ("decoder", len(self.decoder))):
             shapes |= {f"{name}{index}": (KERNEL - 1, self.hidden) for index in range(count)}

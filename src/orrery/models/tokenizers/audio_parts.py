@@ -11,6 +11,7 @@ import math
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 __all__ = ["AudioFeatures", "NoiseBands", "Tones"]
@@ -103,8 +104,9 @@ class Tones(nn.Module):
         super().__init__()
         self.samples = samples
         self.spectrum = spectrum_length(samples, frames, sample_rate)
-        self.bins = self.spectrum // 2 - 4
+        self.first, self.bins = 2, self.spectrum // 2 - 4
         begins = edges(samples, frames)
+        self.begins = begins[:-1]
         hops = np.diff(begins)
         fade = int(hops.min())
         self.length = length = 2 * ((int(hops.max()) + fade + 2) // 2)  # of a frame; the last sample is 0
@@ -114,9 +116,9 @@ class Tones(nn.Module):
             fades[frame, :fade], fades[frame, fade:hop] = rise, 1
             fades[frame, hop : hop + fade] = 1 - rise
         fades /= _kernel_transform((np.arange(length) - length // 2) / self.spectrum) * 2 / self.spectrum
-        self._keep("fades", torch.from_numpy(fades).float()[..., None])
+        self._keep("fades", torch.from_numpy(fades).float()[:, None])
         # Whole bins turn by whole parts of a circle: wrapped here, where it is exact.
-        bins = np.arange(2, self.bins + 2)
+        bins = np.arange(self.first, self.first + self.bins)
         turns = np.roll(hops, 1)[:, None] * bins % self.spectrum / self.spectrum
         self._keep("turns", torch.from_numpy(turns))
         self._keep("steps", torch.from_numpy(np.roll(hops, 1) / self.spectrum)[:, None])
@@ -126,7 +128,10 @@ class Tones(nn.Module):
         late = np.minimum(offset + np.roll(hops, 1)[frame], length - 1)
         self._keep("own", torch.from_numpy((frame + 1) * length + offset))
         self._keep("previous", torch.from_numpy(frame * length + late))
-        self._keep("which_pan", _groups(bins * sample_rate / self.spectrum, pans, sample_rate))
+        self._keep(
+            "which_pan",
+            _groups(np.arange(self.bins + TAPS - 1) * sample_rate / self.spectrum, pans, sample_rate),
+        )
 
     def _keep(self, name: str, value: Tensor) -> None:
         self.register_buffer(name, value, persistent=False)
@@ -136,7 +141,7 @@ class Tones(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """amplitude, detune in [-1, 1]: `[B, T, frames, bins]`. sides: `[B, T, frames, pans, C]`.
 
-        phase: of the last frame, in turns, `[B, bins]`. overlap: its samples, `[B, length, C]`. Returns sound
+        phase: of the last frame, in turns, `[B, bins]`. overlap: its samples, `[B, C, length]`. Returns sound
         `[B, T, N, C]`, phase and overlap. No gradient goes through the phase, which is not heard.
         """
         offset = REACH * detune
@@ -145,51 +150,48 @@ class Tones(nn.Module):
             turns = (turns + phase[:, None]) % 1.0
             angle = (2 * math.pi * turns).float().unflatten(1, amplitude.shape[1:3])
         phase = turns[:, -1].to(amplitude.dtype)
-        taps = torch.arange(TAPS, device=offset.device) - TAPS // 2
-        spread = amplitude * _kernel(taps.view(-1, *[1] * offset.dim()) - offset)
-        spread = torch.complex(spread * angle.cos(), spread * angle.sin())
-        spread = spread[..., None] * sides[..., self.which_pan, :]
-        spectrum = spread.new_zeros(*spread.shape[1:4], self.spectrum // 2 + 1, spread.shape[-1])
+        # Bin k takes what the oscillators two below to two above spread to it.
+        real = imaginary = amplitude.new_zeros(())
+        cosine, sine = amplitude * angle.cos(), amplitude * angle.sin()
         for tap in range(TAPS):
-            spectrum[..., tap : tap + self.bins, :] += spread[tap]
-        spectrum[..., 0, :] *= 2
-        wave = torch.fft.irfft(spectrum, self.spectrum, dim=3)
+            share, beside = _kernel(tap - TAPS // 2 - offset), (tap, TAPS - 1 - tap)
+            real = real + F.pad(cosine * share, beside)
+            imaginary = imaginary + F.pad(sine * share, beside)
+        spectrum = torch.complex(real, imaginary)[..., None, :] * sides[..., self.which_pan, :].mT
+        wave = torch.fft.irfft(spectrum, self.spectrum)
         half = self.length // 2
-        wave = torch.cat([wave[..., -half:, :], wave[..., :half, :]], 3) * self.fades
+        wave = torch.cat([wave[..., -half:], wave[..., :half]], -1) * self.fades  # [B, T, frames, C, length]
         last = torch.cat([overlap[:, None], wave[:, :-1, -1]], 1)
-        frames = torch.cat([last[:, :, None], wave], 2).flatten(2, 3)
-        return frames[:, :, self.own] + frames[:, :, self.previous], phase, wave[:, -1, -1]
+        frames = torch.cat([last[:, :, None], wave], 2).transpose(2, 3).flatten(3)
+        sound = frames[..., self.own] + frames[..., self.previous]
+        return sound.mT, phase, wave[:, -1, -1]
 
 
 class NoiseBands(nn.Module):
     """White noise in bands of equal width to the ear, each as loud as asked at a few points of a tick."""
 
     table: Tensor
-    part: Tensor
     share: Tensor
+    place: Tensor
     which_pan: Tensor
 
     def __init__(self, samples: int, points: int, sample_rate: float, bands: int = 24, pans: int = 8) -> None:
         super().__init__()
-        self.bands, self.points = bands, points
+        self.bands, self.sample_rate = bands, sample_rate
         self.ticks = max(1, math.ceil(NOISE_SECONDS * sample_rate / samples))
-        begins = np.asarray(edges(samples, points))
-        part = np.repeat(np.arange(points), np.diff(begins))
-        share = (np.arange(samples) + 1 - begins[part]) / np.diff(begins)[part]
-        self.register_buffer("part", torch.from_numpy(part), persistent=False)
-        self.register_buffer("share", torch.from_numpy(share).float()[:, None, None], persistent=False)
-        length = self.ticks * samples
-        hertz = np.arange(length // 2 + 1) * sample_rate / length
-        which = _groups(hertz, bands, sample_rate).numpy()
-        angle = np.random.default_rng(0).uniform(0, 2 * np.pi, len(hertz))
-        angle[0] = 0
-        table = np.stack(
-            [np.fft.irfft((which == band) * np.exp(1j * angle), length) for band in range(bands)], -1
-        )
-        table /= np.sqrt((table**2).mean(0)) + 1e-9
-        self.register_buffer(
-            "table", torch.from_numpy(table).float().view(self.ticks, samples, bands), persistent=False
-        )
+        begins = edges(samples, points)
+        longest = max(b - a for a, b in itertools.pairwise(begins))
+        table = np.zeros((self.ticks, points, bands, longest), np.float32)
+        share = np.zeros((points, 1, longest), np.float32)
+        noise = _band_noise(self.ticks * samples, bands, sample_rate).reshape(bands, self.ticks, samples)
+        place = []
+        for point, (begin, end) in enumerate(itertools.pairwise(begins)):
+            table[:, point, :, : end - begin] = noise[:, :, begin:end].transpose(1, 0, 2)
+            share[point, :, : end - begin] = np.arange(1, end - begin + 1) / (end - begin)
+            place.append(point * longest + np.arange(end - begin))
+        self.register_buffer("table", torch.from_numpy(table), persistent=False)
+        self.register_buffer("share", torch.from_numpy(share), persistent=False)
+        self.register_buffer("place", torch.from_numpy(np.concatenate(place)), persistent=False)
         self.register_buffer("which_pan", torch.arange(bands) * pans // bands, persistent=False)
 
     def forward(
@@ -197,16 +199,34 @@ class NoiseBands(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """amplitude: root mean squares `[B, T, frames, subframes, bands]`. sides: `[B, T, frames, pans, C]`.
 
-        before: the last loudness `[B, bands, C]`. tick: which tick of the noise is next, `[B]`. Returns sound
-        `[B, T, N, C]`, loudness and tick.
+        before: the last loudness `[B, C, bands]`. tick: which tick of the noise is next, `[B]`. Returns sound
+        `[B, T, N, C]`, loudness and tick. Between two points the loudness is a straight line.
         """
-        loud = (amplitude[..., None] * sides[:, :, :, None, self.which_pan]).flatten(2, 3)
-        first = torch.cat([before[:, None], loud[:, :-1, -1]], 1)
-        loud = torch.cat([first[:, :, None], loud], 2)  # [B, T, points + 1, bands, C]
-        here = torch.lerp(loud[:, :, self.part], loud[:, :, self.part + 1], self.share)
-        number = (tick[:, None] + torch.arange(loud.shape[1], device=tick.device)) % self.ticks
-        sound = (here * self.table[number][..., None]).sum(3)
-        return sound, loud[:, -1, -1], (tick + loud.shape[1]) % self.ticks
+        gains = sides[..., self.which_pan, :].transpose(-1, -2)  # [B, T, frames, C, bands]
+        loud = (amplitude[:, :, :, :, None] * gains[:, :, :, None]).flatten(2, 3)
+        shape = loud.shape  # [B, T, points, C, bands]
+        earlier = torch.cat([before[:, None], loud.flatten(1, 2)[:, :-1]], 1).view(shape)
+        number = (tick[:, None] + torch.arange(shape[1], device=tick.device)) % self.ticks
+        pair = torch.cat([earlier, loud], 3) @ self.table[number]  # [B, T, points, 2 C, longest]
+        at_begin, at_end = pair.chunk(2, 3)
+        sound = at_begin + (at_end - at_begin) * self.share
+        sound = sound.transpose(2, 3).flatten(3)[..., self.place]
+        return sound.transpose(2, 3), loud[:, -1, -1], (tick + shape[1]) % self.ticks
+
+    def of_bins(self, length: int) -> Tensor:
+        """`[length // 2 + 1, bands]`: 1 where a bin of a spectrum of `length` samples belongs to a band."""
+        hertz = np.arange(length // 2 + 1) * self.sample_rate / length
+        which = _groups(hertz, self.bands, self.sample_rate).to(self.share.device)
+        return F.one_hot(which, self.bands).float()
+
+
+def _band_noise(length: int, bands: int, sample_rate: float) -> np.ndarray:
+    """`[bands, length]`: noise that repeats without a seam, in bands apart from each other; mean square 1."""
+    hertz = np.arange(length // 2 + 1) * sample_rate / length
+    which = _groups(hertz, bands, sample_rate).numpy()
+    angle = np.random.default_rng(0).uniform(0, 2 * np.pi, len(hertz))
+    noise = np.fft.irfft((which == np.arange(bands)[:, None]) * np.exp(1j * angle), length)
+    return noise / (np.sqrt((noise**2).mean(1, keepdims=True)) + 1e-9)
 
 
 def _late_window(length: int) -> Tensor:
