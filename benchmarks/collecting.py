@@ -272,11 +272,13 @@ def python(*arguments: str, driver: str = GL_DRIVERS[0]) -> subprocess.Completed
 def measured_once(settings: Settings, part: str, size: int) -> dict[str, float]:
     """One part at one size."""
     options = ["--part", part, "--sizes", str(size), "--num-ticks", str(settings.num_ticks)]
+    said = ""
     for driver in GL_DRIVERS:
         done = python(__file__, *options, "--families", *settings.families, driver=driver)
         if done.returncode == 0:
             return json.loads(done.stdout.splitlines()[-1])
-    raise SystemExit(f"{part} at {size} pixels failed:\n{done.stderr}")
+        said = done.stderr
+    raise SystemExit(f"{part} at {size} pixels failed:\n{said}")
 
 
 def measured(settings: Settings) -> dict[str, Any]:

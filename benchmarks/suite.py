@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import count
+from typing import Any
 
 import numpy as np
 import tyro
@@ -55,7 +56,9 @@ def _between(rng: np.random.Generator, low: float, high: float) -> float:
     return float(rng.uniform(low, high))
 
 
-def _dressed(rng: np.random.Generator, shape: str, half: float, position: tuple[float, ...], **more) -> Body:
+def _dressed(
+    rng: np.random.Generator, shape: str, half: float, position: tuple[float, float, float], **more: Any
+) -> Body:
     """A body of some colour and material."""
     colour, material = (str(rng.choice(list(table))) for table in (COLOURS, MATERIAL_TABLE))
     return Body(shape, colour, material, half, position, **more)

@@ -21,6 +21,7 @@ from orrery.evaluation.statistics import median_interval
 from orrery.evaluation.sync import match_onsets, onsets
 from orrery.registry import resolve_model
 from orrery.streams import Array
+from orrery.world import Describable
 from sound import level_dbfs
 
 FIRST_SEED = 940_000
@@ -67,6 +68,7 @@ def measured(settings: Settings) -> dict[str, Any]:
 
     model = load_model(resolve_model(settings.model))
     world = Subject(EXACT).open(["video.main", "audio.main"])
+    assert isinstance(world, Describable)
     clock = world.spec.clock
     everywhere, on_objects, distances, delays, agreement = [], [], [], [], []
     for seed in progress(range(FIRST_SEED, FIRST_SEED + settings.num_scenes), "scenes"):
@@ -81,9 +83,8 @@ def measured(settings: Settings) -> dict[str, Any]:
         sound = _again(model.audio, audio, clock.samples_per_tick)
         distance = log_spectral_distance_db(sound.mean(1), audio.mean(1))
         distances += [] if distance is None else [distance]
-        match = match_onsets(
-            *(onsets(part, clock.samples_per_second) for part in (sound, audio)), ONSET_SECONDS
-        )
+        heard, true = (onsets(part, clock.samples_per_second) for part in (sound, audio))
+        match = match_onsets(heard, true, ONSET_SECONDS)
         delays += match.delays.tolist()
         agreement.append(match.f1)
     silence = _again(model.audio, np.zeros((clock.samples_per_second, 2), np.float32), clock.samples_per_tick)

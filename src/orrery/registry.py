@@ -19,7 +19,8 @@ def resolve_model(name_or_path: str | Path) -> Path:
     """The folder of the checkpoint that a shipped name or a path stands for.
 
     A run's folder stands for the checkpoint in it. A shipped name wins over a folder of the same name here;
-    write `./name` for that one. Raises UserError with the known names, the nearest first, where neither exists.
+    write `./name` for that one. Raises UserError with the known names, the nearest first, where neither
+    exists.
     """
     text = str(name_or_path)
     if isinstance(name_or_path, str) and text in SHIPPED:

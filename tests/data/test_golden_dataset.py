@@ -49,5 +49,8 @@ def test_tabletop_is_what_the_shipped_weights_were_trained_on(tmp_path: Path) ->
     if not hardware().startswith(PROCESSOR) or instructions != INSTRUCTIONS:  # last bits differ
         other["processor"] = f"{hardware()} with {instructions}"
     if other:
-        pytest.skip(f"other bytes here: {other} where the hashes are of {LIBRARIES} on {PROCESSOR} with {INSTRUCTIONS}")
+        pytest.skip(
+            f"other bytes here: {other} where the hashes are of {LIBRARIES} on {PROCESSOR} "
+            f"with {INSTRUCTIONS}"
+        )
     assert read_sums(tmp_path / "d") == GOLDEN

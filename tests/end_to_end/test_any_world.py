@@ -118,7 +118,9 @@ def test_a_robot_data_set_that_the_stock_library_wrote(tmp_path: Path) -> None:
 def test_no_world_of_ours_is_needed(tmp_path: Path) -> None:
     """With the folders of our own worlds deleted, CartPole is still trained and stepped."""
     package = tmp_path / "orrery"
-    shutil.copytree(Path(orrery.__file__).parent, package, ignore=shutil.ignore_patterns("checkpoints", "__pycache__"))
+    shutil.copytree(
+        Path(orrery.__file__).parent, package, ignore=shutil.ignore_patterns("checkpoints", "__pycache__")
+    )
     for name in ("tabletop", "laboratory", "phyworld", "rigid_bodies"):
         shutil.rmtree(package / "worlds" / name)
     script = (
@@ -132,7 +134,9 @@ def test_no_world_of_ours_is_needed(tmp_path: Path) -> None:
         "world.reset(0); print(sorted(world.step(np.ones((1, 1, 1), int)))); sys.exit(status)\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=False
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     assert "['action', 'observation', 'reward', 'terminated']" in done.stdout
 

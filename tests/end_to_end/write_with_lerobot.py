@@ -13,7 +13,11 @@ from lerobot.datasets.lerobot_dataset import LeRobotDataset
 features = {
     "observation.state": {"dtype": "float32", "shape": (3,), "names": ["a", "b", "c"]},
     "action": {"dtype": "float32", "shape": (2,), "names": ["x", "y"]},
-    "observation.images.top": {"dtype": "video", "shape": (48, 64, 3), "names": ["height", "width", "channels"]},
+    "observation.images.top": {
+        "dtype": "video",
+        "shape": (48, 64, 3),
+        "names": ["height", "width", "channels"],
+    },
 }
 dataset = LeRobotDataset.create("orrery/test", fps=10, features=features, root=sys.argv[1], use_videos=True)
 rng = np.random.default_rng(0)

@@ -132,10 +132,10 @@ def test_a_world_that_ended_starts_again_with_the_next_step(cartpole_run: Path) 
     env = vector(cartpole_run).unwrapped
     env.reset(seed=0)
     ended_by_hand(env, [1])
-    last, rewards, terminated, truncated, info = env.step(np.zeros(3, int))
+    last, rewards, terminated, _, info = env.step(np.zeros(3, int))
     assert terminated.tolist() == [False, True, False]
     assert not info
-    first, rewards, terminated, truncated, info = env.step(np.zeros(3, int))
+    first, rewards, terminated, _, info = env.step(np.zeros(3, int))
     assert terminated.tolist() == [False] * 3
     assert rewards[1] == 0
     assert env._num_ticks.tolist() == [2, 0, 2]

@@ -45,11 +45,12 @@ def train(
     """Train a world on a data set, or on any source, which is recorded first.
 
     The run's folder holds everything: run the same command again to go on after a stop. At its end stand
-    OUT/checkpoint, which other commands take as a model, and OUT/page.html with losses, films beside real ones,
-    and what was measured.
+    OUT/checkpoint, which other commands take as a model, and OUT/page.html with losses, films beside real
+    ones, and what was measured.
 
     Args:
-        source: a data set's folder, or a source as in `orrery collect`: gym:CartPole-v1, clips:FOLDER, a world.
+        source: a data set's folder, or a source as in `orrery collect`: gym:CartPole-v1, clips:FOLDER, a
+            world.
         out: the run's folder.
         minutes: how long to take in all, on this machine; recording takes a seventh of it.
         steps: instead of minutes, how many steps each stage takes.
@@ -119,14 +120,21 @@ def _recorded(
     from orrery.data.record.collect import collect
     from orrery.data.record.sources import SOURCES
 
-    if ":" not in source and os.sep in source and not source.partition(":")[0] in SOURCES:
+    if ":" not in source and os.sep in source and source.partition(":")[0] not in SOURCES:
         raise UserError(f"there is no data set {source}; name a folder, or a source such as gym:CartPole-v1")
     folder = out / "data"
     wanted = episodes or FIRST_EPISODES
     deadline = time.monotonic() + 60 * RECORDING_SHARE * minutes
     while True:
         report = collect(
-            source, folder, wanted, seed, num_workers=1, seconds=seconds, image_size=image_size or 96, policy=policy
+            source,
+            folder,
+            wanted,
+            seed,
+            num_workers=1,
+            seconds=seconds,
+            image_size=image_size or 96,
+            policy=policy,
         )
         for name, reason in report.skipped.items():
             print(f"left out {name}: {reason}")

@@ -17,16 +17,16 @@ __all__ = ["Engine", "EngineState", "Latents"]
 Latents = dict[str, Array]
 """Stream name to float32 `[B, tokens, width]`, one tick."""
 EngineState = Any
-"""An engine's memory of B worlds; only the engine that made it looks inside. It is never changed in place: what
-an engine returns is a new state, so that keeping one is a snapshot."""
+"""An engine's memory of B worlds; only the engine that made it looks inside. It is never changed in place:
+what an engine returns is a new state, so that keeping one is a snapshot."""
 
 
 class Engine(Protocol):
     """Runs B worlds tick by tick, all in one pass. It owns the tokenizers too.
 
-    A tick is: `begin` (what is given), `denoise` as often as wanted, `commit` (what was settled). spec: streams
-    of the world. order: groups of streams, imagined one after the other. starts: latents of the first ticks of
-    real episodes, `[N, ticks, tokens, width]`.
+    A tick is: `begin` (what is given), `denoise` as often as wanted, `commit` (what was settled). spec:
+    streams of the world. order: groups of streams, imagined one after the other. starts: latents of the first
+    ticks of real episodes, `[N, ticks, tokens, width]`.
     """
 
     spec: WorldSpec

@@ -25,8 +25,9 @@ IMAGINED_NOISE = 0.1
 
 @dataclass(frozen=True)
 class _State:
-    """seconds: `[B]`, of each world's coming tick. past, levels: what was committed last, and its noise level, by
-    stream. encoders, decoders: memories of the tokenizers. hidden, given: of the tick that was begun."""
+    """seconds: `[B]`, of each world's coming tick. past, levels: what was committed last, and its noise
+    level, by stream. encoders, decoders: memories of the tokenizers. hidden, given: of the tick that was
+    begun."""
 
     cache: TrunkCache
     seconds: Tensor
@@ -72,9 +73,11 @@ class TorchEngine:
     @torch.inference_mode()
     def denoise(self, state: _State, now: Mapping[str, tuple[Array, float]], want: Iterable[str]) -> Latents:
         """See `Engine`."""
-        assert state.hidden is not None and state.given is not None
+        assert state.hidden is not None
+        assert state.given is not None
         known = {
-            n: Noisy(_tensor(v)[:, None], torch.full((len(v), 1), float(level))) for n, (v, level) in now.items()
+            n: Noisy(_tensor(v)[:, None], torch.full((len(v), 1), float(level)))
+            for n, (v, level) in now.items()
         }
         with mixed_precision():
             predicted = self._model.head(state.hidden, {**state.given, **known}, self._past(state), want)

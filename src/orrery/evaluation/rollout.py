@@ -1,8 +1,9 @@
 """Any learned world against its real one: held-out episodes, imagined under the same actions.
 
 From a few real ticks of context, the same actions are played that were played in the recording. Beside the
-model stand copying the last frame, and the tokenizer alone (the ceiling). Errors of pictures are of the pixels
-that change within the stretch, by the truth: where little moves, copying the whole picture looks excellent.
+model stand copying the last frame, and the tokenizer alone (the ceiling). Errors of pictures are of the
+pixels that change within the stretch, by the truth: where little moves, copying the whole picture looks
+excellent.
 """
 
 from __future__ import annotations
@@ -81,9 +82,10 @@ class Windows:
 @dataclass(frozen=True)
 class Rollouts:
     """What was measured. by_horizon: stream to rows of `seconds`, `model`, `copy`, `ceiling` and, where there
-    are actions, `shuffled` (root mean square errors; of pictures in grey levels of changed pixels, of numbers in
-    shares of their spread). actions_matter: stream to error under shuffled actions over that under true ones,
-    over the first two seconds. outcomes: of reward and ending. films: what was imagined, for looking at."""
+    are actions, `shuffled` (root mean square errors; of pictures in grey levels of changed pixels, of numbers
+    in shares of their spread). actions_matter: stream to error under shuffled actions over that under true
+    ones, over the first two seconds. outcomes: of reward and ending. films: what was imagined, for looking
+    at."""
 
     by_horizon: dict[str, list[dict[str, float | None]]]
     actions_matter: dict[str, float | None]
@@ -109,7 +111,9 @@ def imagine_windows(world: ImaginedWorld, windows: Windows, shuffled: bool = Fal
     world.reset(seed=0, prompt=None, given=given)
     for _ in range(windows.context - 1):
         world.step(None)
-    actions = {s.name: windows.streams[s.name] for s in world.engine.spec.of_role("given") if s.kind != "text"}
+    actions = {
+        s.name: windows.streams[s.name] for s in world.engine.spec.of_role("given") if s.kind != "text"
+    }
     if shuffled:
         actions = {name: np.roll(values, 1, axis=0) for name, values in actions.items()}
     ticks: list[dict[str, Array]] = []
@@ -146,7 +150,7 @@ def measure_rollouts(world: ImaginedWorld, windows: Windows) -> Rollouts:
         by_horizon[stream.name] = rows
         if shuffled:
             upto = max(1, round(2.0 / seconds))
-            model, other = (np.nanmean(errors[name][:upto]) for name in ("model", "shuffled"))
+            model, other = (float(np.nanmean(errors[name][:upto])) for name in ("model", "shuffled"))
             matter[stream.name] = _finite(other / max(model, 1e-9))
     outcomes = _outcomes(windows, imagined)
     return Rollouts(by_horizon, matter, outcomes, windows.num, windows.context, imagined)
@@ -192,7 +196,9 @@ def _outcomes(windows: Windows, imagined: Mapping[str, Array]) -> dict[str, floa
         made = imagined[name].reshape(windows.num, windows.horizon, -1).sum(-1)
         if name == "reward" and truth.std() > 0:
             constant = made.std() == 0
-            outcomes["reward correlation"] = 0.0 if constant else float(np.corrcoef(truth.ravel(), made.ravel())[0, 1])
+            outcomes["reward correlation"] = (
+                0.0 if constant else float(np.corrcoef(truth.ravel(), made.ravel())[0, 1])
+            )
         usual = np.median(truth)
         outcomes[f"{name} F1"] = _event_f1(truth != usual, made != usual)
     return {key: _finite(value) for key, value in outcomes.items()}
@@ -200,6 +206,7 @@ def _outcomes(windows: Windows, imagined: Mapping[str, Array]) -> dict[str, floa
 
 def _event_f1(truth: Array, made: Array) -> float:
     """F1 of events `[N, ticks]` that may be a tick early or late; nan where there are none at all."""
+
     def near(events: Array) -> Array:
         wide = events.copy()
         wide[:, 1:] |= events[:, :-1]

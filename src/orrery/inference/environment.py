@@ -2,8 +2,8 @@
 
 Any reinforcement-learning library that trains in Gymnasium's environments trains in these. Spaces, rewards,
 terminations and the length after which an episode is truncated are those of the environment that the world
-was learned from. Only what the observation, the reward and the ending need is imagined: a world of numbers that
-also learned pictures draws them for `render_mode="rgb_array"` alone.
+was learned from. Only what the observation, the reward and the ending need is imagined: a world of numbers
+that also learned pictures draws them for `render_mode="rgb_array"` alone.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The learned world wears the interface of any world: reset and step, all worlds of a batch in one pass.
 
-Each tick, a stream is given or imagined. Given ones are encoded; the others are denoised group by group in the
-model's order, each group seeing what was settled before it.
+Each tick, a stream is given or imagined. Given ones are encoded; the others are denoised group by group in
+the model's order, each group seeing what was settled before it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,10 @@ class Sampling:
 
 
 def load_world(
-    folder: str | Path, num_worlds: int = 1, streams: Iterable[str] | None = None, sampling: Sampling | None = None
+    folder: str | Path,
+    num_worlds: int = 1,
+    streams: Iterable[str] | None = None,
+    sampling: Sampling | None = None,
 ) -> ImaginedWorld:
     """The imagined world of a checkpoint folder; see `ImaginedWorld`. UserError for a damaged one."""
     return ImaginedWorld(TorchEngine(load_trained(folder)), num_worlds, streams, sampling)
@@ -43,8 +46,9 @@ def load_world(
 
 @dataclass
 class _Life:
-    """What a world brings from its reset. given: streams `[num_ticks, *shape]` that are used tick by tick until
-    they run out; start: latents of a real episode's first ticks, likewise. tick: number of the next one."""
+    """What a world brings from its reset. given: streams `[num_ticks, *shape]` that are used tick by tick
+    until they run out; start: latents of a real episode's first ticks, likewise. tick: number of the next
+    one."""
 
     rng: np.random.Generator
     prompt: str = ""
@@ -93,9 +97,9 @@ class ImaginedWorld:
     ) -> Observation:
         """Start again; see `World.reset`.
 
-        given: streams `[B, num_ticks, *shape]`, used tick by tick until they run out. Without a prompt or given
-        streams, a world starts as one of the episodes did that the model learned from. BadUse for a prompt with
-        words that the model does not know.
+        given: streams `[B, num_ticks, *shape]`, used tick by tick until they run out. Without a prompt or
+        given streams, a world starts as one of the episodes did that the model learned from. BadUse for a
+        prompt with words that the model does not know.
         """
         if scene is not None:
             raise BadUse("an imagined world starts from a prompt or from given streams, not from a scene")
@@ -108,7 +112,8 @@ class ImaginedWorld:
         if not lives:
             return self._observe()
         state = self.engine.empty(len(lives), self._made)
-        for _ in range(1 if given or prompt is not None else self._num_start_ticks()):
+        state, tick = self._advance(state, lives, {})
+        for _ in range(0 if given or prompt is not None else self._num_start_ticks() - 1):
             state, tick = self._advance(state, lives, {})
         if len(lives) == self.num_worlds:
             self._state, self._tick, self._lives = state, tick, lives
@@ -134,7 +139,8 @@ class ImaginedWorld:
     def snapshot(self) -> Any:
         """See `Snapshotable`."""
         lives = [
-            (life.rng.bit_generator.state, life.prompt, life.given, life.start, life.tick) for life in self._lives
+            (life.rng.bit_generator.state, life.prompt, life.given, life.start, life.tick)
+            for life in self._lives
         ]
         return self._state, self._tick, lives
 
@@ -173,7 +179,9 @@ class ImaginedWorld:
         text = engine.encode_text([life.prompt for life in lives]) if lives[0].prompt else {}
         state = engine.begin(state, {**text, **{n: latents[n] for n in self._actions if n in latents}})
         is_first = any(life.tick == 0 for life in lives)
-        latents = self._imagined(state, latents, lives, self.sampling.first_steps if is_first else self.sampling.steps)
+        latents = self._imagined(
+            state, latents, lives, self.sampling.first_steps if is_first else self.sampling.steps
+        )
         for name, value in latents.items():
             if name not in payloads:
                 payloads[name], state = engine.decode(state, name, value)
@@ -218,7 +226,9 @@ class ImaginedWorld:
         return _Life(rng, prompt or "", mine, start)
 
     def _num_start_ticks(self) -> int:
-        held = next(iter(v.shape[1] for n, v in self.engine.starts.items() if not self.engine.streams[n].text))
+        held = next(
+            iter(v.shape[1] for n, v in self.engine.starts.items() if not self.engine.streams[n].text)
+        )
         wanted = self.sampling.start_ticks
         if wanted is None:
             wanted = 1 if self.engine.spec.environment else held
@@ -231,7 +241,9 @@ class ImaginedWorld:
         shape = np.shape(value)
         pictures = stream.kind == "video" and len(shape) == 6
         if len(shape) < 2 or shape[0] != self.num_worlds or not (shape[2:] == stream.shape or pictures):
-            raise BadUse(f"given {name}: expected [{self.num_worlds}, ticks, *{stream.shape}], got {list(shape)}")
+            raise BadUse(
+                f"given {name}: expected [{self.num_worlds}, ticks, *{stream.shape}], got {list(shape)}"
+            )
 
     def _checked(self, action: Array | Mapping[str, Array] | None) -> dict[str, Array]:
         if action is None:
@@ -248,7 +260,10 @@ class ImaginedWorld:
                 raise BadUse(f"{name}: expected {expected}, got {array.shape}")
             if stream.kind == "choice":
                 if array.min() < 0 or array.max() >= stream.num_choices:
-                    raise BadUse(f"{name}: choices are 0 to {stream.num_choices - 1}, got {array.min()} to {array.max()}")
+                    raise BadUse(
+                        f"{name}: choices are 0 to {stream.num_choices - 1}, "
+                        f"got {array.min()} to {array.max()}"
+                    )
                 checked[name] = array.astype(np.int64)
                 continue
             if not np.isfinite(array).all():
@@ -265,7 +280,9 @@ def _needed(engine: Engine, observed: Iterable[str]) -> tuple[str, ...]:
     streams = {n: s for n, s in engine.spec.streams.items() if s.role != "given"}
     carried = any(s.role == "observed" and s.kind in ("vector", "choice") for s in streams.values())
     observed = set(observed)
-    return tuple(n for n, s in streams.items() if n in observed or not carried or s.kind in ("vector", "choice"))
+    return tuple(
+        n for n, s in streams.items() if n in observed or not carried or s.kind in ("vector", "choice")
+    )
 
 
 def _replaced(whole: Array, worlds: Array, part: Array) -> Array:

@@ -1,8 +1,8 @@
 """A learned world where LeRobot looks for environments.
 
 LeRobot's EnvHub (https://huggingface.co/docs/lerobot/envhub) downloads `env.py` from a repository and calls
-its `make_env(n_envs, use_async_envs, cfg)`. Put a world there with a checkpoint's folder `checkpoint` and this
-`env.py`:
+its `make_env(n_envs, use_async_envs, cfg)`. Put a world there with a checkpoint's folder `checkpoint` and
+this `env.py`:
 
     from functools import partial
     from pathlib import Path

@@ -36,18 +36,21 @@ def card_text(world: TrainedWorld, rollouts: Rollouts) -> str:
         "| stream | kind | role | a tick |", "|---|---|---|---|", *streams, "",
         f"One tick is {world.spec.clock.tick_seconds:.4g} s.", "",
         "## Measured", "",
-        f"{rollouts.num_windows} stretches of held-out episodes, {rollouts.context_ticks} real ticks of context, "
-        "the same actions. Root mean square errors: of pictures in grey levels (of 255) over the pixels that "
-        "change, of numbers in shares of their spread.", "",
+        f"{rollouts.num_windows} stretches of held-out episodes, {rollouts.context_ticks} real ticks of "
+        "context, the same actions. Root mean square errors: of pictures in grey levels (of 255) over the pixels "
+        "that change, of numbers in shares of their spread.", "",
         "| | seconds | model | copying the last frame | tokenizer alone | shuffled actions |",
         "|---|---|---|---|---|---|", *rows, "",
         "## Made by", "",
-        f"`orrery train`, seed {made['seed']}, commit {made['commit'][:12] or 'unknown'}, on {made['hardware']}, "
-        f"torch {made['torch']}, {made['processes']} process(es). Minutes: {minutes}.", "",
+        f"`orrery train`, seed {made['seed']}, commit {made['commit'][:12] or 'unknown'}, on "
+        f"{made['hardware']}, torch {made['torch']}, {made['processes']} process(es). "
+        f"Minutes: {minutes}.", "",
         "Licence: Apache-2.0.", "",
     ]  # fmt: skip
     return "\n".join(lines)
 
 
 def _collected(settings: dict[str, Any]) -> str:
-    return ", ".join(f"{key} {value}" for key, value in settings.items() if value is not None and key != "streams")
+    return ", ".join(
+        f"{key} {value}" for key, value in settings.items() if value is not None and key != "streams"
+    )

@@ -55,11 +55,18 @@ def write_run_page(
 def figure_rows(rollouts: Rollouts) -> list[list[str]]:
     """A table's rows: stream, seconds, model, copying, ceiling, shuffled actions."""
     rows = [
-        [name, f"{row['seconds']:g}", *(_number(row.get(key)) for key in ("model", "copy", "ceiling", "shuffled"))]
+        [
+            name,
+            f"{row['seconds']:g}",
+            *(_number(row.get(key)) for key in ("model", "copy", "ceiling", "shuffled")),
+        ]
         for name, several in rollouts.by_horizon.items()
         for row in several
     ]
-    rows += [[f"{name}: actions matter", "", f"{_number(value)} times", "", "", ""] for name, value in rollouts.actions_matter.items()]
+    rows += [
+        [f"{name}: actions matter", "", f"{_number(value)} times", "", "", ""]
+        for name, value in rollouts.actions_matter.items()
+    ]
     rows += [[name, "", _number(value), "", "", ""] for name, value in rollouts.outcomes.items()]
     return rows
 
@@ -93,7 +100,9 @@ def _stereo(ticks: Array, samples_per_second: int) -> Array:
 
     flat = ticks.reshape(-1, ticks.shape[-1])
     divisor = math.gcd(FILM_RATE, samples_per_second)
-    sound = resample_poly(flat, FILM_RATE // divisor, samples_per_second // divisor, axis=0).astype(np.float32)
+    sound = resample_poly(flat, FILM_RATE // divisor, samples_per_second // divisor, axis=0).astype(
+        np.float32
+    )
     return np.repeat(sound, 2, 1) if sound.shape[1] == 1 else sound
 
 
@@ -110,7 +119,9 @@ def _sheet(real: Array, made: Array) -> Image.Image:
     rows = [np.concatenate(list(stream[k, picked, -1]), 1) for k in range(num) for stream in (real, made)]
     sheet = np.concatenate(rows, 0)
     factor = max(1, round(96 / real.shape[3]))
-    return Image.fromarray(sheet).resize((sheet.shape[1] * factor, sheet.shape[0] * factor), Image.Resampling.NEAREST)
+    return Image.fromarray(sheet).resize(
+        (sheet.shape[1] * factor, sheet.shape[0] * factor), Image.Resampling.NEAREST
+    )
 
 
 def _traces(real: Array, made: Array) -> Image.Image:
@@ -176,7 +187,8 @@ def _number(value: float | None) -> str:
 
 
 _TEMPLATE = Environment(undefined=StrictUndefined, autoescape=True).from_string("""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{{ title }}</title><style>
 :root { color-scheme: light dark; }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
@@ -189,12 +201,18 @@ td:first-child, th:first-child { text-align: left; }
 <h1>{{ title }}</h1>
 {% for note in notes %}<p>{{ note }}</p>{% endfor %}
 {% if rows %}<h2>Held-out episodes, same actions</h2>
-<div class="wide"><table><tr><th></th><th>seconds</th><th>model</th><th>copying</th><th>tokenizer alone</th><th>shuffled actions</th></tr>
+<div class="wide"><table><tr><th></th><th>seconds</th><th>model</th><th>copying</th><th>tokenizer alone</th>
+<th>shuffled actions</th></tr>
 {% for row in rows %}<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>{% endfor %}</table></div>
-<p>Root mean square errors: of pictures in grey levels (of 255) over the pixels that change, of numbers in shares of their spread.</p>{% endif %}
-{% if film %}<h2>Film</h2><p>Real above, imagined below.</p><video src="rollouts.mp4" controls loop></video>{% endif %}
-{% for name, url in sheets.items() %}<h2>{{ name }}</h2><p>Real above, imagined below (of numbers: solid and dashed).</p><img class="{{ 'curve' }}" src="{{ url }}" alt="{{ name }}, real and imagined">{% endfor %}
+<p>Root mean square errors: of pictures in grey levels (of 255) over the pixels that change, of numbers in
+shares of their spread.</p>{% endif %}
+{% if film %}<h2>Film</h2><p>Real above, imagined below.</p>
+<video src="rollouts.mp4" controls loop></video>{% endif %}
+{% for name, url in sheets.items() %}<h2>{{ name }}</h2>
+<p>Real above, imagined below (of numbers: solid and dashed).</p>
+<img class="{{ 'curve' }}" src="{{ url }}" alt="{{ name }}, real and imagined">{% endfor %}
 <h2>Losses</h2>
-{% for name, url in curves.items() %}<h3>{{ name }}</h3>{% if url %}<img class="curve" src="{{ url }}" alt="losses of {{ name }}">{% endif %}{% endfor %}
+{% for name, url in curves.items() %}<h3>{{ name }}</h3>{% if url %}
+<img class="curve" src="{{ url }}" alt="losses of {{ name }}">{% endif %}{% endfor %}
 </body></html>
 """)

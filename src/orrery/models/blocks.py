@@ -13,7 +13,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["Attention", "FewBlock", "GridBlock", "LevelEmbedding", "StreamFeedForward", "apply_rotary", "rms_norm"]
+__all__ = [
+    "Attention",
+    "FewBlock",
+    "GridBlock",
+    "LevelEmbedding",
+    "StreamFeedForward",
+    "apply_rotary",
+    "rms_norm",
+]
 
 M = TypeVar("M", bound=nn.Module)
 LAGS = 3
@@ -56,7 +64,8 @@ class LevelEmbedding(nn.Module):
 
 
 class StreamFeedForward(nn.Module):
-    """A feed-forward of each stream's own for its run of tokens `[..., n, width]`. runs: tokens of each stream."""
+    """A feed-forward of each stream's own for its run of tokens `[..., n, width]`. runs: tokens of each
+    stream."""
 
     def __init__(self, width: int, runs: Sequence[int]) -> None:
         super().__init__()
@@ -119,8 +128,9 @@ class FewBlock(nn.Module):
         mask: Tensor | None,
         extra: tuple[Tensor, Tensor] | None,
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """x: `[B, T, n, width]`. seconds: `[T]`, or `[B, T]`. extra: keys and values that come first (text, the cached
-        past). mask: `[B or 1, 1, T * n, extra + T * n]`. Returns x and the keys and values of its own."""
+        """x: `[B, T, n, width]`. seconds: `[T]`, or `[B, T]`. extra: keys and values that come first (text,
+        the cached past). mask: `[B or 1, 1, T * n, extra + T * n]`. Returns x and the keys and values of its
+        own."""
         batch, ticks, num, _ = x.shape
         flat = rms_norm(x).flatten(1, 2)
         positions = seconds.repeat_interleave(num, -1)
@@ -130,14 +140,17 @@ class FewBlock(nn.Module):
         key = apply_rotary(key, positions)
         own = (key, value)
         if extra is not None:
-            key, value = torch.cat([extra[0].to(key.dtype), key], 2), torch.cat([extra[1].to(value.dtype), value], 2)
+            key, value = (
+                torch.cat([extra[0].to(key.dtype), key], 2),
+                torch.cat([extra[1].to(value.dtype), value], 2),
+            )
         x = x + self.attention.attend(query, key, value, mask).view(batch, ticks, num, -1)
         return x + self.feed_forward(rms_norm(x)), own
 
 
 class GridBlock(nn.Module):
-    """A mix over the last ticks of each cell, then two 3x3 convolutions; modulated by a vector (FiLM, Perez et
-    al. 2018, arXiv:1709.07871). Over `[B, T, rows, columns, width]`.
+    """A mix over the last ticks of each cell, then two 3x3 convolutions; modulated by a vector (FiLM, Perez
+    et al. 2018, arXiv:1709.07871). Over `[B, T, rows, columns, width]`.
 
     lags: ticks that are mixed; 1 for a block that sees no past.
     """
@@ -150,7 +163,9 @@ class GridBlock(nn.Module):
         self.first = nn.Conv2d(width, width, 3, padding=1)
         self.second = _zero(nn.Conv2d(width, width, 3, padding=1))
 
-    def forward(self, x: Tensor, condition: Tensor, past: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+    def forward(
+        self, x: Tensor, condition: Tensor, past: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
         """condition: `[B, T, condition_width]`. past: what the block returned beside its output for the ticks
         before, `[B, lags - 1, rows, columns, width]`; None where there are none."""
         scale, shift = self.modulate(condition)[:, :, None, None].chunk(2, -1)

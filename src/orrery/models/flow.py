@@ -14,8 +14,8 @@ from torch import Tensor
 __all__ = ["draw_levels", "interpolate", "known_or_absent", "step_levels"]
 
 ORDERED_SHARE = 0.75
-"""Share of clips whose levels follow the order in which streams are imagined; in the others every stream has a
-level of its own."""
+"""Share of clips whose levels follow the order in which streams are imagined; in the others every stream has
+a level of its own."""
 ABSENT_SHARE = 0.5
 SLIGHT = 0.1
 
@@ -50,7 +50,9 @@ def draw_levels(
         in_order = torch.where(position > number, slight, torch.where(position == number, current, 1.0))
         for name in group:
             third = torch.rand(shape, generator=generator)
-            free = torch.where(third < 1 / 3, 0.0, torch.where(third < 2 / 3, 1.0, torch.rand(shape, generator=generator)))
+            free = torch.where(
+                third < 1 / 3, 0.0, torch.where(third < 2 / 3, 1.0, torch.rand(shape, generator=generator))
+            )
             levels[name] = torch.where(ordered, in_order, free)
     return levels
 

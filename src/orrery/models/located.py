@@ -10,18 +10,19 @@ from torch import Tensor, nn
 __all__ = ["PLACE", "LocatedCells"]
 
 PLACE = 5
-"""Numbers that begin each group of a located stream: u and v of its centre and its width and height, as shares
-of the picture's width and height (0, 0 is the upper left corner), and its depth in any unit."""
+"""Numbers that begin each group of a located stream: u and v of its centre and its width and height, as
+shares of the picture's width and height (0, 0 is the upper left corner), and its depth in any unit."""
 
 WIDTHS = (0.03, 0.06, 0.12, 0.25)
 FREQUENCIES = (1.0, 2.0, 4.0, 8.0)
 
 
 class LocatedCells(nn.Module):
-    """To every cell of a picture: the offset from each group's place, its nearness, its size and its embedding.
+    """To every cell of a picture: the offset from each group's place, its nearness, its size and its
+    embedding.
 
-    frames, numbers: of a token, see `VectorTokenizer`, whose `centre` and `scale` of the first five numbers are
-    `centre` and `scale` here. few_width: of the groups' embeddings. width: of the cells.
+    frames, numbers: of a token, see `VectorTokenizer`, whose `centre` and `scale` of the first five numbers
+    are `centre` and `scale` here. few_width: of the groups' embeddings. width: of the cells.
     """
 
     centre: Tensor

@@ -8,8 +8,8 @@ __all__ = ["mixed_precision", "prefers_bf16"]
 
 
 def prefers_bf16(device: str = "cpu") -> bool:
-    """Whether bfloat16 is faster there: twice on a CPU that has instructions for it, and eight times slower on
-    one that has not."""
+    """Whether bfloat16 is faster there: twice on a CPU that has instructions for it, and eight times slower
+    on one that has not."""
     return device.startswith("cuda") or (device == "cpu" and torch.cpu._is_avx512_bf16_supported())
 
 

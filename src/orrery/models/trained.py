@@ -26,8 +26,8 @@ KIND = "world"
 class TrainedWorld:
     """Everything that is needed to imagine.
 
-    starts: latents of the first ticks of some episodes, by stream, `[N, ticks, tokens, width]`. provenance: how
-    it was made, plain JSON values. hash: of the checkpoint it was read from; empty before.
+    starts: latents of the first ticks of some episodes, by stream, `[N, ticks, tokens, width]`. provenance:
+    how it was made, plain JSON values. hash: of the checkpoint it was read from; empty before.
     """
 
     spec: WorldSpec
@@ -53,7 +53,9 @@ def save_world(folder: Path, world: TrainedWorld, card: str | None = None) -> Pa
     for name, tokenizer in world.tokenizers.items():
         values = tokenizer.state_dict()
         tensors[name] = _half(values) if tokenizer.learned else values
-    return save_checkpoint(folder, json.loads(json.dumps(config)), tensors, {"card.md": card} if card else None)
+    return save_checkpoint(
+        folder, json.loads(json.dumps(config)), tensors, {"card.md": card} if card else None
+    )
 
 
 def load_trained(folder: str | Path) -> TrainedWorld:
@@ -82,7 +84,8 @@ def load_trained(folder: str | Path) -> TrainedWorld:
 def _half(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """Floating point at half precision; it is what the networks are run at."""
     return {
-        name: value.to(torch.float16) if value.is_floating_point() else value for name, value in tensors.items()
+        name: value.to(torch.float16) if value.is_floating_point() else value
+        for name, value in tensors.items()
     }
 
 

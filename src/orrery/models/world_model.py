@@ -1,10 +1,11 @@
 """The learned world: one network for every world.
 
-It knows streams of tokens and nothing else. Two kinds meet. *Few* (state, action, touch, sound, reward, words)
-pass through a transformer that sees the past. *Many* (the cells of pictures) pass through convolutions on the
-latent grid that mix the last ticks. For each tick the *trunk* reads what was committed for the tick before and
-what is given for this one; the *head* then denoises this tick's streams, each at a noise level of its own: 0 is
-known, 1 is absent. Which of them is known, and in which order the others are imagined, is the caller's choice.
+It knows streams of tokens and nothing else. Two kinds meet. *Few* (state, action, touch, sound, reward,
+words) pass through a transformer that sees the past. *Many* (the cells of pictures) pass through convolutions
+on the latent grid that mix the last ticks. For each tick the *trunk* reads what was committed for the tick
+before and what is given for this one; the *head* then denoises this tick's streams, each at a noise level of
+its own: 0 is known, 1 is absent. Which of them is known, and in which order the others are imagined, is the
+caller's choice.
 
 Sources: a noise level for each tick, Chen et al. 2024, "Diffusion forcing", arXiv:2407.01392; for each
 modality, Zhu et al. 2025, "Unified world models", arXiv:2504.02792; a feed-forward for each modality under
@@ -33,10 +34,10 @@ SUMMARY_TOKENS = 4
 class StreamTokens:
     """What the network knows of a stream: `tokens` of `width` a tick.
 
-    given: it is known for a tick before the tick is imagined (an action, a sentence). outcome: it is what comes
-    of a tick (reward, termination). text: one sentence for a whole episode. grid: rows and columns where the tokens are the cells of a picture. located_in: the picture
-    that the first numbers of each token place its token in; `frames` and `numbers` of a token, see
-    `VectorTokenizer`.
+    given: it is known for a tick before the tick is imagined (an action, a sentence). outcome: it is what
+    comes of a tick (reward, termination). text: one sentence for a whole episode. grid: rows and columns
+    where the tokens are the cells of a picture. located_in: the picture that the first numbers of each token
+    place its token in; `frames` and `numbers` of a token, see `VectorTokenizer`.
     """
 
     name: str
@@ -87,7 +88,8 @@ class WorldModelConfig:
 
 
 class Noisy(NamedTuple):
-    """A stream's latents `[B, T, tokens, width]` and their noise level `[B, T]`; at level 1 nothing is read."""
+    """A stream's latents `[B, T, tokens, width]` and their noise level `[B, T]`; at level 1 nothing is
+    read."""
 
     latents: Tensor
     level: Tensor
@@ -105,8 +107,8 @@ Ticks = Mapping[str, Noisy]
 class TrunkCache(NamedTuple):
     """What the trunk keeps of the past: a ring of `window_ticks` ticks.
 
-    keys, values: `[layers, B, heads, window * n, head]`, rotated; valid: `[B, window]`; grids: of each picture
-    `[layers, B, lags - 1, rows, columns, width]`.
+    keys, values: `[layers, B, heads, window * n, head]`, rotated; valid: `[B, window]`; grids: of each
+    picture `[layers, B, lags - 1, rows, columns, width]`.
     """
 
     keys: Tensor
@@ -116,8 +118,8 @@ class TrunkCache(NamedTuple):
 
 
 class Hidden(NamedTuple):
-    """What the trunk says of a tick: few `[B, T, n, few_width]`; grids by name `[B, T, rows, columns, width]`;
-    text: keys that all may attend, `[B, words, few_width]`, and which of them are words."""
+    """What the trunk says of a tick: few `[B, T, n, few_width]`; grids by name `[B, T, rows, columns,
+    width]`; text: keys that all may attend, `[B, words, few_width]`, and which of them are words."""
 
     few: Tensor
     grids: dict[str, Tensor]
@@ -257,7 +259,8 @@ class WorldModel(nn.Module):
     def _grid_trunk(
         self, past: Ticks, embedded: Tensor, batch: int, ticks: int, cache: TrunkCache | None
     ) -> tuple[dict[str, Tensor], list[Tensor], dict[str, Tensor]]:
-        """Hidden cells of every picture, their summaries `[B, T, summary, few_width]`, and what to remember."""
+        """Hidden cells of every picture, their summaries `[B, T, summary, few_width]`, and what to
+        remember."""
         grids: dict[str, Tensor] = {}
         summaries: list[Tensor] = []
         memories: dict[str, Tensor] = {}
@@ -374,8 +377,7 @@ class WorldModel(nn.Module):
         text = hidden.text
         mask = None
         if text is not None:
-            text = tuple(part.repeat_interleave(ticks, 0) for part in text)  # pyright: ignore[reportAssignmentType]
-            assert text is not None
+            text = (text[0].repeat_interleave(ticks, 0), text[1].repeat_interleave(ticks, 0))
             known = torch.ones(len(x), self.num_few, dtype=torch.bool, device=x.device)
             mask = torch.cat([text[1], known], 1)[:, None, None]
         seconds = torch.zeros(1, device=x.device)
@@ -438,7 +440,8 @@ class _Summary(nn.Module):
 
 
 class _Out(nn.Module):
-    """From hidden to latents, as a change from those of the tick before, as far as a learned gate lets them."""
+    """From hidden to latents, as a change from those of the tick before, as far as a learned gate lets
+    them."""
 
     def __init__(self, width: int, out: int) -> None:
         super().__init__()

@@ -39,8 +39,8 @@ class Clip:
 class EncodedEpisodes:
     """All ticks of several episodes end to end, as latents.
 
-    latents: by stream, `[total ticks, tokens, width]`; of a sentence `[episodes, words, width]`. lengths: ticks
-    of each episode. text_streams: those that have one value an episode.
+    latents: by stream, `[total ticks, tokens, width]`; of a sentence `[episodes, words, width]`. lengths:
+    ticks of each episode. text_streams: those that have one value an episode.
     """
 
     latents: Mapping[str, Array]

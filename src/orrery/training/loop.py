@@ -1,7 +1,7 @@
 """The training loop: one for tokenizers and for the world model, with one form of train state.
 
-Everything random in a step follows from the seed, the step and the process, so that a run that was stopped and
-resumed takes the very steps it would have taken.
+Everything random in a step follows from the seed, the step and the process, so that a run that was stopped
+and resumed takes the very steps it would have taken.
 """
 
 from __future__ import annotations
@@ -61,9 +61,9 @@ class StepContext:
 class Stage:
     """What is trained, and by which losses.
 
-    module: its parameters that need gradients are trained, and their exponential moving average is what is left
-    in it at the end. losses: of one batch, by name; their sum is minimised. inner: which parameters are matrices
-    inside the network (Muon), not its first and last layers (AdamW). prepare, finish: called
+    module: its parameters that need gradients are trained, and their exponential moving average is what is
+    left in it at the end. losses: of one batch, by name; their sum is minimised. inner: which parameters are
+    matrices inside the network (Muon), not its first and last layers (AdamW). prepare, finish: called
     before the stage begins or goes on, and when it is over.
     """
 
@@ -97,8 +97,8 @@ class _State:
 def train_stage(stage: Stage, folder: Path, seed: int, bar: Progress | None = None) -> dict[str, float]:
     """Train until the budget is used; go on where `folder` says that a stopped run was.
 
-    Leaves the averaged weights in `stage.module`, a log (`log.jsonl`) and the train state in `folder`. Returns
-    the mean losses of the last tenth. UserError for a train state of something else.
+    Leaves the averaged weights in `stage.module`, a log (`log.jsonl`) and the train state in `folder`.
+    Returns the mean losses of the last tenth. UserError for a train state of something else.
     """
     folder.mkdir(parents=True, exist_ok=True)
     stage.prepare()
@@ -156,7 +156,11 @@ def _context(seed: int, state: _State, budget: Budget, elapsed: float) -> StepCo
     rng = np.random.default_rng([seed, state.step, 1 + parallel.rank()])
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
     return StepContext(
-        state.step, _progress(state, budget, elapsed), np.random.default_rng([seed, state.step]), rng, generator
+        state.step,
+        _progress(state, budget, elapsed),
+        np.random.default_rng([seed, state.step]),
+        rng,
+        generator,
     )
 
 
@@ -178,7 +182,9 @@ def _average(average: dict[str, Tensor], module: nn.Module, step: int, decay: fl
     """Exponential moving average of weights, shorter at first."""
     keep = min(decay, step / (step + 20.0))
     values = module.state_dict()
-    torch._foreach_lerp_(list(average.values()), [values[name] for name in average], 1.0 - keep)
+    torch._foreach_lerp_(  # pyright: ignore[reportPrivateImportUsage]
+        list(average.values()), [values[name] for name in average], 1.0 - keep
+    )
 
 
 def _log(folder: Path, state: _State, elapsed: float) -> dict[str, list[float]]:
@@ -228,8 +234,8 @@ def _load(
 
 def _bar() -> Progress:
     return Progress(
-        TextColumn("{task.description}"), BarColumn(bar_width=20), TaskProgressColumn(), TimeRemainingColumn(),
-        TextColumn("{task.fields[loss]}"),
+        TextColumn("{task.description}"), BarColumn(bar_width=20), TaskProgressColumn(),
+        TimeRemainingColumn(), TextColumn("{task.fields[loss]}"),
     )  # fmt: skip
 
 
@@ -239,5 +245,3 @@ class _nothing:
 
     def __exit__(self, *_: object) -> None:
         return None
-
-

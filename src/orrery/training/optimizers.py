@@ -1,9 +1,9 @@
 """Two optimizers as one: Muon for the matrices inside a network, AdamW for everything else.
 
 Muon (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/) replaces the momentum of a weight matrix
-by the nearest orthogonal matrix, with five Newton-Schulz steps. A convolution's kernel `[out, in, h, w]` is the
-matrix `[out, in * h * w]`. Written out, because `torch.optim.Muon` multiplies in bfloat16, which takes ten times
-as long on a CPU that has no instructions for it, and takes one matrix after the other.
+by the nearest orthogonal matrix, with five Newton-Schulz steps. A convolution's kernel `[out, in, h, w]` is
+the matrix `[out, in * h * w]`. Written out, because `torch.optim.Muon` multiplies in bfloat16, which takes
+ten times as long on a CPU that has no instructions for it, and takes one matrix after the other.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Teaching the video tokenizer: pictures there and back, in which what moves and what is small weigh as much as
-all the rest."""
+"""Teaching the video tokenizer: pictures there and back, in which what moves and what is small weigh as much
+as all the rest."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from orrery.streams import Array
 __all__ = ["PictureLossConfig", "PicturePairs", "picture_loss"]
 
 CHANGED = 0.12
-"""Difference of a colour (of a range of 2) from the picture before from which on a pixel counts as changed."""
+"""Difference of a colour (of a range of 2) from the picture before from which on a pixel counts as
+changed."""
 
 
 @dataclass(frozen=True)
 class PictureLossConfig:
-    """batch: pictures a step. changed_share: of the weight that changed pixels get together. max_weight: of one
-    against one that did not change. penalty: of the mean square of raw latents."""
+    """batch: pictures a step. changed_share: of the weight that changed pixels get together. max_weight: of
+    one against one that did not change. penalty: of the mean square of raw latents."""
 
     batch: int = 24
     changed_share: float = 0.45

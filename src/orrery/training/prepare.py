@@ -131,7 +131,8 @@ def fitted_tokenizers(episodes: Episodes) -> dict[str, Tokenizer]:
 
 
 def picture_stretches(episodes: Episodes, name: str, seed: int) -> list[Array]:
-    """Stretches of film `[frames, H, W, 3]` from all over the training episodes, as much as memory may hold."""
+    """Stretches of film `[frames, H, W, 3]` from all over the training episodes, as much as memory may
+    hold."""
     rng = np.random.default_rng([seed, 1])
     shape = episodes.spec.streams[name].shape
     stretches: list[Array] = []

@@ -23,8 +23,8 @@ IMAGE_SIZE = 128
 class Recipe:
     """A complete configuration of `train`.
 
-    streams: what is learned. order: groups of streams, imagined one after the other. image_size: longest side of
-    pictures in pixels; larger ones are averaged down. budgets: of each stage, by name (`video.<camera>`,
+    streams: what is learned. order: groups of streams, imagined one after the other. image_size: longest side
+    of pictures in pixels; larger ones are averaged down. budgets: of each stage, by name (`video.<camera>`,
     `video.<camera> decoder`, `audio.<mic>`, `world`). batch, ticks: clips of a step with pictures;
     few_batch, few_ticks: of a step without, and few_share: how many of the steps those are, where there are
     numbers to learn beside pictures. own_from: share of the budget from which on part of the context is the
@@ -89,7 +89,11 @@ def sized_recipe(
     }
     few_share = 0.6 if videos and few else 0.0 if videos else 1.0
     return Recipe(
-        tuple(s.name for s in learned), default_order(learned), budgets, image_size or IMAGE_SIZE, few_share=few_share
+        tuple(s.name for s in learned),
+        default_order(learned),
+        budgets,
+        image_size or IMAGE_SIZE,
+        few_share=few_share,
     )
 
 

@@ -24,9 +24,11 @@ AUDIO_BATCH = 8
 AUDIO_CLIP_SECONDS = 0.5
 
 
-def video_stages(name: str, tokenizer: Tokenizer, episodes: Episodes, recipe: Recipe, seed: int) -> list[Stage]:
-    """Encoder and decoder together; then the encoder stands still and the decoder learns on alone, which is what
-    makes small things visible."""
+def video_stages(
+    name: str, tokenizer: Tokenizer, episodes: Episodes, recipe: Recipe, seed: int
+) -> list[Stage]:
+    """Encoder and decoder together; then the encoder stands still and the decoder learns on alone, which is
+    what makes small things visible."""
     assert isinstance(tokenizer, VideoTokenizer)
     pairs = PicturePairs(picture_stretches(episodes, name, seed))
 
@@ -62,7 +64,9 @@ def video_stages(name: str, tokenizer: Tokenizer, episodes: Episodes, recipe: Re
     return [both, alone]
 
 
-def audio_stages(name: str, tokenizer: Tokenizer, episodes: Episodes, recipe: Recipe, seed: int) -> list[Stage]:
+def audio_stages(
+    name: str, tokenizer: Tokenizer, episodes: Episodes, recipe: Recipe, seed: int
+) -> list[Stage]:
     """Encoder and decoder together, on clips in which, mostly, something starts to sound."""
     assert isinstance(tokenizer, AudioTokenizer)
     sounds = sound_episodes(episodes, name)
@@ -74,14 +78,27 @@ def audio_stages(name: str, tokenizer: Tokenizer, episodes: Episodes, recipe: Re
         return audio_loss(tokenizer, torch.from_numpy(clips), context.generator)
 
     def normalise() -> None:
-        clips = torch.from_numpy(draw_audio_clips(sounds, np.random.default_rng([seed, 3]), 64, ticks, chances=chances))
+        clips = torch.from_numpy(
+            draw_audio_clips(sounds, np.random.default_rng([seed, 3]), 64, ticks, chances=chances)
+        )
         with torch.no_grad():
             tokenizer.normalise(tokenizer.encode_raw(clips)[0])
 
     def inner(parameter_name: str, parameter: Tensor) -> bool:
         return False
 
-    return [Stage(name, tokenizer, losses, recipe.budgets[name], inner, lr_other=2e-3, decay_from=0.0, finish=normalise)]
+    return [
+        Stage(
+            name,
+            tokenizer,
+            losses,
+            recipe.budgets[name],
+            inner,
+            lr_other=2e-3,
+            decay_from=0.0,
+            finish=normalise,
+        )
+    ]
 
 
 TOKENIZER_STAGES: dict[str, Callable[[str, Tokenizer, Episodes, Recipe, int], list[Stage]]] = {

@@ -73,8 +73,8 @@ class RunFolder:
 def train(data: Dataset, recipe: Recipe, out: Path, seed: int = 0, restart: bool = False) -> Path:
     """Train a world on a data set; returns the folder of its checkpoint.
 
-    A run that is there goes on, if it was started with the same data, recipe and seed; UserError if not, unless
-    `restart` says that it is to be lost.
+    A run that is there goes on, if it was started with the same data, recipe and seed; UserError if not,
+    unless `restart` says that it is to be lost.
     """
     run = RunFolder(out)
     episodes = Episodes.of(data, recipe)
@@ -149,7 +149,7 @@ def model_config(episodes: Episodes, tokenizers: dict[str, Tokenizer], recipe: R
                 frames,
                 numbers,
                 spec.role == "outcome",
-            )  # fmt: skip
+            )
         )
     return WorldModelConfig(tuple(streams), recipe.order, episodes.spec.clock.tick_seconds, **recipe.sizes)
 
@@ -166,7 +166,8 @@ def place_located(model: WorldModel, tokenizers: dict[str, Tokenizer]) -> None:
 
 
 def starts_of(training: EncodedEpisodes) -> dict[str, Tensor]:
-    """The first ticks of some training episodes, `[N, ticks, tokens, width]`, from which a world can start."""
+    """The first ticks of some training episodes, `[N, ticks, tokens, width]`, from which a world can
+    start."""
     ticks = int(min(START_TICKS, training.lengths.min()))
     size = sum(
         int(np.prod(v.shape[1:])) for n, v in training.latents.items() if n not in training.text_streams
@@ -213,9 +214,9 @@ def _train_tokenizer(
 
 
 def _is_inner(name: str, parameter: Tensor) -> bool:
-    """What Muon trains: the convolutions inside of blocks, and what mixes ticks. Few tokens are few rows: there
-    its five matrix products would cost more than the step."""
-    return parameter.ndim == 4 or name.endswith("mix.weight") and name.startswith("grid_")
+    """What Muon trains: the convolutions inside of blocks, and what mixes ticks. Few tokens are few rows:
+    there its five matrix products would cost more than the step."""
+    return parameter.ndim == 4 or (name.endswith("mix.weight") and name.startswith("grid_"))
 
 
 def _provenance(

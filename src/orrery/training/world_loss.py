@@ -26,9 +26,10 @@ class LossConfig:
     """How clips are corrupted and what weighs how much.
 
     changed_share: of the weight that tokens which change get together. max_weight: of one of them against one
-    that does not; outcome_weight the same of rewards and endings, whose chances a large one would bend. own_share: of the ticks of the context that are the model's own predictions (self-forcing).
-    picture_noise, number_noise: highest augmentation noise level of pictures and of all else in the context.
-    drop_share: of clips in which a stream is absent throughout. known_share: in which actions are known.
+    that does not; outcome_weight the same of rewards and endings, whose chances a large one would bend.
+    own_share: of the ticks of the context that are the model's own predictions (self-forcing). picture_noise,
+    number_noise: highest augmentation noise level of pictures and of all else in the context. drop_share: of
+    clips in which a stream is absent throughout. known_share: in which actions are known.
     """
 
     changed_share: float = 0.5
@@ -128,7 +129,11 @@ def _with_own(
     """The context, with a share of its ticks replaced by what the model says after one step."""
     present = clip.valid[:, :-1]
     level = torch.where(present, 0.0, 1.0)
-    past = {s.name: Noisy(context[s.name], level) for s in model.config.streams if s.name in context and not s.given}
+    past = {
+        s.name: Noisy(context[s.name], level)
+        for s in model.config.streams
+        if s.name in context and not s.given
+    }
     hidden, _ = model.trunk(past, given, clip.seconds)
     predicted = _in_order(model, hidden, given, past)
     replaced = (torch.rand(present.shape, generator=generator) < share) & present

@@ -75,7 +75,8 @@ class Tokenizer(nn.Module):
 
     @torch.no_grad()
     def see_latents(self, latents: Tensor) -> None:
-        """Note the range of the latents `[..., width]` of real ticks: `clamp` keeps imagined ones within it."""
+        """Note the range of the latents `[..., width]` of real ticks: `clamp` keeps imagined ones within
+        it."""
         flat = latents.float().reshape(-1, self.width)
         margin = 0.05 * (flat.amax(0) - flat.amin(0))
         self.low.copy_(flat.amin(0) - margin)

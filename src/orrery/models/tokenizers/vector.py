@@ -63,7 +63,9 @@ class VectorTokenizer(Tokenizer):
     @torch.no_grad()
     def fit(self, episodes: Sequence[Tensor]) -> None:
         """See `Tokenizer`. Values must be finite."""
-        parts = [self._split(episode[None])[0].double() for episode in episodes]  # [T, frames, groups, numbers]
+        parts = [
+            self._split(episode[None])[0].double() for episode in episodes
+        ]  # [T, frames, groups, numbers]
         values = torch.cat([part.reshape(-1, self.numbers) for part in parts])
         changes = torch.cat([_changes(part, part[:1, -1]).reshape(-1, self.numbers) for part in parts])
         quantiles = torch.quantile(_thinned(values), torch.tensor([0.01, 0.5, 0.99]).double(), dim=0)

@@ -75,7 +75,8 @@ class VideoTokenizer(Tokenizer):
 
     @torch.no_grad()
     def normalise(self, raw: Tensor) -> None:
-        """Take mean and spread of raw latents `[N, channels, rows, columns]`; `encode` gives unit variance."""
+        """Take mean and spread of raw latents `[N, channels, rows, columns]`; `encode` gives unit
+        variance."""
         self.latent_mean.copy_(raw.float().mean((0, 2, 3)))
         self.latent_std.copy_(raw.float().std((0, 2, 3), correction=0).clamp_min(1e-4))
 
@@ -104,7 +105,9 @@ class VideoTokenizer(Tokenizer):
         missing = (0, columns * cell - pixels.shape[3], 0, rows * cell - pixels.shape[2])
         if any(missing):
             pixels = F.pad(pixels, missing, mode="replicate")
-        return self.encoder(F.pixel_unshuffle(pixels, self.patch).contiguous(memory_format=torch.channels_last))
+        return self.encoder(
+            F.pixel_unshuffle(pixels, self.patch).contiguous(memory_format=torch.channels_last)
+        )
 
     def decode_raw(self, raw: Tensor) -> Tensor:
         """The inverse of `encode_raw`."""
