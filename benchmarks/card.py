@@ -61,7 +61,7 @@ Checkpoint `{digest[:12]}`, {megabytes:.1f} MB, Apache-2.0.
 ## How it was made
 
 Recipe `{made["recipe"]}`, seed {made["seed"]}, code `{made["commit"][:12]}`, on {made["device"]};
-`runs/speedrun.sh` holds every stage. Minutes are wall clock, whatever else the machine did.
+that code holds every stage. Minutes are wall clock, whatever else the machine did.
 
 | stage | minutes |
 |---|---|

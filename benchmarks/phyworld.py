@@ -1,8 +1,8 @@
 """PhyWorld, side by side: velocity error in and out of distribution, over the tracker's own floor.
 
 Measured in one run: the exact world (which gives the floor), constant velocity as the tracker reads it off
-the three given pictures, and doing nothing; with `--model CHECKPOINT` also a model, on the world that it was
-trained on. Writes the tables and the pictures of docs/phyworld.md.
+the three given pictures, and doing nothing; with `--model CHECKPOINT` also a learned world, on the one that
+it was learned from. Writes the tables and the pictures of docs/phyworld.md.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import tyro
 
 from harness import EXACT, RESULTS, Subject, number, progress, save, show
 from orrery.atomic import write_atomically
+from orrery.checkpoint import load_checkpoint
 from orrery.errors import UserError
 from orrery.evaluation.phyworld import (
     PAPER,
@@ -28,9 +29,9 @@ from orrery.evaluation.phyworld import (
     imagined,
     measure,
 )  # fmt: skip
-from orrery.inference.checkpoints import WorldModel, load_model
-from orrery.inference.imagined_world import ImaginedWorld
+from orrery.inference.imagined import load_world
 from orrery.media.sheet import contact_sheet
+from orrery.models.trained import KIND
 from orrery.registry import resolve_model
 from orrery.streams import Array
 from orrery.worlds.phyworld.scenes import FRAME_SECONDS, KINDS
@@ -73,31 +74,30 @@ def what_is_measured(settings: Settings) -> Measured:
     """All worlds, or a model's own, with the model beside the rest."""
     if settings.model == EXACT:
         return Measured(KINDS, settings.image_size, METHODS)
-    model = load_model(resolve_model(settings.model))
-    kind, about = described(model, settings.model)
-    world = ImaginedWorld(model)
-    ours = {
-        "our model": imagined(world),
-        "our model, its states drawn exactly": imagined(world, drawn_exactly=True),
-        "the same, told the first states": imagined(world, drawn_exactly=True, is_told=True),
-    }
-    return Measured((kind,), model.video.config.image_size, METHODS | ours, about)
+    folder = resolve_model(settings.model)
+    kind, about = described(folder)
+    world = load_world(folder)
+    ours = {"our model": imagined(world)}
+    if "state" in world.spec.streams:
+        ours |= {
+            "our model, its states drawn exactly": imagined(world, drawn_exactly=True),
+            "the same, given the first states": imagined(world, drawn_exactly=True, given_states=True),
+        }
+    return Measured((kind,), world.spec.streams["video.main"].shape[1], METHODS | ours, about)
 
 
-def described(model: WorldModel, name: str) -> tuple[str, str]:
-    """The kind of PhyWorld that a model was trained on, and how long, in a sentence."""
-    made = model.provenance
-    worlds = {data["collect"].get("world", "") for data in made.get("data", [])}
-    kinds = {world.split(":")[1] for world in worlds if world.startswith("phyworld:")}
-    if len(kinds) != 1 or not all(world.startswith("phyworld:") for world in worlds):
-        known = ", ".join(sorted(worlds)) or "nothing known"
-        raise UserError(f"{name} was trained on {known}, where one world of PhyWorld is needed")
-    episodes = sum(data["episodes"] for data in made["data"])
-    size = sum(p.numel() for p in model.transformer.parameters()) / 1e6
-    minutes = sum(made["minutes"].values())
-    return kinds.pop(), (
-        f"Our model: recipe `{made['recipe']}`, {size:.1f} M parameters, {episodes} films, "
-        f"{minutes:.0f} minutes on {made['device']}."
+def described(folder: Path) -> tuple[str, str]:
+    """The kind of PhyWorld that a checkpoint was learned from, and in how long, in a sentence."""
+    checkpoint = load_checkpoint(folder, KIND)
+    made = checkpoint.config["provenance"]
+    name = made["data"]["collect"].get("world", "nothing known")
+    kind = name.removeprefix("phyworld:").partition(":")[0]
+    if not name.startswith("phyworld:") or kind not in KINDS:
+        raise UserError(f"{folder} was learned from {name}, where a world of PhyWorld is needed")
+    size = sum(value.numel() for value in checkpoint.tensors["world"].values()) / 1e6
+    return kind, (
+        f"Our model: {size:.1f} M parameters, {made['data']['episodes']} films, "
+        f"{sum(made['minutes'].values()):.0f} minutes on {made['hardware']}, commit `{made['commit'][:7]}`."
     )
 
 

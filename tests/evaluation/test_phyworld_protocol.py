@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pytest
 
-from orrery.evaluation.phyworld import Case, case, constant_velocity, do_nothing, exact, measure, score
+from orrery.errors import BadUse
+from orrery.evaluation.phyworld import (
+    NUM_GIVEN,
+    Case,
+    case,
+    constant_velocity,
+    do_nothing,
+    exact,
+    imagined,
+    measure,
+    score,
+)
 from orrery.evaluation.phyworld_tracker import track
+from orrery.streams import Array, Observation
 from orrery.worlds.phyworld.scenes import KINDS
+from orrery.worlds.phyworld.world import PhyWorld
 
 
 @pytest.fixture(scope="module")
@@ -71,3 +87,40 @@ def test_what_is_no_continuation_is_refused(cases: dict[str, list[Case]]) -> Non
         track(one.frames.astype(float), 1)
     with pytest.raises(ValueError, match="not 3"):
         track(one.frames, 3)
+
+
+class Foreseeing(PhyWorld):
+    """A world that imagines the scene it was made for without error, whatever it is given."""
+
+    def __init__(self, case: Case) -> None:
+        super().__init__(case.kind, image_size=case.given.shape[1])
+        self.truth, self.given = case.scene, {}
+
+    def reset(
+        self,
+        seed: int,
+        prompt: str | None = None,
+        scene: Any | None = None,
+        given: Mapping[str, Array] | None = None,
+        mask: Array | None = None,
+    ) -> Observation:
+        self.given = dict(given or {})
+        return super().reset(seed, scene=self.truth)
+
+
+def test_a_world_that_imagines_is_measured_by_what_comes_after_three_frames(
+    cases: dict[str, list[Case]],
+) -> None:
+    """One that is right has the floor's error, by its pictures and by its states."""
+    one = cases["collision"][0]
+    world = Foreseeing(one)
+    floor = score(one, exact(one)).errors
+    np.testing.assert_array_equal(score(one, imagined(world)(one)).errors, floor)
+    assert list(world.given) == ["video.main"]
+    np.testing.assert_array_equal(world.given["video.main"][0, :, 0], one.frames[:NUM_GIVEN])
+    drawn = imagined(world, drawn_exactly=True, given_states=True)(one)
+    assert set(world.given) == {"state", "camera.main"}
+    assert world.given["state"].shape[1] == NUM_GIVEN
+    np.testing.assert_allclose(score(one, drawn).errors, floor, atol=1e-3)
+    with pytest.raises(BadUse, match=r"the model's pictures are \[128, 128, 3\]"):
+        imagined(world)(case("collision", "held-out", 0, 64))

@@ -48,22 +48,22 @@ PAPER = {
 """What the paper's DiT-S (22.5 M, `small`) and DiT-L (310 M, `large`) reach, by kind."""
 
 
-TOLD = ("state", "camera.main")
-"""What tells where the balls are."""
+STATES = ("state", "camera.main")
+"""Streams that say where the balls are."""
 
 
 @dataclass(frozen=True)
 class Case:
     """One film to go on with.
 
-    given: `[3, S, S, 3]` uint8, all that a model may see. told: the streams `state` and `camera.main` of the
-    same three frames, `[3, 1, *shape]`. frames: the whole exact film `[32, S, S, 3]`.
+    given: `[3, S, S, 3]` uint8, all that a model may see. states: the streams `state` and `camera.main` of
+    the same three frames, `[3, 1, *shape]`. frames: the whole exact film `[32, S, S, 3]`.
     positions `[32, n, 2]` and radii `[n]`: the truth. scene: plain values, from which the exact world starts.
     """
 
     kind: str
     given: Array
-    told: Mapping[str, Array]
+    states: Mapping[str, Array]
     frames: Array
     positions: Array
     radii: Array
@@ -91,14 +91,14 @@ class Score:
 
 def case(kind: str, part: str, seed: int, image_size: int = 128) -> Case:
     """The exact film of a seed of `phyworld:KIND:PART`."""
-    world = PhyWorld(kind, part, image_size=image_size, streams=["video.main", *TOLD])
+    world = PhyWorld(kind, part, image_size=image_size, streams=["video.main", *STATES])
     ticks = _ticks(world, world.reset(seed))
     frames = np.stack([tick["video.main"][0, 0] for tick in ticks])
     states = np.stack([tick["state"][0, 0] for tick in ticks]).astype(float)
     positions = (LAYOUT.get(states, "position")[..., ::2] - CORNER_M) / UNIT_M
     radii = LAYOUT.get(states[0], "size")[:, 0] / UNIT_M
-    told = {name: np.concatenate([tick[name] for tick in ticks[:NUM_GIVEN]]) for name in TOLD}
-    return Case(kind, frames[:NUM_GIVEN], told, frames, positions, radii, world.scene(0))
+    first = {name: np.concatenate([tick[name] for tick in ticks[:NUM_GIVEN]]) for name in STATES}
+    return Case(kind, frames[:NUM_GIVEN], first, frames, positions, radii, world.scene(0))
 
 
 def _ticks(world: PhyWorld, first: Mapping[str, Array]) -> list[Mapping[str, Array]]:
@@ -133,14 +133,15 @@ def constant_velocity(case: Case) -> Array:
     ])  # fmt: skip
 
 
-def imagined(world: World, seed: int = 0, drawn_exactly: bool = False, is_told: bool = False) -> Continue:
-    """What a learned world makes of the three given pictures: it perceives where the balls are and how fast
-    they are, and goes on. All other streams are its own.
+def imagined(
+    world: World, seed: int = 0, drawn_exactly: bool = False, given_states: bool = False
+) -> Continue:
+    """What a world that imagines makes of the three given pictures. All other streams are its own.
 
     drawn_exactly: discs where its state has the balls, instead of its pictures, which tells what it gets
-    wrong of the motion from what it draws badly. is_told: it is given the true state instead of the pictures,
-    which tells what it gets wrong of the motion from what it perceives wrongly. world: one (B = 1) whose
-    pictures are the cases' in size and a whole number of whose ticks are 3 frames, else BadUse.
+    wrong of the motion from what it draws badly. given_states: it is given the true states instead of the
+    pictures, which tells what it gets wrong of the motion from what it perceives wrongly. world: one (B = 1)
+    whose pictures are the cases' in size and a whole number of whose ticks are 3 frames, else BadUse.
     """
     shape = world.spec.streams["video.main"].shape
     if NUM_GIVEN % shape[0]:
@@ -152,9 +153,10 @@ def imagined(world: World, seed: int = 0, drawn_exactly: bool = False, is_told: 
             raise BadUse(
                 f"the model's pictures are {list(shape[1:])}, the films' {list(case.given.shape[1:])}"
             )
-        seen = {"video.main": case.given.reshape(1, -1, *shape)}
-        told = {name: v.reshape(1, -1, *world.spec.streams[name].shape) for name, v in case.told.items()}
-        first = world.reset(seed, given=told if is_told else seen)
+        known = case.states if given_states else {"video.main": case.given}
+        streams = {name: spec.shape for name, spec in world.spec.streams.items()}
+        given = {n: v.reshape(1, -1, *streams[n]) for n, v in known.items() if n in streams}
+        first = world.reset(seed, given=given)
         ticks = [first, *(world.step() for _ in range(-(-NUM_FRAMES // shape[0]) - 1))]
         if drawn_exactly:
             states = np.concatenate([tick["state"][0] for tick in ticks])[NUM_GIVEN:NUM_FRAMES]

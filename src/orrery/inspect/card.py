@@ -37,8 +37,8 @@ def card_text(world: TrainedWorld, rollouts: Rollouts) -> str:
         f"One tick is {world.spec.clock.tick_seconds:.4g} s.", "",
         "## Measured", "",
         f"{rollouts.num_windows} stretches of held-out episodes, {rollouts.context_ticks} real ticks of "
-        "context, the same actions. Root mean square errors: of pictures in grey levels (of 255) over the pixels "
-        "that change, of numbers in shares of their spread.", "",
+        "context, the same actions. Root mean square errors: of pictures in grey levels (of 255) over the "
+        "pixels that change, of numbers in shares of their spread.", "",
         "| | seconds | model | copying the last frame | tokenizer alone | shuffled actions |",
         "|---|---|---|---|---|---|", *rows, "",
         "## Made by", "",
