@@ -27,6 +27,7 @@ AUDIBLE = 1e-4  # log spectra start here, 80 dB under full scale
 WINDOW_SECONDS = (0.005, 0.02, 0.08)
 ENVELOPE_SECONDS = 0.002
 LATENT_NOISE, LATENT_PENALTY = 0.1, 0.02
+NEAR_BINS, NEAR_WEIGHT = (4, 12, 36), 0.5
 HEARD_SHARE = 0.25  # of the clips are played and compared as sound, which costs more than comparing parts
 LINE_RATIO = 2.5  # a line is this much above the mean of its surroundings; noise seldom is
 
@@ -38,11 +39,12 @@ def audio_loss(
 
     clips: `[B, T, N, C]` float32, full scale 1. generator: of the noise on the latents, so that small errors
     of a model of latents are not heard. Of all clips, what is played is compared with the parts of the truth:
-    `tone` (amplitude of every oscillator), `hiss` (loudness of the bands), `detune` (pitch within a bin).
-    The first quarter of them is also played and compared as sound: `spectrum` (log spectra, more where the
-    truth is loud beside what masks it and where it grows louder), `root` (square roots of spectra),
-    `envelope` (log loudness every 2 ms), `silence` (what is heard where the truth is silent). `latent`: mean
-    square of the latents.
+    `tone` (amplitude of every oscillator), `near` (of groups of neighbours, since a tone beside the true one
+    is better than one far from it), `hiss` (loudness of the bands), `detune` (pitch within a bin). The first
+    quarter of them is also played and compared as sound: `spectrum` (log spectra, more where the truth is
+    loud beside what masks it and where it grows louder), `root` (square roots of spectra), `envelope` (log
+    loudness every 2 ms), `silence` (what is heard where the truth is silent). `latent`: mean square of the
+    latents.
     """
     raw, _ = tokenizer.encode_raw(clips)
     noise = torch.randn(raw.shape, generator=generator, device=raw.device, dtype=raw.dtype)
@@ -63,7 +65,12 @@ def parts_terms(tokenizer: AudioTokenizer, controls: AudioControls, clips: Tenso
     loudest = torch.maximum(parts.tone.amax(-1, keepdim=True), parts.hiss.amax(-1, keepdim=True))
     weight = (parts.tone / (loudest + AUDIBLE)).sqrt() * (parts.tone > AUDIBLE)
     away = (weight * (detune - parts.detune).abs()).sum() / (weight.sum() + 1)
+    near = tone.new_zeros(())
+    for bins in NEAR_BINS:
+        wide = _pooled(parts.tone, bins)
+        near = near + NEAR_WEIGHT * _level_difference(_pooled(tone, bins), wide, _prominence(wide, loudest))
     return {
+        "near": near,
         "tone": _level_difference(tone, parts.tone, _prominence(parts.tone, loudest)),
         "hiss": _level_difference(hiss, parts.hiss, _prominence(parts.hiss, loudest)),
         "detune": away,
@@ -201,6 +208,12 @@ def _level_difference(found: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
     difference = (torch.asinh(found / AUDIBLE) - torch.asinh(truth / AUDIBLE)).abs()
     heard = (weight * (truth > AUDIBLE)).sum() + 0.02 * weight.sum() + 1e-6
     return 0.25 * (weight * (difference + difference.square())).sum() / heard
+
+
+def _pooled(amplitude: Tensor, bins: int) -> Tensor:
+    """Amplitude of groups of so many oscillators `[..., bins]`, each group half over the next."""
+    power = F.avg_pool1d(amplitude.square(), bins, bins // 2, ceil_mode=True) * bins
+    return (power + 1e-14).sqrt()
 
 
 def _envelope(sound: Tensor, hop: int) -> Tensor:

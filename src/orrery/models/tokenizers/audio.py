@@ -29,6 +29,7 @@ FRAME_SECONDS = 0.008
 SUBFRAME_SECONDS = 0.002
 KERNEL = 5  # frames that a block reads
 QUIET = 3e-4  # amplitudes are linear in the network's output below this, exponential above
+LOUDEST = 9.0  # of the network's output: an amplitude of 1.2
 SOFT_CLIP = 2.0  # standard deviations: latents are nearly linear below it and logarithmic above
 COURSES = 8  # groups of noise bands whose loudness takes the same course within a frame
 PANS = 8  # groups of neighbouring frequencies that come from the same side
@@ -59,6 +60,7 @@ class AudioTokenizer(Tokenizer):
     """
 
     learned = True
+    which_course: Tensor
     latent_mean: Tensor
     latent_std: Tensor
 
@@ -101,6 +103,8 @@ class AudioTokenizer(Tokenizer):
         bins, bands = self.tones.bins, self.noise.bands
         self.head_sizes = [bins, bins, bands, COURSES * self.subframes, PANS]
         self.head = nn.Linear(hidden, sum(self.head_sizes))
+        which_course = torch.arange(bands) * COURSES // bands
+        self.register_buffer("which_course", which_course, persistent=False)
         self.register_buffer("latent_mean", torch.zeros(latents))
         self.register_buffer("latent_std", torch.ones(latents))
         nn.init.normal_(self.head.weight, std=0.02)
@@ -171,8 +175,7 @@ class AudioTokenizer(Tokenizer):
         x = self.norm(self._blocks("decoder", x, before, after)).unflatten(1, (-1, self.frames))
         tone, detune, hiss, course, pan = self.head(x).split(self.head_sizes, -1)
         # What rings changes slowly and band by band, what begins changes fast and for many bands at once.
-        course = course.unflatten(-1, (self.subframes, COURSES))
-        course = course.repeat_interleave(-(-self.noise.bands // COURSES), -1)[..., : self.noise.bands]
+        course = course.unflatten(-1, (self.subframes, COURSES))[..., self.which_course]
         hiss = self._loudness(hiss[..., None, :] + course)
         return AudioControls(self._loudness(tone), torch.tanh(detune), hiss, self._sides(pan)), after
 
@@ -216,9 +219,10 @@ class AudioTokenizer(Tokenizer):
 
     def _loudness(self, x: Tensor) -> Tensor:
         """Any number to an amplitude: exactly 0 below 0, linear up to about -70 dBFS, exponential above."""
-        rectified: Tensor = _Rectifier.apply(x) if self.training else x.clamp(min=0.0)  # pyright: ignore
+        if not x.requires_grad:
+            return QUIET * torch.sinh(x.clamp(0.0, LOUDEST))
         # In training nothing is quite zero, since the gradient of a magnitude vanishes there.
-        return QUIET * torch.sinh(rectified.clamp(max=9.0)) + (0.02 * QUIET if self.training else 0.0)
+        return QUIET * (torch.sinh(_Rectifier.apply(x).clamp(max=LOUDEST)) + 0.02)  # pyright: ignore
 
 
 class _Block(nn.Module):
@@ -235,9 +239,7 @@ class _Block(nn.Module):
     def forward(self, x: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
         """before: the `KERNEL - 1` inputs before `x`; returns those before what follows, too."""
         padded, length = torch.cat([before, x], 1), x.shape[1]
-        mixed = padded[:, :length] * self.mix[0]
-        for tap in range(1, KERNEL):
-            mixed = torch.addcmul(mixed, padded[:, tap : tap + length], self.mix[tap])
+        mixed = (padded.unfold(1, KERNEL, 1) * self.mix.T).sum(-1)
         return x + self.down(F.silu(self.up(self.norm(mixed + x)))), padded[:, length:]
 
 

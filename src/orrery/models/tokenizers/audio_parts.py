@@ -151,13 +151,12 @@ class Tones(nn.Module):
             angle = (2 * math.pi * turns).float().unflatten(1, amplitude.shape[1:3])
         phase = turns[:, -1].to(amplitude.dtype)
         # Bin k takes what the oscillators two below to two above spread to it.
-        real = imaginary = amplitude.new_zeros(())
-        cosine, sine = amplitude * angle.cos(), amplitude * angle.sin()
-        for tap in range(TAPS):
-            share, beside = _kernel(tap - TAPS // 2 - offset), (tap, TAPS - 1 - tap)
-            real = real + F.pad(cosine * share, beside)
-            imaginary = imaginary + F.pad(sine * share, beside)
-        spectrum = torch.complex(real, imaginary)[..., None, :] * sides[..., self.which_pan, :].mT
+        taps = torch.arange(TAPS, device=offset.device) - TAPS // 2
+        shares = _kernel(taps.view(-1, *[1] * offset.dim()) - offset).unbind(0)
+        parts = torch.stack([amplitude * angle.cos(), amplitude * angle.sin()])
+        spread = [F.pad(parts * share, (tap, TAPS - 1 - tap)) for tap, share in enumerate(shares)]
+        spectrum = torch.complex(*sum(spread[1:], spread[0]).unbind(0))
+        spectrum = spectrum[..., None, :] * sides[..., self.which_pan, :].mT
         wave = torch.fft.irfft(spectrum, self.spectrum)
         half = self.length // 2
         wave = torch.cat([wave[..., -half:], wave[..., :half]], -1) * self.fades  # [B, T, frames, C, length]
