@@ -85,7 +85,8 @@ def audio_stages(
             tokenizer.normalise(tokenizer.encode_raw(clips)[0])
 
     def inner(parameter_name: str, parameter: Tensor) -> bool:
-        return False
+        in_block = parameter_name.split(".")[0] in ("encoder", "decoder")
+        return in_block and parameter.ndim == 2 and not parameter_name.endswith("mix")
 
     return [
         Stage(
