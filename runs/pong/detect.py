@@ -1,15 +1,16 @@
 """What is in a picture of Pong, 96 x 96: the ball, both paddles, and what makes a sound.
 
-Everything that moves is one of three colours on a plain ground, so that each pixel's difference from the ground
-is shares of those three: places are centres of gravity of such shares, finer than a pixel, and blur moves none.
-Calibrated on frames that a tokenizer had encoded and decoded: there the ball weighs half of what it weighs in
-real frames, and where there is none, nothing weighs anything. Against the console's memory: see
+Everything that moves is one of three colours on a plain ground, so that each pixel's difference from the
+ground is shares of those three: places are centres of gravity of such shares, finer than a pixel, and blur
+moves none. Calibrated on frames that a tokenizer had encoded and decoded: there the ball weighs half of what
+it weighs in real frames, and where there is none, nothing weighs anything. Against the console's memory: see
 tests/runs/test_pong_detect.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -38,10 +39,18 @@ GONE_TICKS = 3
 """A ball that is not seen for fewer is behind an edge."""
 
 BARS = (
-    {"what": "paddle goes the way of the action", "at": ("counterfactual", "answered", "share"), "at_least": 0.95},
+    {
+        "what": "paddle goes the way of the action",
+        "at": ("counterfactual", "answered", "share"),
+        "at_least": 0.95,
+    },
     {"what": "ball there in frames of a rally", "at": ("things", "ball", "model", "there"), "at_least": 0.80},
-    {"what": "beeps at the picture's own bounces, F1", "at": ("sound", "imagined picture's events"), "at_least": 0.8},
-)  # fmt: skip
+    {
+        "what": "beeps at the picture's own bounces, F1",
+        "at": ("sound", "audio.main", "imagined picture's events"),
+        "at_least": 0.8,
+    },
+)
 
 
 def find(streams: Streams) -> dict[str, Array]:
@@ -63,16 +72,18 @@ def counterfactual(actions: Streams) -> tuple[dict[str, Array], dict[str, Array]
 
 
 def answered(context: Streams, first: Streams, second: Streams) -> Array:
-    """Pixels by which the right paddle is lower after down than after up, `[N]`: above 0 is the real direction.
-    0 where either shows no paddle."""
-    up, down = (find({"video.main": s["video.main"][:, -1:]})["right paddle"][:, 0, 0] for s in (first, second))
+    """Pixels by which the right paddle is lower after down than after up, `[N]`: above 0 is the real
+    direction. 0 where either shows no paddle."""
+    up, down = (
+        find({"video.main": s["video.main"][:, -1:]})["right paddle"][:, 0, 0] for s in (first, second)
+    )
     gap = np.nan_to_num(down - up)
     return np.where(np.abs(gap) > 0.5, gap, 0.0)
 
 
 class Policy:
-    """Follows the ball as the recording's policy does, but sees the picture only. Called with streams `[N, ...]`
-    of one tick."""
+    """Follows the ball as the recording's policy does, but sees the picture only. Called with
+    streams `[N, ...]` of one tick."""
 
     def __init__(self, share_following: float = 0.7) -> None:
         self.share_following = share_following
@@ -108,7 +119,7 @@ def _find_in(frames: Array) -> dict[str, Array]:
 
 def _ball(white: Array) -> Array:
     """The centre of gravity of the box in which there is most of it."""
-    height, width = white.shape[1:]
+    width = white.shape[2]
     white = np.where(white > FAINT_BALL, white, 0)
     half = BOX // 2
     padded = np.pad(white, ((0, 0), (half, half), (half, half)))
@@ -162,7 +173,7 @@ def _without_short_gaps(there: Array) -> Array:
     """`[T]` with absences of fewer than GONE_TICKS, and presences of one tick, filled in."""
     filled = there.copy()
     edges = np.flatnonzero(np.diff(there.astype(int), prepend=-1, append=-1))
-    for start, end in zip(edges[:-1], edges[1:], strict=True):
+    for start, end in pairwise(edges):
         inner = start > 0 and end < len(there)
         if inner and not there[start] and end - start < GONE_TICKS:
             filled[start:end] = True

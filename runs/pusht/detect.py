@@ -28,9 +28,17 @@ REACH_PX = 120.0
 MIN_GAP_PX = 5.0
 
 BARS = (
-    {"what": "T within 10 of 512 and 10 degrees after 2 s", "at": ("judged", "pose", "model", "share"), "at_least": 0.70},
-    {"what": "of those in which it moves", "at": ("judged", "pose where it moves", "model", "share"), "at_least": 0.60},
-)  # fmt: skip
+    {
+        "what": "T within 10 of 512 and 10 degrees after 2 s",
+        "at": ("judged", "pose", "model", "share"),
+        "at_least": 0.70,
+    },
+    {
+        "what": "of those in which it moves",
+        "at": ("judged", "pose where it moves", "model", "share"),
+        "at_least": 0.60,
+    },
+)
 
 
 def find(streams: Streams) -> dict[str, Array]:
@@ -48,8 +56,11 @@ def amounts(streams: Streams) -> dict[str, Array]:
     return {"pixels of the T": _mask(frames, BLOCK_COLOUR, BLOCK_NEAR).sum((2, 3)).astype(float)}
 
 
-def judged(truth: Streams, context: Streams, made: Mapping[str, Streams], tick_seconds: float) -> dict[str, Any]:
-    """Whether the T's pose is right after two seconds, of all and of those in which it moves: counts by method.
+def judged(
+    truth: Streams, context: Streams, made: Mapping[str, Streams], tick_seconds: float
+) -> dict[str, Any]:
+    """Whether the T's pose is right after two seconds, of all and of those in which it moves: counts by
+    method.
 
     truth: `[N, T, ...]` after the context. made: by method, likewise.
     """
@@ -65,7 +76,10 @@ def judged(truth: Streams, context: Streams, made: Mapping[str, Streams], tick_s
         if STATE in streams:
             right = _near(streams[STATE][:, tick, -1], real)
             results["pose"][method] = {"hits": int(right.sum()), "of": len(right)}
-            results["pose where it moves"][method] = {"hits": int((right & moves).sum()), "of": int(moves.sum())}
+            results["pose where it moves"][method] = {
+                "hits": int((right & moves).sum()),
+                "of": int(moves.sum()),
+            }
     return results
 
 

@@ -1,7 +1,7 @@
-"""What is in a picture of CarRacing, 96 x 96: how much road, the bars of the dashboard, and how the car turns.
+"""What is in a picture of CarRacing, 96 x 96: road, the bars of the dashboard, and how the car turns.
 
-Road is what is not green. How far the car turned between two frames is the rotation about the car that fits the
-second to the first. Checked against the environment's own car: see tests/runs/test_racing_detect.py.
+Road is what is not green. How far the car turned between two frames is the rotation about the car that fits
+the second to the first. Checked against the environment's own car: see tests/runs/test_racing_detect.py.
 """
 
 from __future__ import annotations
@@ -34,14 +34,22 @@ MIN_ROAD = 0.05
 """Share of road in the last given frame from which on it is asked which way the road turns."""
 
 BARS = (
-    {"what": "road turns the way of the steering", "at": ("counterfactual", "answered", "share"), "at_least": 0.95},
-    {"what": "share of road over 20 s against the real one's", "at": ("long", "road", "ratio"), "between": (0.7, 1.3)},
-)  # fmt: skip
+    {
+        "what": "road turns the way of the steering",
+        "at": ("counterfactual", "answered", "share"),
+        "at_least": 0.95,
+    },
+    {
+        "what": "share of road over 20 s against the real one's",
+        "at": ("long", "road", "ratio"),
+        "between": (0.7, 1.3),
+    },
+)
 
 
 def amounts(streams: Streams) -> dict[str, Array]:
-    """Numbers of each frame, `[N, T]`: the share of road, and the bars of steering and of turning in pixels to
-    the right."""
+    """Numbers of each frame, `[N, T]`: the share of road, and the bars of steering and of turning in pixels
+    to the right."""
     frames = streams["video.main"][:, :, -1].astype(np.float32)
     red, green, blue = np.moveaxis(frames[:, :, DASHBOARD + 2 : 91], -1, 0)
     columns = np.arange(frames.shape[3])
@@ -125,12 +133,14 @@ def _around_the_car(frames: Array) -> Array:
     rows = CAR[0] - RADII[:, None] * np.cos(angles)
     columns = CAR[1] + RADII[:, None] * np.sin(angles)
     inside = (rows >= 0) & (rows < DASHBOARD - 1) & (columns >= 0) & (columns < frames.shape[2] - 1)
-    top, left = np.clip(rows, 0, DASHBOARD - 2).astype(int), np.clip(columns, 0, frames.shape[2] - 2).astype(int)
+    top, left = (
+        np.clip(rows, 0, DASHBOARD - 2).astype(int),
+        np.clip(columns, 0, frames.shape[2] - 2).astype(int),
+    )
     down, across = np.clip(rows - top, 0, 1), np.clip(columns - left, 0, 1)
-    value = (
-        greenness[:, top, left] * (1 - down) * (1 - across) + greenness[:, top + 1, left] * down * (1 - across)
-        + greenness[:, top, left + 1] * (1 - down) * across + greenness[:, top + 1, left + 1] * down * across
-    )  # fmt: skip
+    upper = greenness[:, top, left] * (1 - across) + greenness[:, top, left + 1] * across
+    lower = greenness[:, top + 1, left] * (1 - across) + greenness[:, top + 1, left + 1] * across
+    value = upper * (1 - down) + lower * down
     return np.where(inside, value, 0.0)
 
 

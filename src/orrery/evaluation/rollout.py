@@ -15,15 +15,28 @@ from typing import Any
 import numpy as np
 
 from orrery.errors import BadUse
+from orrery.evaluation.tick_events import event_f1, number_events
 from orrery.inference.imagined import ImaginedWorld
 from orrery.streams import Array, StreamSpec
 
-__all__ = ["HORIZONS_SECONDS", "Rollouts", "Windows", "imagine_windows", "measure_rollouts"]
+__all__ = [
+    "CHANGED",
+    "HORIZONS_SECONDS",
+    "Rollouts",
+    "Windows",
+    "action_streams",
+    "finite",
+    "imagine_windows",
+    "measure_rollouts",
+    "there_and_back",
+]
 
 HORIZONS_SECONDS = (0.25, 1.0, 2.0, 5.0)
 CHANGED = 12
 """Difference of a colour (of 255) between two frames from which on a pixel counts as changed."""
 CONTEXT_TICKS = 8
+REWARD_SECONDS = 0.2
+"""Rewards are compared in sums over this, for a tick early is as good."""
 
 Load = Callable[[int, str, int, int], Array]
 """Episode, stream, first tick, ticks to `[ticks, *shape]`."""
@@ -46,6 +59,19 @@ class Windows:
     def horizon(self) -> int:
         """Ticks that are imagined."""
         return next(iter(self.streams.values())).shape[1] - self.context
+
+    def until(self, horizon: int) -> Windows:
+        """The same with at most `horizon` ticks to imagine."""
+        end = self.context + min(horizon, self.horizon)
+        return Windows({n: v[:, :end] for n, v in self.streams.items()}, self.context, self.text)
+
+    def given(self) -> dict[str, Array]:
+        """The context, by stream."""
+        return {n: v[:, : self.context] for n, v in self.streams.items()}
+
+    def truth(self) -> dict[str, Array]:
+        """What came after the context, by stream."""
+        return {n: v[:, self.context :] for n, v in self.streams.items()}
 
     @classmethod
     def cut(
@@ -84,8 +110,8 @@ class Rollouts:
     """What was measured. by_horizon: stream to rows of `seconds`, `model`, `copy`, `ceiling` and, where there
     are actions, `shuffled` (root mean square errors; of pictures in grey levels of changed pixels, of numbers
     in shares of their spread). actions_matter: stream to error under shuffled actions over that under true
-    ones, over the first two seconds. outcomes: of reward and ending. films: what was imagined, for looking
-    at."""
+    ones, over the first two seconds. outcomes: of reward and ending. films: what was imagined, and decoded:
+    what the tokenizer alone made of the real ticks; for looking at, and for detectors."""
 
     by_horizon: dict[str, list[dict[str, float | None]]]
     actions_matter: dict[str, float | None]
@@ -93,6 +119,7 @@ class Rollouts:
     num_windows: int
     context_ticks: int
     films: dict[str, Array] = field(default_factory=dict, repr=False)
+    decoded: dict[str, Array] = field(default_factory=dict, repr=False)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, without the films."""
@@ -102,20 +129,23 @@ class Rollouts:
         }  # fmt: skip
 
 
-def imagine_windows(world: ImaginedWorld, windows: Windows, shuffled: bool = False) -> dict[str, Array]:
+def action_streams(windows: Windows, world: ImaginedWorld) -> dict[str, Array]:
+    """What was done in each window, context included, by stream."""
+    given = world.engine.spec.of_role("given")
+    return {s.name: windows.streams[s.name] for s in given if s.kind != "text"}
+
+
+def imagine_windows(
+    world: ImaginedWorld, windows: Windows, actions: Mapping[str, Array] | None = None
+) -> dict[str, Array]:
     """What the world imagines after each context, `[N, horizon, *shape]` by stream.
 
-    shuffled: under the actions of the next window instead of its own, from the end of the context on.
+    actions: other ones than were recorded, as `action_streams`; only those after the context count.
     """
-    given = {name: values[:, : windows.context] for name, values in windows.streams.items()}
-    world.reset(seed=0, prompt=None, given=given)
+    world.reset(seed=0, prompt=None, given=windows.given())
     for _ in range(windows.context - 1):
         world.step(None)
-    actions = {
-        s.name: windows.streams[s.name] for s in world.engine.spec.of_role("given") if s.kind != "text"
-    }
-    if shuffled:
-        actions = {name: np.roll(values, 1, axis=0) for name, values in actions.items()}
+    actions = action_streams(windows, world) if actions is None else actions
     ticks: list[dict[str, Array]] = []
     for tick in range(windows.context, windows.context + windows.horizon):
         ticks.append(world.step({name: values[:, tick] for name, values in actions.items()} or None))
@@ -126,19 +156,23 @@ def measure_rollouts(world: ImaginedWorld, windows: Windows) -> Rollouts:
     """Everything in `Rollouts`; one pass under the true actions and one under shuffled ones."""
     spec = world.engine.spec
     imagined = imagine_windows(world, windows)
-    has_actions = bool([s for s in spec.of_role("given") if s.kind != "text"])
-    shuffled = imagine_windows(world, windows, shuffled=True) if has_actions and windows.num > 1 else {}
+    next_windows = {name: np.roll(values, 1, 0) for name, values in action_streams(windows, world).items()}
+    shuffled = imagine_windows(world, windows, next_windows) if next_windows and windows.num > 1 else {}
     seconds = spec.clock.tick_seconds
     by_horizon: dict[str, list[dict[str, float | None]]] = {}
     matter: dict[str, float | None] = {}
+    decoded: dict[str, Array] = {}
     for stream in spec.of_role("observed"):
-        if stream.kind not in ("video", "vector") or stream.name not in imagined:
+        if stream.name not in imagined:
             continue
         truth = windows.streams[stream.name]
+        decoded[stream.name] = there_and_back(world, stream, truth[:, windows.context :])
+        if stream.kind not in ("video", "vector"):
+            continue
         methods = {
             "model": imagined[stream.name],
             "copy": np.repeat(truth[:, windows.context - 1 : windows.context], windows.horizon, 1),
-            "ceiling": _there_and_back(world, stream, truth[:, windows.context :]),
+            "ceiling": decoded[stream.name],
             **({"shuffled": shuffled[stream.name]} if shuffled else {}),
         }
         errors = {name: tick_errors(stream, made, truth, windows.context) for name, made in methods.items()}
@@ -146,14 +180,14 @@ def measure_rollouts(world: ImaginedWorld, windows: Windows) -> Rollouts:
         reached = [h for h in HORIZONS_SECONDS if 0 <= round(h / seconds) - 1 < windows.horizon]
         for horizon in reached or [windows.horizon * seconds]:
             tick = round(horizon / seconds) - 1
-            rows.append({"seconds": horizon, **{name: _finite(e[tick]) for name, e in errors.items()}})
+            rows.append({"seconds": horizon, **{name: finite(e[tick]) for name, e in errors.items()}})
         by_horizon[stream.name] = rows
         if shuffled:
             upto = max(1, round(2.0 / seconds))
             model, other = (float(np.nanmean(errors[name][:upto])) for name in ("model", "shuffled"))
-            matter[stream.name] = _finite(other / max(model, 1e-9))
-    outcomes = _outcomes(windows, imagined)
-    return Rollouts(by_horizon, matter, outcomes, windows.num, windows.context, imagined)
+            matter[stream.name] = finite(other / max(model, 1e-9))
+    outcomes = _outcomes(windows, imagined, seconds)
+    return Rollouts(by_horizon, matter, outcomes, windows.num, windows.context, imagined, decoded)
 
 
 def tick_errors(stream: StreamSpec, made: Array, truth: Array, context: int) -> Array:
@@ -175,7 +209,7 @@ def tick_errors(stream: StreamSpec, made: Array, truth: Array, context: int) -> 
     return np.sqrt(np.square(error).mean((0, 2))) if used.any() else np.full(made.shape[1], np.nan)
 
 
-def _there_and_back(world: ImaginedWorld, stream: StreamSpec, ticks: Array) -> Array:
+def there_and_back(world: ImaginedWorld, stream: StreamSpec, ticks: Array) -> Array:
     """The tokenizer alone: real ticks encoded and decoded."""
     state = world.engine.empty(len(ticks), [stream.name])
     decoded: list[Array] = []
@@ -186,8 +220,11 @@ def _there_and_back(world: ImaginedWorld, stream: StreamSpec, ticks: Array) -> A
     return np.stack(decoded, 1)
 
 
-def _outcomes(windows: Windows, imagined: Mapping[str, Array]) -> dict[str, float | None]:
-    """Correlation of rewards summed over a fifth of a second around, and F1 of endings and of rewards."""
+def _outcomes(
+    windows: Windows, imagined: Mapping[str, Array], tick_seconds: float
+) -> dict[str, float | None]:
+    """Correlation of rewards summed over a fifth of a second, and F1 within a tick of endings and of rewards
+    that are clearly other than usual."""
     outcomes: dict[str, float] = {}
     for name in ("reward", "terminated"):
         if name not in imagined or name not in windows.streams:
@@ -195,31 +232,20 @@ def _outcomes(windows: Windows, imagined: Mapping[str, Array]) -> dict[str, floa
         truth = windows.streams[name][:, windows.context :].reshape(windows.num, windows.horizon, -1).sum(-1)
         made = imagined[name].reshape(windows.num, windows.horizon, -1).sum(-1)
         if name == "reward" and truth.std() > 0:
-            constant = made.std() == 0
-            outcomes["reward correlation"] = (
-                0.0 if constant else float(np.corrcoef(truth.ravel(), made.ravel())[0, 1])
-            )
-        usual = np.median(truth)
-        outcomes[f"{name} F1"] = _event_f1(truth != usual, made != usual)
-    return {key: _finite(value) for key, value in outcomes.items()}
+            a, b = (_summed(values, max(1, round(REWARD_SECONDS / tick_seconds))) for values in (truth, made))
+            outcomes["reward correlation"] = 0.0 if b.std() == 0 else float(np.corrcoef(a, b)[0, 1])
+        usual, spread = float(np.median(truth)), float(truth.std())
+        events = [number_events(values, usual, spread) for values in (truth, made)]
+        outcomes[f"{name} F1"] = event_f1(events[0], events[1])
+    return {key: finite(value) for key, value in outcomes.items()}
 
 
-def _event_f1(truth: Array, made: Array) -> float:
-    """F1 of events `[N, ticks]` that may be a tick early or late; nan where there are none at all."""
-
-    def near(events: Array) -> Array:
-        wide = events.copy()
-        wide[:, 1:] |= events[:, :-1]
-        wide[:, :-1] |= events[:, 1:]
-        return wide
-
-    if not truth.any() and not made.any():
-        return float("nan")
-    hit, found = (truth & near(made)).sum(), (made & near(truth)).sum()
-    recall, precision = hit / max(truth.sum(), 1), found / max(made.sum(), 1)
-    return float(2 * recall * precision / max(recall + precision, 1e-9))
+def _summed(values: Array, num: int) -> Array:
+    """Sums over `num` successive ticks of each row `[N, T]`, in one row."""
+    num = min(num, values.shape[1])
+    return np.lib.stride_tricks.sliding_window_view(values, num, axis=1).sum(-1).ravel()
 
 
-def _finite(value: float) -> float | None:
+def finite(value: float) -> float | None:
     """None for what could not be measured: JSON knows no nan."""
     return float(value) if np.isfinite(value) else None
