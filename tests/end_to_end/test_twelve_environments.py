@@ -15,6 +15,7 @@ import orrery  # noqa: F401
 from orrery.cli import main
 from orrery.worlds.gymnasium.make import make_environment
 
+RUNS = Path(__file__).parents[2] / "runs"
 ENVIRONMENTS = {
     "CartPole-v1": None,
     "Pendulum-v1": None,
@@ -25,14 +26,14 @@ ENVIRONMENTS = {
     "ALE/Pong-v5": "ale_py",
     "ALE/Breakout-v5": "ale_py",
     "VizdoomBasic-v1": "vizdoom",
-    "gym_pusht:gym_pusht/PushT-v0": "gym_pusht",
+    f"{RUNS / 'pusht/environment.py'}:PushT-v0": "gym_pusht",
     "FrozenLake-v1": None,
-    "minigrid:MiniGrid-Empty-5x5-v0": "minigrid",
+    f"{Path(__file__).with_name('grid_world.py')}:GridWorld-v0": "minigrid",
 }
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ENVIRONMENTS)
+@pytest.mark.parametrize("name", ENVIRONMENTS, ids=lambda name: name.rpartition("/")[2])
 def test_it_is_learned_and_stepped(name: str, tmp_path: Path) -> None:
     module = ENVIRONMENTS[name]
     if module is not None:
