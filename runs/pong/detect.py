@@ -30,6 +30,7 @@ BALL_AREA = 0.6
 PADDLE_AREA = 1.5
 """Pixels; a paddle has 18, but may be all but a row behind the upper edge."""
 FAINT_BALL, FAINT_ROW = 0.12, 0.5
+NEAR_GROUND = 45.0
 
 UP, DOWN = 2, 3
 COUNTERFACTUAL_TICKS = 8
@@ -72,12 +73,13 @@ def counterfactual(actions: Streams) -> tuple[dict[str, Array], dict[str, Array]
 
 
 def answered(context: Streams, first: Streams, second: Streams) -> Array:
-    """Pixels by which the right paddle is lower after down than after up, `[N]`: above 0 is the real
-    direction. 0 where either shows no paddle."""
-    up, down = (
-        find({"video.main": s["video.main"][:, -1:]})["right paddle"][:, 0, 0] for s in (first, second)
-    )
-    gap = np.nan_to_num(down - up)
+    """Pixels by which the right paddle is lower after down than after up, `[N]`, in the last tick in which
+    both show it (at the top all of it is out of sight): above 0 is the real direction. 0 where none do."""
+    up, down = (find(streams)["right paddle"][..., 0] for streams in (first, second))
+    gaps = down - up
+    both = np.isfinite(gaps)
+    last = gaps.shape[1] - 1 - both[:, ::-1].argmax(1)
+    gap = np.where(both.any(1), gaps[np.arange(len(gaps)), last], 0.0)
     return np.where(np.abs(gap) > 0.5, gap, 0.0)
 
 
@@ -108,13 +110,18 @@ class Policy:
 
 def _find_in(frames: Array) -> dict[str, Array]:
     """Of frames `[T, 96, 96, 3]`, see `find`."""
-    shares = (frames[:, TOP:BOTTOM].astype(np.float32) - GROUND) @ np.linalg.inv(COLOURS)
-    shares = np.clip(shares, 0, 1.2)
-    return {
+    field = frames[:, TOP:BOTTOM].astype(np.float32) - GROUND
+    shares = field @ np.linalg.inv(COLOURS)
+    # What is in a whole row is no thing: the white edges shine into the rows beside them.
+    shares = np.clip(shares - np.median(shares, axis=2, keepdims=True), 0, 1.2)
+    found = {
         "ball": _ball(shares[..., 0]),
         "left paddle": _paddle(shares[:, :, LEFT_COLUMNS, 1], LEFT_COLUMNS.start),
         "right paddle": _paddle(shares[:, :, RIGHT_COLUMNS, 2], RIGHT_COLUMNS.start),
     }
+    # The console's first frame has another ground: nothing is to be told in it.
+    is_field = (np.abs(field).max(-1) < NEAR_GROUND).mean((1, 2)) > 0.5
+    return {name: np.where(is_field[:, None], places, np.nan) for name, places in found.items()}
 
 
 def _ball(white: Array) -> Array:
@@ -131,8 +138,7 @@ def _ball(white: Array) -> Array:
     total = np.maximum(box.sum((1, 2)), 1e-9)
     y = TOP + best // width + (box * offset[:, None]).sum((1, 2)) / total
     x = best % width + (box * offset).sum((1, 2)) / total
-    crowd = (white > FAINT_BALL).mean((1, 2)) > 0.2  # the console's first frame is one flash
-    return np.where(((area.max(1) >= BALL_AREA) & ~crowd)[:, None], np.stack([y, x], -1), np.nan)
+    return np.where((area.max(1) >= BALL_AREA)[:, None], np.stack([y, x], -1), np.nan)
 
 
 def _paddle(colour: Array, first_column: int) -> Array:
