@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from orrery.engines.base import Latents
+from orrery.engines.few_tokens import FewCache, FewTokens
 from orrery.models.precision import mixed_precision
 from orrery.models.tokenizers import Memory, Tokenizer
 from orrery.models.tokenizers.text import TextTokenizer
@@ -23,24 +24,27 @@ IMAGINED_NOISE = 0.1
 """Noise level at which the network is told that imagined pictures of the past are: they are nearly right."""
 
 
-@dataclass(frozen=True)
-class _State:
+class _State(NamedTuple):
     """seconds: `[B]`, of each world's coming tick. past, levels: what was committed last, and its noise
-    level, by stream. encoders, decoders: memories of the tokenizers. hidden, given: of the tick that was
-    begun."""
+    level, by stream. is_new: nothing was committed yet. encoders, decoders: memories of the tokenizers.
+    hidden, given: of the tick that was begun."""
 
-    cache: TrunkCache
+    cache: TrunkCache | FewCache
     seconds: Tensor
     past: dict[str, Tensor]
     levels: dict[str, Tensor]
+    is_new: bool
     encoders: dict[str, Memory]
     decoders: dict[str, Memory]
-    hidden: Hidden | None = None
-    given: dict[str, Noisy] | None = None
+    hidden: Hidden | Tensor | None = None
+    given: dict[str, Tensor] | None = None
 
 
 class TorchEngine:
-    """See `Engine`. Takes the trained world's networks as they are."""
+    """See `Engine`. Takes the trained world's networks as they are.
+
+    Worlds of which no picture is imagined, and that know no words, take a way of fewer operations
+    (`FewTokens`)."""
 
     def __init__(self, world: TrainedWorld) -> None:
         self.spec = world.spec
@@ -50,6 +54,7 @@ class TorchEngine:
         self._model = world.model.eval()
         self._tokenizers: dict[str, Tokenizer] = world.tokenizers
         self._text = [t for t in world.tokenizers.values() if isinstance(t, TextTokenizer)]
+        self._few: FewTokens | None = None
 
     @torch.inference_mode()
     def empty(self, num_worlds: int, streams: Iterable[str]) -> _State:
@@ -57,31 +62,47 @@ class TorchEngine:
         kept = [self.streams[n] for n in streams if not self.streams[n].given and not self.streams[n].text]
         past = {s.name: torch.zeros(num_worlds, s.tokens, s.width) for s in kept}
         levels = {s.name: torch.ones(num_worlds) for s in kept}
-        return _State(self._model.empty_cache(num_worlds), torch.zeros(num_worlds), past, levels, {}, {})
+        if self._text or any(s.grid is not None for s in kept):
+            cache: TrunkCache | FewCache = self._model.empty_cache(num_worlds)
+        else:
+            self._few = self._few or FewTokens(self._model)
+            cache = self._few.empty_cache(num_worlds)
+        return _State(cache, torch.zeros(num_worlds), past, levels, True, {}, {})
 
     @torch.inference_mode()
     def begin(self, state: _State, given: Latents) -> _State:
         """See `Engine`."""
-        known = {n: Noisy(_tensor(v)[:, None], torch.zeros(len(v), 1)) for n, v in given.items()}
-        with mixed_precision():
-            hidden, cache = self._model.trunk(self._past(state), known, state.seconds[:, None], state.cache)
+        known = {n: _tensor(v) for n, v in given.items()}
+        if isinstance(state.cache, FewCache):
+            assert self._few is not None
+            levelled = {n: (v, 0.0) for n, v in known.items()}
+            hidden, cache = self._few.trunk(_few_past(state), levelled, state.seconds, state.cache)
+        else:
+            noisy = {n: _noisy(v, 0.0) for n, v in known.items()}
+            with mixed_precision():
+                hidden, cache = self._model.trunk(_past(state), noisy, state.seconds[:, None], state.cache)
         assert cache is not None
-        now = {n: k for n, k in known.items() if not self.streams[n].text}
+        now = {n: v for n, v in known.items() if not self.streams[n].text}
         seconds = state.seconds + self._model.config.tick_seconds
-        return replace(state, cache=cache, seconds=seconds, hidden=hidden, given=now)
+        return state._replace(cache=cache, seconds=seconds, hidden=hidden, given=now)
 
     @torch.inference_mode()
     def denoise(self, state: _State, now: Mapping[str, tuple[Array, float]], want: Iterable[str]) -> Latents:
         """See `Engine`."""
         assert state.hidden is not None
         assert state.given is not None
-        known = {
-            n: Noisy(_tensor(v)[:, None], torch.full((len(v), 1), float(level)))
-            for n, (v, level) in now.items()
+        known = {n: (v, 0.0) for n, v in state.given.items()} | {
+            n: (_tensor(v), s) for n, (v, s) in now.items()
         }
-        with mixed_precision():
-            predicted = self._model.head(state.hidden, {**state.given, **known}, self._past(state), want)
-        return {n: self._tokenizers[n].clamp(v[:, 0].float()).numpy() for n, v in predicted.items()}
+        if isinstance(state.hidden, Tensor):
+            assert self._few is not None
+            predicted = self._few.head(state.hidden, known, _few_past(state), want)
+        else:
+            noisy = {n: _noisy(v, level) for n, (v, level) in known.items()}
+            with mixed_precision():
+                predicted = self._model.head(state.hidden, noisy, _past(state), want)
+            predicted = {n: v[:, 0].float() for n, v in predicted.items()}
+        return {n: self._tokenizers[n].clamp(v).numpy() for n, v in predicted.items()}
 
     @torch.inference_mode()
     def commit(self, state: _State, latents: Latents, is_real: bool = False) -> _State:
@@ -91,7 +112,7 @@ class TorchEngine:
             n: torch.full((len(v),), 0.0 if is_real or self.streams[n].grid is None else IMAGINED_NOISE)
             for n, v in past.items()
         }
-        return replace(state, past=past, levels=levels, hidden=None, given=None)
+        return state._replace(past=past, levels=levels, is_new=False, hidden=None, given=None)
 
     @torch.inference_mode()
     def encode(self, state: _State, name: str, payload: Array) -> tuple[Array, _State]:
@@ -99,7 +120,7 @@ class TorchEngine:
         latents, memory = self._tokenizers[name].encode(
             torch.from_numpy(np.ascontiguousarray(payload))[:, None], state.encoders.get(name)
         )
-        return latents[:, 0].float().numpy(), replace(state, encoders={**state.encoders, name: memory})
+        return latents[:, 0].float().numpy(), state._replace(encoders={**state.encoders, name: memory})
 
     @torch.inference_mode()
     def decode(self, state: _State, name: str, latents: Array) -> tuple[Array, _State]:
@@ -107,7 +128,7 @@ class TorchEngine:
         tokenizer = self._tokenizers[name]
         with mixed_precision(wanted=tokenizer.grid is not None):
             payload, memory = tokenizer.decode(_tensor(latents)[:, None], state.decoders.get(name))
-        return payload[:, 0].numpy(), replace(state, decoders={**state.decoders, name: memory})
+        return payload[:, 0].numpy(), state._replace(decoders={**state.decoders, name: memory})
 
     def encode_text(self, sentences: Sequence[str]) -> Latents:
         """See `Engine`."""
@@ -121,18 +142,23 @@ class TorchEngine:
         """See `Engine`."""
         index = torch.from_numpy(np.asarray(worlds, np.int64))
         cache = state.cache
+        if isinstance(cache, FewCache):
+            assert self._few is not None
+            some: TrunkCache | FewCache = self._few.select(cache, index)
+        else:
+            grids = {n: g[:, index] for n, g in cache.grids.items()}
+            some = TrunkCache(cache.keys[:, index], cache.values[:, index], cache.valid[index], grids)
         return _State(
-            TrunkCache(
-                cache.keys[:, index], cache.values[:, index], cache.valid[index],
-                {n: g[:, index] for n, g in cache.grids.items()},
-            ),
+            some,
             state.seconds[index],
             {n: v[index] for n, v in state.past.items()},
             {n: v[index] for n, v in state.levels.items()},
+            state.is_new,
             {n: {k: v[index] for k, v in m.items()} for n, m in state.encoders.items()},
             {n: {k: v[index] for k, v in m.items()} for n, m in state.decoders.items()},
         )  # fmt: skip
 
+    @torch.inference_mode()
     def merge(self, state: _State, part: _State, worlds: Array) -> _State:
         """See `Engine`. Both states are between ticks, after the same streams were committed."""
         index = torch.from_numpy(np.asarray(worlds, np.int64))
@@ -144,20 +170,38 @@ class TorchEngine:
             return {n: {k: put(v, piece[n][k]) for k, v in m.items()} for n, m in whole.items()}
 
         a, b = state.cache, part.cache
+        if isinstance(a, FewCache) or isinstance(b, FewCache):
+            assert self._few is not None
+            assert isinstance(a, FewCache)
+            assert isinstance(b, FewCache)
+            merged: TrunkCache | FewCache = self._few.merge(a, b, index)
+        else:
+            grids = {n: put(g, b.grids[n], 1) for n, g in a.grids.items()}
+            merged = TrunkCache(
+                put(a.keys, b.keys, 1), put(a.values, b.values, 1), put(a.valid, b.valid), grids
+            )
         return _State(
-            TrunkCache(
-                put(a.keys, b.keys, 1), put(a.values, b.values, 1), put(a.valid, b.valid),
-                {n: put(g, b.grids[n], 1) for n, g in a.grids.items()},
-            ),
+            merged,
             put(state.seconds, part.seconds),
             {n: put(v, part.past[n]) for n, v in state.past.items()},
             {n: put(v, part.levels[n]) for n, v in state.levels.items()},
+            state.is_new,
             memories(state.encoders, part.encoders),
             memories(state.decoders, part.decoders),
         )  # fmt: skip
 
-    def _past(self, state: _State) -> dict[str, Noisy]:
-        return {n: Noisy(v[:, None], state.levels[n][:, None]) for n, v in state.past.items()}
+
+def _past(state: _State) -> dict[str, Noisy]:
+    return {n: Noisy(v[:, None], state.levels[n][:, None]) for n, v in state.past.items()}
+
+
+def _few_past(state: _State) -> dict[str, tuple[Tensor, float]]:
+    """Few tokens are known as they were committed, or nothing was."""
+    return {n: (v, 1.0 if state.is_new else 0.0) for n, v in state.past.items()}
+
+
+def _noisy(latents: Tensor, level: float) -> Noisy:
+    return Noisy(latents[:, None], torch.full((len(latents), 1), float(level)))
 
 
 def _tensor(values: Array) -> Tensor:

@@ -21,6 +21,8 @@ __all__ = [
     "StreamFeedForward",
     "apply_rotary",
     "rms_norm",
+    "rotary_angles",
+    "rotation",
 ]
 
 M = TypeVar("M", bound=nn.Module)
@@ -34,15 +36,27 @@ def rms_norm(x: Tensor) -> Tensor:
     return F.rms_norm(x, (x.shape[-1],), eps=1e-6)
 
 
-def apply_rotary(x: Tensor, seconds: Tensor) -> Tensor:
-    """Rotary embedding (Su et al. 2021, arXiv:2104.09864) in seconds: periods from 0.25 s to 32 s.
+def rotary_angles(seconds: Tensor, num: int) -> Tensor:
+    """Angles `[..., num]` of a rotary embedding (Su et al. 2021, arXiv:2104.09864) of seconds `[...]`:
+    periods from 0.25 s to 32 s."""
+    periods = 0.25 * 128.0 ** (torch.arange(num, device=seconds.device) / max(num - 1, 1))
+    return (seconds.double()[..., None] * (2.0 * math.pi) / periods).remainder(2.0 * math.pi).float()
 
-    x: `[B, heads, n, width]`; seconds: `[n]` or `[B, 1, n]`.
-    """
-    half = x.shape[-1] // 2
-    periods = 0.25 * 128.0 ** (torch.arange(half, device=x.device) / max(half - 1, 1))
-    angle = (seconds.double()[..., None] * (2.0 * math.pi) / periods).remainder(2.0 * math.pi).float()
-    cosine, sine = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
+
+Rotation = tuple[Tensor, Tensor]
+"""Cosine and sine of the angle of every pair of numbers of a query or key: `[n, half]`, `[B, 1, n, half]`."""
+
+
+def rotation(seconds: Tensor, num: int, head_width: int) -> Rotation:
+    """How `num` tokens of every tick are rotated. seconds: `[T]`, or `[B, T]`."""
+    positions = seconds.repeat_interleave(num, -1)
+    angle = rotary_angles(positions[:, None] if seconds.ndim == 2 else positions, head_width // 2)
+    return angle.cos(), angle.sin()
+
+
+def apply_rotary(x: Tensor, turn: Rotation) -> Tensor:
+    """Rotated queries or keys `[B, heads, n, width]`."""
+    cosine, sine = turn[0].to(x.dtype), turn[1].to(x.dtype)
     a, b = x.chunk(2, -1)
     return torch.cat([a * cosine - b * sine, a * sine + b * cosine], -1)
 
@@ -124,20 +138,19 @@ class FewBlock(nn.Module):
     def forward(
         self,
         x: Tensor,
-        seconds: Tensor,
+        turn: Rotation | None,
         mask: Tensor | None,
         extra: tuple[Tensor, Tensor] | None,
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """x: `[B, T, n, width]`. seconds: `[T]`, or `[B, T]`. extra: keys and values that come first (text,
-        the cached past). mask: `[B or 1, 1, T * n, extra + T * n]`. Returns x and the keys and values of its
-        own."""
+        """x: `[B, T, n, width]`. turn: see `rotation`; None for tokens that are all at one time. extra: keys
+        and values that come first (text, the cached past). mask: `[B or 1, 1, T * n, extra + T * n]`. Returns
+        x and the keys and values of its own."""
         batch, ticks, num, _ = x.shape
         flat = rms_norm(x).flatten(1, 2)
-        positions = seconds.repeat_interleave(num, -1)
-        positions = positions[:, None] if seconds.ndim == 2 else positions
-        query = apply_rotary(self.attention.queries(flat), positions)
+        query = self.attention.queries(flat)
         key, value = self.attention.keys_values(flat)
-        key = apply_rotary(key, positions)
+        if turn is not None:
+            query, key = apply_rotary(query, turn), apply_rotary(key, turn)
         own = (key, value)
         if extra is not None:
             key, value = (

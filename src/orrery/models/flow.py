@@ -32,7 +32,11 @@ def step_levels(num_steps: int) -> list[float]:
 
 
 def draw_levels(
-    order: Sequence[Sequence[str]], shape: tuple[int, int], generator: torch.Generator
+    order: Sequence[Sequence[str]],
+    shape: tuple[int, int],
+    generator: torch.Generator,
+    absent_share: float = ABSENT_SHARE,
+    weights: Sequence[float] | None = None,
 ) -> dict[str, Tensor]:
     """A noise level `[B, T]` in [0, 1] for every stream of `order`.
 
@@ -40,11 +44,15 @@ def draw_levels(
     are known or nearly, those after it absent. In the others each stream is known, absent or anything.
     """
     ordered = torch.rand(shape[0], 1, generator=generator) < ORDERED_SHARE
-    position = torch.randint(len(order), shape, generator=generator)
+    if weights is None or len(set(weights)) == 1:
+        position = torch.randint(len(order), shape, generator=generator)
+    else:
+        draws = torch.multinomial(torch.tensor(weights), shape[0] * shape[1], True, generator=generator)
+        position = draws.view(shape)
     levels: dict[str, Tensor] = {}
     for number, group in enumerate(order):
         between = 0.02 + 0.98 * torch.rand(shape, generator=generator)
-        current = torch.where(torch.rand(shape, generator=generator) < ABSENT_SHARE, 1.0, between)
+        current = torch.where(torch.rand(shape, generator=generator) < absent_share, 1.0, between)
         slight = SLIGHT * torch.rand(shape, generator=generator)
         slight = torch.where(torch.rand(shape, generator=generator) < 0.5, slight, 0.0)
         in_order = torch.where(position > number, slight, torch.where(position == number, current, 1.0))

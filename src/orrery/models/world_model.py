@@ -21,13 +21,15 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from orrery.models.blocks import LAGS, Attention, FewBlock, GridBlock, LevelEmbedding, rms_norm
+from orrery.models.blocks import LAGS, Attention, FewBlock, GridBlock, LevelEmbedding, rms_norm, rotation
 from orrery.models.located import LocatedCells
 
 __all__ = ["Hidden", "Noisy", "StreamTokens", "Ticks", "TrunkCache", "WorldModel", "WorldModelConfig"]
 
 SUMMARY_TOKENS = 4
 """Tokens that stand for a picture among the few, besides one of maxima."""
+VISIBLE_BELOW = 0.9995
+"""Noise level from which on nothing of a stream is read."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ class Noisy(NamedTuple):
     @property
     def visible(self) -> Tensor:
         """The latents, zero where the level is 1."""
-        return self.latents * (self.level < 0.9995)[..., None, None]
+        return self.latents * (self.level < VISIBLE_BELOW)[..., None, None]
 
 
 Ticks = Mapping[str, Noisy]
@@ -198,12 +200,14 @@ class WorldModel(nn.Module):
         grids, summaries, grid_memory = self._grid_trunk(past, embedded, batch, ticks, cache)
         x = torch.cat([embedded, *summaries], 2) + self.places
         mask = self._mask(batch, ticks, cache, text, x.device)
+        turn = rotation(seconds, self.num_few, self.config.few_width // self.config.num_heads)
         memories: list[tuple[Tensor, Tensor]] = []
         for layer, block in enumerate(self.few_blocks):
             extra = _text_keys(block, text)
             if cache is not None:
-                extra = _joined(extra, (cache.keys[layer], cache.values[layer]))
-            x, own = block(x, seconds, mask, extra)
+                oldest = self.num_few  # with this tick there would be one too many
+                extra = _joined(extra, (cache.keys[layer][:, :, oldest:], cache.values[layer][:, :, oldest:]))
+            x, own = block(x, turn, mask, extra)
             memories.append(own)
         hidden = Hidden(x, grids, text)
         return hidden, None if cache is None else self._advanced(cache, memories, grid_memory)
@@ -234,9 +238,8 @@ class WorldModel(nn.Module):
         mask = torch.cat([(w.abs().amax(-1) > 0) for w in words], 1)
         x = torch.cat([self.text_in[_key(s.name)](w) for s, w in zip(self.texts, words, strict=True)], 1)
         x = (x + self.text_places)[:, None]
-        seconds = torch.zeros(1, device=x.device)
         for block in self.text_blocks:
-            x, _ = block(x, seconds, mask[:, None, None], None)
+            x, _ = block(x, None, mask[:, None, None], None)
         return rms_norm(x[:, 0]), mask
 
     def _embed_few(self, past: Ticks, given: Ticks) -> Tensor:
@@ -311,7 +314,7 @@ class WorldModel(nn.Module):
         own = ((behind >= 0) & (behind < window)).repeat_interleave(num, 0).repeat_interleave(num, 1)[None]
         parts = [own]
         if cache is not None:
-            valid = cache.valid.repeat_interleave(num, 1)[:, None].expand(-1, ticks * num, -1)
+            valid = cache.valid[:, 1:].repeat_interleave(num, 1)[:, None].expand(-1, ticks * num, -1)
             parts = [valid, own.expand(batch, -1, -1)]
         if text is not None:
             words = text[1][:, None].expand(-1, ticks * num, -1)
@@ -380,9 +383,8 @@ class WorldModel(nn.Module):
             text = (text[0].repeat_interleave(ticks, 0), text[1].repeat_interleave(ticks, 0))
             known = torch.ones(len(x), self.num_few, dtype=torch.bool, device=x.device)
             mask = torch.cat([text[1], known], 1)[:, None, None]
-        seconds = torch.zeros(1, device=x.device)
         for block in self.head_blocks:
-            x, _ = block(x, seconds, mask, _text_keys(block, text))
+            x, _ = block(x, None, mask, _text_keys(block, text))
         return x[:, 0].unflatten(0, (batch, ticks))
 
     def _head_grid(

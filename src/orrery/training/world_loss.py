@@ -39,6 +39,9 @@ class LossConfig:
     picture_noise: float = 0.3
     number_noise: float = 0.05
     drop_share: float = 0.1
+    absent_share: float = 0.5
+    given_weight: float = 1.0
+    noise_chance: float = 0.7
     known_share: float = 0.9
 
 
@@ -54,7 +57,10 @@ def world_loss(
     order = [group for group in order if group]
     batch, ticks = clip.valid.shape[0], clip.valid.shape[1] - 1
     given, levels = _given(model, clip, config, generator)
-    levels = {**draw_levels(order, (batch, ticks), generator), **levels}
+    given_names = {s.name for s in model.config.streams if s.given}
+    weights = [config.given_weight if given_names.issuperset(group) else 1.0 for group in order]
+    drawn = draw_levels(order, (batch, ticks), generator, config.absent_share, weights)
+    levels = {**drawn, **levels}
     clean = {name: clip.latents[name][:, 1:] for name in names}
     context = {name: clip.latents[name][:, :-1] for name in names}
     present = clip.valid[:, :-1]
@@ -107,7 +113,7 @@ def _noised_context(
     """The tick before each, with a little noise of a level that is told; absent where there was none."""
     shape = present.shape
     most = config.picture_noise if stream.grid is not None else config.number_noise
-    noisy = torch.rand(shape, generator=generator) < 0.7
+    noisy = torch.rand(shape, generator=generator) < config.noise_chance
     level = torch.where(noisy, most * torch.rand(shape, generator=generator), 0.0)
     if stream.grid is None:
         dropped = torch.rand(shape[0], 1, generator=generator) < config.drop_share

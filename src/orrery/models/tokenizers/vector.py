@@ -120,6 +120,8 @@ class VectorTokenizer(Tokenizer):
 
     def _snap(self, values: Tensor) -> Tensor:
         """Numbers that take few values, put onto the nearest of them."""
+        if not bool(self.snaps.any()):
+            return values
         nearest = (values[..., None] - self.levels).abs().argmin(-1, keepdim=True)
         snapped = self.levels.expand(*values.shape, -1).gather(-1, nearest)[..., 0]
         return torch.where(self.snaps > 0, snapped, values)
