@@ -2,29 +2,17 @@
 
     python read_with_lerobot.py DATASET OUT.npz
 
-torchvision has no CPU build beside this torch: its names are stand-ins, and films are decoded by PyAV.
+Films are decoded by PyAV.
 """
 
 from __future__ import annotations
 
-import importlib.machinery
 import sys
-import types
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-
-def _stand_in(name: str, **names: Any) -> types.ModuleType:
-    module = types.ModuleType(name)
-    module.__spec__ = importlib.machinery.ModuleSpec(name, None)
-    vars(module).update(names)
-    sys.modules[name] = module
-    parent, _, last = name.rpartition(".")
-    if parent:
-        setattr(sys.modules[parent], last, module)
-    return module
+from torchvision_stand_in import stand_in_for_torchvision
 
 
 def _decode_with_pyav(path: Any, timestamps: list[float], tolerance_s: float, *_: Any, **__: Any) -> Any:
@@ -49,10 +37,7 @@ def _decode_with_pyav(path: Any, timestamps: list[float], tolerance_s: float, *_
 
 
 def main(path: Path, out: Path) -> None:
-    for name in ("torchvision", "torchvision.transforms", "torchvision.transforms.v2"):
-        _stand_in(name, Transform=object, Compose=object)
-    _stand_in("torchvision.transforms.v2.functional")
-    _stand_in("torchvision.io")
+    stand_in_for_torchvision()
     from lerobot.datasets import lerobot_dataset
 
     lerobot_dataset.decode_video_frames = _decode_with_pyav

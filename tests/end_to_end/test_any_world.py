@@ -105,7 +105,7 @@ def test_a_robot_data_set_that_the_stock_library_wrote(tmp_path: Path) -> None:
     if not python.exists():
         pytest.skip("the stock lerobot library is not installed (.ci/lerobot)")
     made = subprocess.run(
-        [python, str(Path(__file__).with_name("write_with_lerobot.py")), str(tmp_path / "robot")],
+        [python, str(Path(__file__).parents[1] / "data/write_with_lerobot.py"), str(tmp_path / "robot")],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert made.returncode == 0, made.stderr[-2000:]

@@ -18,7 +18,6 @@ from orrery.streams import StreamSpec
 __all__ = ["TextTokenizer"]
 
 PADDING = 0
-MAX_WORDS = 48
 _WORD = re.compile(r"[^\W_]+")
 
 
@@ -38,8 +37,8 @@ class TextTokenizer(Tokenizer):
 
     @classmethod
     def of_sentences(cls, spec: StreamSpec, sentences: Iterable[str]) -> Self:
-        """A tokenizer that knows all words of `sentences`, up to `MAX_WORDS` of each."""
-        split = [_words(sentence)[:MAX_WORDS] for sentence in sentences]
+        """A tokenizer that knows all words of `sentences`, and is as long as the longest of them."""
+        split = [_words(sentence) for sentence in sentences]
         return cls(spec, sorted(set().union(*split)) if split else [], max([1, *map(len, split)]))
 
     def config(self) -> dict[str, Any]:

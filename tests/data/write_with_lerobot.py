@@ -8,7 +8,10 @@ from __future__ import annotations
 import sys
 
 import numpy as np
-from lerobot.datasets.lerobot_dataset import LeRobotDataset
+from torchvision_stand_in import stand_in_for_torchvision
+
+stand_in_for_torchvision()
+from lerobot.datasets.lerobot_dataset import LeRobotDataset  # noqa: E402
 
 features = {
     "observation.state": {"dtype": "float32", "shape": (3,), "names": ["a", "b", "c"]},
