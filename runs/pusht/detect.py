@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 Streams = Mapping[str, Array]
 
-STATE = "observation"
+STATE, VIDEO = "observation", "video.main"
 AGENT, BLOCK, ANGLE = slice(0, 2), slice(2, 4), 4
 """Pixels of 512 (x, y), and radians."""
 WITHIN_PX, WITHIN_DEGREES, AFTER_SECONDS = 10.0, 10.0, 2.0
@@ -42,8 +42,11 @@ BARS = (
 
 
 def find(streams: Streams) -> dict[str, Array]:
-    """Where things are in the picture: row and column `[N, T, 2]`, nan where there is none."""
-    frames = streams["video.main"][:, :, -1]
+    """Where things are in the picture: row and column `[N, T, 2]`, nan where there is none; nothing where
+    only the state was learned."""
+    if VIDEO not in streams:
+        return {}
+    frames = streams[VIDEO][:, :, -1]
     return {
         "T": _centre(frames, BLOCK_COLOUR, BLOCK_NEAR, BLOCK_AREA),
         "agent": _centre(frames, AGENT_COLOUR, AGENT_NEAR, AGENT_AREA),
@@ -52,7 +55,9 @@ def find(streams: Streams) -> dict[str, Array]:
 
 def amounts(streams: Streams) -> dict[str, Array]:
     """Pixels of the T's colour, `[N, T]`: a T that dissolves loses them."""
-    frames = streams["video.main"][:, :, -1]
+    if VIDEO not in streams:
+        return {}
+    frames = streams[VIDEO][:, :, -1]
     return {"pixels of the T": _mask(frames, BLOCK_COLOUR, BLOCK_NEAR).sum((2, 3)).astype(float)}
 
 
@@ -100,8 +105,8 @@ def answered(context: Streams, first: Streams, second: Streams) -> Array:
         if STATE in streams:
             x.append(streams[STATE][:, -1, -1, 0])
         else:
-            last = {"video.main": streams["video.main"][:, -1:]}
-            x.append(find(last)["agent"][:, 0, 1] * 512 / streams["video.main"].shape[4])
+            last = {VIDEO: streams[VIDEO][:, -1:]}
+            x.append(find(last)["agent"][:, 0, 1] * 512 / streams[VIDEO].shape[4])
     gap = np.nan_to_num(x[1] - x[0])
     return np.where(np.abs(gap) < MIN_GAP_PX, 0.0, gap)
 

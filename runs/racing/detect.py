@@ -41,7 +41,7 @@ BARS = (
     },
     {
         "what": "share of road over 20 s against the real one's",
-        "at": ("long", "road", "ratio"),
+        "at": ("long", "road", "model", "ratio"),
         "between": (0.7, 1.3),
     },
 )
