@@ -247,7 +247,7 @@ def measured(settings: Settings, code: DiamondCode, data: Dataset, stream: str, 
         "parameters": parameters(ours.world, denoiser),
         "windows": {"num": held.small.num, "context_ticks": context, "horizon_ticks": held.small.horizon},
         "training": {
-            "threads": settings.threads,
+            "threads": settings.threads, "torch": torch.__version__,
             "ours": {
                 "core_seconds": ours.core_seconds, "measured_as": ours.budget,
                 "streams": list(ours.world.spec.streams),
@@ -313,7 +313,8 @@ def main(settings: Settings) -> None:
              f"{spent['diamond']['core_seconds_per_step']:.3g}"],
         ],
     )  # fmt: skip
-    save(f"beside_diamond-{figures['data']['name']}", Subject(folder), figures, seed=settings.seed)
+    other = f"-batch{settings.batch}" if settings.batch != diamond_model.BATCH else ""
+    save(f"beside_diamond-{figures['data']['name']}{other}", Subject(folder), figures, seed=settings.seed)
 
 
 if __name__ == "__main__":
