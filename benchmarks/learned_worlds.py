@@ -3,7 +3,7 @@
     python benchmarks/learned_worlds.py pong --checkpoint RUN/checkpoint --data DATASET
 
 WORLD names the folder under runs/ whose detect.py knows that world by sight; `none` measures what needs no
-detector, on any data set. Bars are printed beside the figures. W7 and W8 are of policies: see inside.py.
+detector, on any data set. Bars are printed beside the figures. W7 and W8: see policy_inside.py.
 """
 
 from __future__ import annotations

@@ -60,12 +60,12 @@ class FewTokens:
         self._head = [_Block(block, spans) for block in model.head_blocks[:-1]]
         self._last: dict[tuple[str, ...], _Block] = {}
         self._streams = {s.name: s for s in model.few}
-        self._inputs: dict[tuple[str, float | None, bool], Tensor] = {}
+        self._inputs: dict[tuple[str, float, bool], Tensor] = {}
         for stream in model.pictures:
             nothing = torch.zeros(SUMMARY_TOKENS + 1, config.few_width)
             rows = self._rows[stream.name]
-            self._inputs[stream.name, None, False] = nothing + model.places[rows].detach()
-            self._inputs[stream.name, None, True] = _unseen(model, stream) + model.head_places[rows].detach()
+            self._inputs[stream.name, 1.0, False] = nothing + model.places[rows].detach()
+            self._inputs[stream.name, 1.0, True] = _unseen(model, stream) + model.head_places[rows].detach()
         self._weights = {
             (n, in_head): _transposed((model.head_in if in_head else model.few_in)[_key(n)])
             for n in self._streams
@@ -137,9 +137,9 @@ class FewTokens:
     ) -> Tensor:
         parts: list[Tensor] = []
         for name in self._names:
-            latents, level = known.get(name) or (None, None)
+            latents, level = known.get(name) or (None, 1.0)
             added = self._input(name, level, in_head)
-            if latents is None or level is None or level >= VISIBLE_BELOW:
+            if latents is None or level >= VISIBLE_BELOW:
                 parts.append(added[:, None].expand(-1, batch, -1))
             elif len(added) == 1:
                 parts.append(torch.addmm(added, latents[:, 0], self._weights[name, in_head])[None])
@@ -147,16 +147,15 @@ class FewTokens:
                 parts.append(latents.transpose(0, 1) @ self._weights[name, in_head] + added[:, None])
         return torch.cat(parts)
 
-    def _input(self, name: str, level: float | None, in_head: bool) -> Tensor:
+    def _input(self, name: str, level: float, in_head: bool) -> Tensor:
         """Added to a stream's tokens, whatever they are: places, noise level, bias; `[tokens, width]`."""
         key = (name, level, in_head)
         if key not in self._inputs:
             model, rows = self._model, self._rows[name]
             places = (model.head_places if in_head else model.places)[rows].detach()
-            added = places + model.level(torch.ones(()) * (1.0 if level is None else level))
-            if level is not None:
-                added = added + (model.head_in if in_head else model.few_in)[_key(name)].bias
-            self._inputs[key] = added
+            layer = (model.head_in if in_head else model.few_in)[_key(name)]
+            assert isinstance(layer, nn.Linear)
+            self._inputs[key] = places + layer.bias + model.level(torch.full((), level))
         return self._inputs[key]
 
     def _last_block(self, wanted: tuple[str, ...]) -> _Block:

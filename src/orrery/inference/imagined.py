@@ -185,7 +185,7 @@ class ImaginedWorld:
         for name, value in latents.items():
             if name not in payloads:
                 payloads[name], state = engine.decode(state, name, value)
-                if engine.spec.streams[name].kind == "vector":  # what is exact is written as it was read
+                if engine.spec.streams[name].kind in ("vector", "choice"):  # exact: written as it was read
                     latents[name], state = engine.encode(state, name, payloads[name])
         for life in lives:
             life.tick += 1

@@ -42,13 +42,14 @@ def draw_levels(
 
     In most clips one group of each tick is being imagined, at level 1 or anything below; the groups before it
     are known or nearly, those after it absent. In the others each stream is known, absent or anything.
+    absent_share: of the groups that are being imagined, at level 1. weights: how often it is each of them.
     """
     ordered = torch.rand(shape[0], 1, generator=generator) < ORDERED_SHARE
     if weights is None or len(set(weights)) == 1:
         position = torch.randint(len(order), shape, generator=generator)
     else:
-        draws = torch.multinomial(torch.tensor(weights), shape[0] * shape[1], True, generator=generator)
-        position = draws.view(shape)
+        chances = torch.tensor(weights)
+        position = torch.multinomial(chances, shape[0] * shape[1], True, generator=generator).view(shape)
     levels: dict[str, Tensor] = {}
     for number, group in enumerate(order):
         between = 0.02 + 0.98 * torch.rand(shape, generator=generator)

@@ -103,7 +103,7 @@ class Noisy(NamedTuple):
 
 
 Ticks = Mapping[str, Noisy]
-"""Streams of a clip; one that is missing is absent."""
+"""Streams of a clip; one that is missing is absent, as one at level 1 is."""
 
 
 class TrunkCache(NamedTuple):
@@ -255,7 +255,7 @@ class WorldModel(nn.Module):
         self, stream: StreamTokens, noisy: Noisy | None, layers: nn.ModuleDict, batch: int, ticks: int
     ) -> Tensor:
         if noisy is None:
-            level = self.level(self.places.new_ones(batch, ticks))
+            level = self.level(self.places.new_ones(batch, ticks)) + layers[_key(stream.name)].bias
             return level[:, :, None].expand(-1, -1, stream.tokens, -1)
         return layers[_key(stream.name)](noisy.visible) + self.level(noisy.level)[:, :, None]
 
@@ -421,7 +421,7 @@ class _CellsIn(nn.Module):
 
     def forward(self, noisy: Noisy | None, batch: int = 0, ticks: int = 0) -> Tensor:
         if noisy is None:
-            return self.places.expand(batch, ticks, -1, -1, -1)
+            return (self.places + self.embed.bias).expand(batch, ticks, -1, -1, -1)
         return self.embed(noisy.visible.unflatten(2, self.grid)) + self.places
 
 

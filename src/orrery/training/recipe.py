@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from orrery.errors import BadUse
 from orrery.streams import StreamSpec, WorldSpec
 from orrery.training.loop import Budget
 from orrery.training.picture_loss import PictureLossConfig
-from orrery.training.world_loss import LossConfig
+from orrery.training.world_loss import OF_NUMBERS, LossConfig
 
 __all__ = ["Recipe", "default_order", "sized_recipe"]
 
 LARGEST_VECTOR = 4096
 """Numbers of a tick beyond which a vector is a picture of something (depth, labels) and is not learned."""
 IMAGE_SIZE = 128
+FEW_NUMBERS = 64
+"""Numbers of a tick up to which a narrow network learns them, in the same minutes, more exactly."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +31,9 @@ class Recipe:
     `video.<camera> decoder`, `audio.<mic>`, `world`). batch, ticks: clips of a step with pictures;
     few_batch, few_ticks: of a step without, and few_share: how many of the steps those are, where there are
     numbers to learn beside pictures. own_from: share of the budget from which on part of the context is the
-    model's own. held_out: share of the episodes that are kept for evaluation. sizes: of the network, see
-    `WorldModelConfig`.
+    model's own, and own_chance how many of the steps then. held_out: share of the episodes that are kept for
+    evaluation. sizes: of the network, see `WorldModelConfig`. loss, few_loss: of steps with pictures and
+    without.
     """
 
     streams: tuple[str, ...]
@@ -46,6 +50,7 @@ class Recipe:
     held_out: float = 0.08
     sizes: dict[str, int] = field(default_factory=dict)
     loss: LossConfig = field(default_factory=LossConfig)
+    few_loss: LossConfig = field(default_factory=LossConfig)
     pictures: PictureLossConfig = field(default_factory=PictureLossConfig)
     lr_matrix: float = 0.01
     lr_other: float = 1.5e-3
@@ -88,13 +93,26 @@ def sized_recipe(
         for name, share in shares.items()
     }
     few_share = 0.6 if videos and few else 0.0 if videos else 1.0
-    return Recipe(
+    recipe = Recipe(
         tuple(s.name for s in learned),
         default_order(learned),
         budgets,
         image_size or IMAGE_SIZE,
         few_share=few_share,
+        few_loss=LossConfig() if audios else OF_NUMBERS,
+        sizes={"window_ticks": Recipe.ticks},  # beyond the longest that was trained, attention is by chance
     )
+    return recipe if videos or audios else _for_numbers(recipe, learned)
+
+
+def _for_numbers(recipe: Recipe, streams: Sequence[StreamSpec]) -> Recipe:
+    """The recipe of a world without pictures and sound: many steps of few clips, half of whose ticks have
+    all of the window behind them that every tick of a long rollout has; a loss that lets what can be foretold
+    be foretold exactly; and a narrow network where a tick is but a few numbers."""
+    few = sum(s.num_choices or math.prod(s.shape) for s in streams) <= FEW_NUMBERS
+    sizes = {"window_ticks": 12}
+    recipe = replace(recipe, few_batch=12, few_ticks=24, own_chance=0.2, sizes=sizes)
+    return replace(recipe, sizes={**sizes, "few_width": 64}, lr_other=3e-3) if few else recipe
 
 
 def default_order(streams: Sequence[StreamSpec]) -> tuple[tuple[str, ...], ...]:

@@ -121,7 +121,9 @@ def world_stage(model: WorldModel, training: EncodedEpisodes, recipe: Recipe) ->
         if without:
             clip = clip.without(pictures)
         with mixed_precision(wanted=not without):
-            return world_loss(model, clip, recipe.loss, context.generator, own)
+            return world_loss(
+                model, clip, recipe.few_loss if without else recipe.loss, context.generator, own
+            )
 
     return Stage(
         "world", model, losses, recipe.budgets["world"], _is_inner, recipe.lr_matrix, recipe.lr_other

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,7 +13,7 @@ from orrery.models.flow import draw_levels, interpolate, known_or_absent
 from orrery.models.world_model import Hidden, Noisy, StreamTokens, WorldModel
 from orrery.training.encoded import Clip
 
-__all__ = ["LossConfig", "world_loss"]
+__all__ = ["OF_NUMBERS", "LossConfig", "world_loss"]
 
 CHANGED = 0.1
 """Mean square by which a token's latents (of unit variance) differ from those of the tick before to count as
@@ -25,11 +25,20 @@ LOWEST_LEVEL = 0.02
 class LossConfig:
     """How clips are corrupted and what weighs how much.
 
-    changed_share: of the weight that tokens which change get together. max_weight: of one of them against one
-    that does not; outcome_weight the same of rewards and endings, whose chances a large one would bend.
+    changed_share: of the weight that tokens which change get together. max_weight: of one of them against
+    one that does not; outcome_weight the same of rewards and endings, whose chances a large one would bend.
     own_share: of the ticks of the context that are the model's own predictions (self-forcing). picture_noise,
-    number_noise: highest augmentation noise level of pictures and of all else in the context. drop_share: of
-    clips in which a stream is absent throughout. known_share: in which actions are known.
+    number_noise: highest augmentation noise level of pictures and of all else in the context; noise_chance:
+    of a tick to have any. drop_share: of clips in which a stream is absent throughout. known_share: in which
+    actions are known. absent_share: of the streams that are being imagined, which begin from nothing.
+    given_chance, outcome_chance: how often it is what is given, or an outcome, that is imagined, against any
+    other group.
+
+    given_scale, outcome_scale: of the losses of what is given and of outcomes. inexact_scale: of ticks before
+    which something was noised, absent, or the model's own, and of streams that are half known. What cannot be
+    foretold (a policy's next action, a tick without its action) keeps a large loss however good the model is,
+    and rare endings a ragged one. Where a world can be foretold to a thousandth, such gradients would drown
+    the one that makes it so; with AdamW, what is learned from a small loss alone is learned as fast.
     """
 
     changed_share: float = 0.5
@@ -38,11 +47,30 @@ class LossConfig:
     own_share: float = 0.3
     picture_noise: float = 0.3
     number_noise: float = 0.05
-    drop_share: float = 0.1
-    absent_share: float = 0.5
-    given_weight: float = 1.0
     noise_chance: float = 0.7
+    drop_share: float = 0.1
     known_share: float = 0.9
+    absent_share: float = 0.5
+    given_chance: float = 1.0
+    outcome_chance: float = 1.0
+    given_scale: float = 1.0
+    outcome_scale: float = 1.0
+    inexact_scale: float = 1.0
+
+
+OF_NUMBERS = LossConfig(
+    number_noise=0.02,
+    noise_chance=0.05,
+    drop_share=0.02,
+    known_share=0.98,
+    absent_share=0.9,
+    given_chance=0.1,
+    outcome_chance=0.5,
+    given_scale=0.01,
+    outcome_scale=0.01,
+    inexact_scale=0.01,
+)
+"""For worlds without pictures and sound, which can be foretold far more exactly."""
 
 
 def world_loss(
@@ -57,15 +85,15 @@ def world_loss(
     order = [group for group in order if group]
     batch, ticks = clip.valid.shape[0], clip.valid.shape[1] - 1
     given, levels = _given(model, clip, config, generator)
-    given_names = {s.name for s in model.config.streams if s.given}
-    weights = [config.given_weight if given_names.issuperset(group) else 1.0 for group in order]
-    drawn = draw_levels(order, (batch, ticks), generator, config.absent_share, weights)
+    chances = [_chance(model, group, config) for group in order]
+    drawn = draw_levels(order, (batch, ticks), generator, config.absent_share, chances)
     levels = {**drawn, **levels}
     clean = {name: clip.latents[name][:, 1:] for name in names}
     context = {name: clip.latents[name][:, :-1] for name in names}
     present = clip.valid[:, :-1]
+    replaced = torch.zeros_like(present)
     if own:
-        context = _with_own(model, clip, context, given, config.own_share, generator)
+        context, replaced = _with_own(model, clip, context, given, config.own_share, generator)
     past = {
         s.name: _noised_context(context[s.name], present, s, config, generator)
         for s in model.config.streams
@@ -75,17 +103,27 @@ def world_loss(
     for name, level in levels.items():
         noise = torch.randn(clean[name].shape, generator=generator)
         now[name] = Noisy(interpolate(clean[name], level, noise), level)
+    inexact = replaced | _any_noise([*past.values(), *given.values()], present.shape)
+    certain = torch.where(inexact, config.inexact_scale, 1.0)
     hidden, _ = model.trunk(past, given, clip.seconds)
     learned = [name for name in names if bool((levels[name] >= LOWEST_LEVEL).any())]
     predicted = model.head(hidden, {**given, **now}, past, learned)
     target_valid = clip.valid[:, 1:]
     return {
         name: _weighted_error(
-            predicted[name], clean[name], context[name], levels[name], present, target_valid,
+            predicted[name], clean[name], context[name], levels[name], present, target_valid, certain,
             _stream(model, name), config,
         )
         for name in learned
     }  # fmt: skip
+
+
+def _chance(model: WorldModel, group: Sequence[str], config: LossConfig) -> float:
+    """How often it is this group that is imagined, against others."""
+    streams = [_stream(model, name) for name in group]
+    if all(s.given for s in streams):
+        return config.given_chance
+    return config.outcome_chance if all(s.outcome for s in streams) else 1.0
 
 
 def _given(
@@ -131,8 +169,9 @@ def _with_own(
     given: Mapping[str, Noisy],
     share: float,
     generator: torch.Generator,
-) -> dict[str, Tensor]:
-    """The context, with a share of its ticks replaced by what the model says after one step."""
+) -> tuple[dict[str, Tensor], Tensor]:
+    """The context, with a share of its ticks replaced by what the model says after one step; and which,
+    `[B, T]`."""
     present = clip.valid[:, :-1]
     level = torch.where(present, 0.0, 1.0)
     past = {
@@ -148,7 +187,15 @@ def _with_own(
     for name, value in predicted.items():
         earlier = torch.cat([context[name][:, :1], value[:, :-1].to(context[name].dtype)], 1)
         mixed[name] = torch.where(replaced[..., None, None], earlier, context[name])
-    return mixed
+    return mixed, replaced
+
+
+def _any_noise(known: Iterable[Noisy], shape: Sequence[int]) -> Tensor:
+    """Ticks `[B, T]` at which something is not known exactly."""
+    inexact = torch.zeros(*shape, dtype=torch.bool)
+    for noisy in known:
+        inexact = inexact | (noisy.level > 0)
+    return inexact
 
 
 def _in_order(
@@ -173,6 +220,7 @@ def _weighted_error(
     level: Tensor,
     present: Tensor,
     valid: Tensor,
+    certain: Tensor,
     stream: StreamTokens,
     config: LossConfig,
 ) -> Tensor:
@@ -187,8 +235,10 @@ def _weighted_error(
     weight = 1 + (odds / share).clamp(max=most) * changed
     weight = weight / weight[valid].mean()
     certainty = 1 / level.clamp_min(0.3).square() * (level >= LOWEST_LEVEL)
-    error = (predicted.float() - clean).square().mean(-1) * weight * (certainty * valid)[..., None]
-    return error.sum() / (valid.sum() * clean.shape[2]).clamp_min(1)
+    certainty = torch.where(level < 1, config.inexact_scale, 1.0) * certainty
+    error = (predicted.float() - clean).square().mean(-1) * weight * (certainty * certain * valid)[..., None]
+    scale = config.outcome_scale if stream.outcome else config.given_scale if stream.given else 1.0
+    return scale * error.sum() / (valid.sum() * clean.shape[2]).clamp_min(1)
 
 
 def _stream(model: WorldModel, name: str) -> StreamTokens:
