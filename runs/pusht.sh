@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Push-T: pictures of 96 x 96 pixels and the state of agent and block, 10 ticks a second, 32 minutes of pushing.
+set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 make --no-print-directory .venv/.dev && .ci/games
 exec runs/learned_world.sh pusht 130 -- "gym:runs/pusht/environment.py:PushT-v0" \

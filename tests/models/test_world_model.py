@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from orrery.models.world_model import Noisy, StreamTokens, WorldModel, WorldModelConfig
+from orrery.models.tokens import Noisy, StreamTokens, WorldModelConfig
+from orrery.models.world_model import WorldModel
 
 TICKS, WINDOW = 9, 4
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import tyro
 
+from orrery.atomic import write_atomically
 from orrery.cli.console import needs
 from orrery.errors import BadUse, UserError
 
@@ -72,11 +73,15 @@ def train(
 
     started = time.monotonic()
     folder = Path(source)
-    if not folder.is_dir():
+    if not folder.is_dir() and (out / "run.json").exists() and not restart:
+        folder = out / "data"  # what was recorded is what the run is learning from
+    elif not folder.is_dir():
         folder = _recorded(source, out, minutes, episodes, seconds, policy, seed, image_size)
     data = Dataset(folder)
     left = max(0.05, minutes - (time.monotonic() - started) / 60)
-    recipe = sized_recipe(data.spec, _kept_minutes(out, left), steps, streams or None, image_size)
+    recipe = sized_recipe(
+        data.spec, _kept_minutes(out, minutes, left, restart), steps, streams or None, image_size
+    )
     parallel.together(processes, run, data, recipe, out, seed, restart)
     _evaluate(data, recipe, out)
     return 0
@@ -96,14 +101,19 @@ def _check(
         raise BadUse(f"--seconds {seconds:g}: must be above 0")
 
 
-def _kept_minutes(out: Path, minutes: float) -> float:
-    """The minutes that a run was begun with, where there is one: recording or a stop leave others."""
+def _kept_minutes(out: Path, minutes: float, left: float, restart: bool) -> float:
+    """The minutes that a run trains for: those left after recording, or those that it was begun with."""
     file = out / "minutes.json"
-    if file.exists():
-        return json.loads(file.read_text())
+    if file.exists() and not restart:
+        begun = json.loads(file.read_text())
+        if begun["asked"] != minutes:
+            print(
+                f"{out} goes on with the {begun['asked']:g} minutes it was begun with; --restart takes others"
+            )
+        return begun["left"]
     out.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(minutes))
-    return minutes
+    write_atomically(file, json.dumps({"asked": minutes, "left": left}).encode())
+    return left
 
 
 def _recorded(

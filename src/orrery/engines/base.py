@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from orrery.models.world_model import StreamTokens
+from orrery.models.tokens import StreamTokens
 from orrery.streams import Array, WorldSpec
 
 __all__ = ["Engine", "EngineState", "Latents"]
@@ -65,10 +65,6 @@ class Engine(Protocol):
 
     def encode_text(self, sentences: Sequence[str]) -> Latents:
         """One sentence for each world, as given latents; empty where the world knows no words."""
-        ...
-
-    def select(self, state: EngineState, worlds: Array) -> EngineState:
-        """The state of some of the worlds, by number."""
         ...
 
     def merge(self, state: EngineState, part: EngineState, worlds: Array) -> EngineState:

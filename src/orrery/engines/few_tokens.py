@@ -17,7 +17,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from orrery.models.blocks import FewBlock, rotary_angles
-from orrery.models.world_model import SUMMARY_TOKENS, VISIBLE_BELOW, Hidden, StreamTokens, WorldModel
+from orrery.models.cells import SUMMARY_TOKENS
+from orrery.models.tokens import VISIBLE_BELOW, StreamTokens, module_key
+from orrery.models.world_model import Hidden, WorldModel
 
 __all__ = ["FewCache", "FewTokens"]
 
@@ -67,7 +69,7 @@ class FewTokens:
             self._inputs[stream.name, 1.0, False] = nothing + model.places[rows].detach()
             self._inputs[stream.name, 1.0, True] = _unseen(model, stream) + model.head_places[rows].detach()
         self._weights = {
-            (n, in_head): _transposed((model.head_in if in_head else model.few_in)[_key(n)])
+            (n, in_head): _transposed((model.head_in if in_head else model.few_in)[module_key(n)])
             for n in self._streams
             for in_head in (False, True)
         }
@@ -113,16 +115,11 @@ class FewTokens:
         x = _unit(x) * math.sqrt(x.shape[-1])
         parts = x.split([self._spans[name][0] for name in wanted])
         for name, part in zip(wanted, parts, strict=True):
-            out = self._model.few_out[_key(name)]
+            out = self._model.few_out[module_key(name)]
             predictions[name] = out.project(part.transpose(0, 1))  # pyright: ignore[reportCallIssue]
             if name in past and past[name][1] < VISIBLE_BELOW:
                 predictions[name] = torch.addcmul(predictions[name], out.gate, past[name][0])  # pyright: ignore[reportArgumentType]
         return predictions
-
-    def select(self, cache: FewCache, worlds: Tensor) -> FewCache:
-        """The cache of some of the worlds."""
-        keys, values = (tuple(part[worlds] for part in parts) for parts in (cache.keys, cache.values))
-        return FewCache(keys, values, cache.valid[worlds])
 
     def merge(self, cache: FewCache, part: FewCache, worlds: Tensor) -> FewCache:
         """A cache in which `worlds` are those of `part`."""
@@ -153,7 +150,7 @@ class FewTokens:
         if key not in self._inputs:
             model, rows = self._model, self._rows[name]
             places = (model.head_places if in_head else model.places)[rows].detach()
-            layer = (model.head_in if in_head else model.few_in)[_key(name)]
+            layer = (model.head_in if in_head else model.few_in)[module_key(name)]
             assert isinstance(layer, nn.Linear)
             self._inputs[key] = places + layer.bias + model.level(torch.full((), level))
         return self._inputs[key]
@@ -270,8 +267,8 @@ def _unseen(model: WorldModel, stream: StreamTokens) -> Tensor:
     assert stream.grid is not None
     few = torch.zeros(1, 1, 0, model.config.few_width)
     grid = torch.zeros(1, 1, *stream.grid, model.config.grid_width)
-    cells, _ = model._look(stream, Hidden(few, {stream.name: grid}, None), None)
-    return model.grid_head_summary[_key(stream.name)](cells)[0, 0]
+    cells, _ = model._head_cells(stream, Hidden(few, {stream.name: grid}, None), None)
+    return model.grid_head_summary[module_key(stream.name)](cells)[0, 0]
 
 
 def _transposed(layer: nn.Module) -> Tensor:
@@ -281,7 +278,3 @@ def _transposed(layer: nn.Module) -> Tensor:
 
 def _starts(counts: Sequence[int]) -> list[int]:
     return [sum(counts[:k]) for k in range(len(counts))]
-
-
-def _key(name: str) -> str:
-    return name.replace(".", "/")

@@ -14,8 +14,9 @@ from orrery.engines.few_tokens import FewCache, FewTokens
 from orrery.models.precision import mixed_precision
 from orrery.models.tokenizers import Memory, Tokenizer
 from orrery.models.tokenizers.text import TextTokenizer
+from orrery.models.tokens import Noisy, StreamTokens
 from orrery.models.trained import TrainedWorld
-from orrery.models.world_model import Hidden, Noisy, StreamTokens, TrunkCache
+from orrery.models.world_model import Hidden, TrunkCache
 from orrery.streams import Array
 
 __all__ = ["TorchEngine"]
@@ -137,26 +138,6 @@ class TorchEngine:
             numbers = torch.stack([tokenizer.numbers(sentence) for sentence in sentences])
             encoded[tokenizer.spec.name] = tokenizer.encode(numbers[:, None])[0][:, 0].numpy()
         return encoded
-
-    def select(self, state: _State, worlds: Array) -> _State:
-        """See `Engine`."""
-        index = torch.from_numpy(np.asarray(worlds, np.int64))
-        cache = state.cache
-        if isinstance(cache, FewCache):
-            assert self._few is not None
-            some: TrunkCache | FewCache = self._few.select(cache, index)
-        else:
-            grids = {n: g[:, index] for n, g in cache.grids.items()}
-            some = TrunkCache(cache.keys[:, index], cache.values[:, index], cache.valid[index], grids)
-        return _State(
-            some,
-            state.seconds[index],
-            {n: v[index] for n, v in state.past.items()},
-            {n: v[index] for n, v in state.levels.items()},
-            state.is_new,
-            {n: {k: v[index] for k, v in m.items()} for n, m in state.encoders.items()},
-            {n: {k: v[index] for k, v in m.items()} for n, m in state.decoders.items()},
-        )  # fmt: skip
 
     @torch.inference_mode()
     def merge(self, state: _State, part: _State, worlds: Array) -> _State:

@@ -13,7 +13,8 @@ from torch import Tensor
 from orrery.checkpoint import checkpoint_hash, load_checkpoint, require, save_checkpoint
 from orrery.errors import UserError
 from orrery.models.tokenizers import TOKENIZERS, Tokenizer
-from orrery.models.world_model import WorldModel, WorldModelConfig
+from orrery.models.tokens import WorldModelConfig
+from orrery.models.world_model import WorldModel
 from orrery.streams import StreamSpec, WorldSpec
 
 __all__ = ["KIND", "TrainedWorld", "load_trained", "save_world"]

@@ -15,95 +15,17 @@ shared attention, Liang et al. 2024, "Mixture-of-transformers", arXiv:2411.04996
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from orrery.models.blocks import LAGS, Attention, FewBlock, GridBlock, LevelEmbedding, rms_norm, rotation
+from orrery.models.cells import SUMMARY_TOKENS, CellsIn, Out, Summary
 from orrery.models.located import LocatedCells
+from orrery.models.tokens import Noisy, StreamTokens, Ticks, WorldModelConfig, grid_of, module_key
 
-__all__ = ["Hidden", "Noisy", "StreamTokens", "Ticks", "TrunkCache", "WorldModel", "WorldModelConfig"]
-
-SUMMARY_TOKENS = 4
-"""Tokens that stand for a picture among the few, besides one of maxima."""
-VISIBLE_BELOW = 0.9995
-"""Noise level from which on nothing of a stream is read."""
-
-
-@dataclass(frozen=True)
-class StreamTokens:
-    """What the network knows of a stream: `tokens` of `width` a tick.
-
-    given: it is known for a tick before the tick is imagined (an action, a sentence). outcome: it is what
-    comes of a tick (reward, termination). text: one sentence for a whole episode. grid: rows and columns
-    where the tokens are the cells of a picture. located_in: the picture that the first numbers of each token
-    place its token in; `frames` and `numbers` of a token, see `VectorTokenizer`.
-    """
-
-    name: str
-    tokens: int
-    width: int
-    given: bool = False
-    text: bool = False
-    grid: tuple[int, int] | None = None
-    located_in: str = ""
-    frames: int = 1
-    numbers: int = 0
-    outcome: bool = False
-
-
-@dataclass(frozen=True)
-class WorldModelConfig:
-    """Sizes of a `WorldModel`.
-
-    order: groups of streams, imagined one after the other; each sees what was committed before it.
-    window_ticks: how far back the few tokens attend. few_*: the transformer's; grid_*: the convolutions'.
-    """
-
-    streams: tuple[StreamTokens, ...]
-    order: tuple[tuple[str, ...], ...]
-    tick_seconds: float
-    window_ticks: int = 24
-    few_width: int = 128
-    few_layers: int = 3
-    num_heads: int = 4
-    head_layers: int = 2
-    grid_width: int = 128
-    grid_layers: int = 4
-    grid_head_width: int = 96
-    grid_head_blocks: int = 2
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values, the inverse of `from_json`."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> WorldModelConfig:
-        """A config from `to_json`'s values."""
-        streams = tuple(
-            StreamTokens(**{**s, "grid": tuple(s["grid"]) if s["grid"] else None}) for s in values["streams"]
-        )
-        order = tuple(tuple(group) for group in values["order"])
-        return cls(**{**values, "streams": streams, "order": order})
-
-
-class Noisy(NamedTuple):
-    """A stream's latents `[B, T, tokens, width]` and their noise level `[B, T]`; at level 1 nothing is
-    read."""
-
-    latents: Tensor
-    level: Tensor
-
-    @property
-    def visible(self) -> Tensor:
-        """The latents, zero where the level is 1."""
-        return self.latents * (self.level < VISIBLE_BELOW)[..., None, None]
-
-
-Ticks = Mapping[str, Noisy]
-"""Streams of a clip; one that is missing is absent, as one at level 1 is."""
+__all__ = ["Hidden", "TrunkCache", "WorldModel"]
 
 
 class TrunkCache(NamedTuple):
@@ -152,7 +74,7 @@ class WorldModel(nn.Module):
         self.head_blocks = nn.ModuleList(
             FewBlock(width, config.num_heads, runs) for _ in range(config.head_layers)
         )
-        self.few_out = _by_name((s, _Out(width, s.width)) for s in self.few)
+        self.few_out = _by_name((s, Out(width, s.width)) for s in self.few)
         if self.texts:
             words = sum(s.tokens for s in self.texts)
             self.text_places = nn.Parameter(0.02 * torch.randn(words, width))
@@ -161,21 +83,21 @@ class WorldModel(nn.Module):
         if self.pictures:
             head_width = config.grid_head_width
             self.condition = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
-            self.grid_in = _by_name((s, _CellsIn(s, grid_width)) for s in self.pictures)
+            self.grid_in = _by_name((s, CellsIn(grid_of(s), s.width, grid_width)) for s in self.pictures)
             self.grid_blocks = nn.ModuleList(GridBlock(grid_width, width) for _ in range(config.grid_layers))
-            self.grid_summary = _by_name((s, _Summary(grid_width, width)) for s in self.pictures)
+            self.grid_summary = _by_name((s, Summary(grid_width, width)) for s in self.pictures)
             self.grid_head_from_trunk = nn.Linear(grid_width, head_width)
-            self.grid_head_in = _by_name((s, _CellsIn(s, head_width)) for s in self.pictures)
+            self.grid_head_in = _by_name((s, CellsIn(grid_of(s), s.width, head_width)) for s in self.pictures)
             self.grid_head_level = LevelEmbedding(width)
-            self.grid_look = GridBlock(head_width, width, lags=1)
-            self.grid_head_summary = _by_name((s, _Summary(head_width, width)) for s in self.pictures)
+            self.grid_head_first = GridBlock(head_width, width, lags=1)
+            self.grid_head_summary = _by_name((s, Summary(head_width, width)) for s in self.pictures)
             self.grid_attention = Attention(head_width, config.num_heads)
             self.few_to_grid = nn.Linear(width, head_width)
             self.grid_condition = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
             self.grid_head_blocks = nn.ModuleList(
                 GridBlock(head_width, width, lags=1) for _ in range(config.grid_head_blocks)
             )
-            self.grid_out = _by_name((s, _Out(head_width, s.width)) for s in self.pictures)
+            self.grid_out = _by_name((s, Out(head_width, s.width)) for s in self.pictures)
             names = {s.name for s in self.pictures}
             self.located = _by_name(
                 (s, LocatedCells(s.frames, s.numbers, width, head_width))
@@ -219,7 +141,7 @@ class WorldModel(nn.Module):
         shape = (config.few_layers, batch, config.num_heads, config.window_ticks * self.num_few, head)
         grids = {
             s.name: torch.zeros(
-                config.grid_layers, batch, LAGS - 1, *_grid(s), config.grid_width, device=device
+                config.grid_layers, batch, LAGS - 1, *grid_of(s), config.grid_width, device=device
             )
             for s in self.pictures
         }
@@ -236,7 +158,9 @@ class WorldModel(nn.Module):
             return None
         words = [k.visible[:, 0] for k in known]
         mask = torch.cat([(w.abs().amax(-1) > 0) for w in words], 1)
-        x = torch.cat([self.text_in[_key(s.name)](w) for s, w in zip(self.texts, words, strict=True)], 1)
+        x = torch.cat(
+            [self.text_in[module_key(s.name)](w) for s, w in zip(self.texts, words, strict=True)], 1
+        )
         x = (x + self.text_places)[:, None]
         for block in self.text_blocks:
             x, _ = block(x, None, mask[:, None, None], None)
@@ -255,9 +179,9 @@ class WorldModel(nn.Module):
         self, stream: StreamTokens, noisy: Noisy | None, layers: nn.ModuleDict, batch: int, ticks: int
     ) -> Tensor:
         if noisy is None:
-            level = self.level(self.places.new_ones(batch, ticks)) + layers[_key(stream.name)].bias
+            level = self.level(self.places.new_ones(batch, ticks)) + layers[module_key(stream.name)].bias
             return level[:, :, None].expand(-1, -1, stream.tokens, -1)
-        return layers[_key(stream.name)](noisy.visible) + self.level(noisy.level)[:, :, None]
+        return layers[module_key(stream.name)](noisy.visible) + self.level(noisy.level)[:, :, None]
 
     def _grid_trunk(
         self, past: Ticks, embedded: Tensor, batch: int, ticks: int, cache: TrunkCache | None
@@ -277,7 +201,7 @@ class WorldModel(nn.Module):
             noisy = past.get(stream.name)
             if noisy is None:  # nothing is seen: no convolution is run for it
                 grids[stream.name] = self.places.new_zeros(
-                    batch, ticks, *_grid(stream), self.config.grid_width
+                    batch, ticks, *grid_of(stream), self.config.grid_width
                 )
                 summaries.append(
                     self.places.new_zeros(batch, ticks, SUMMARY_TOKENS + 1, self.config.few_width)
@@ -286,7 +210,7 @@ class WorldModel(nn.Module):
                     memories[stream.name] = torch.zeros_like(cache.grids[stream.name])
                 continue
             condition = self.condition(few + self.level(noisy.level))
-            x = self.grid_in[_key(stream.name)](noisy)
+            x = self.grid_in[module_key(stream.name)](noisy)
             kept: list[Tensor] = []
             for layer, block in enumerate(self.grid_blocks):
                 x, memory = block(x, condition, None if cache is None else cache.grids[stream.name][layer])
@@ -294,7 +218,7 @@ class WorldModel(nn.Module):
                     kept.append(memory)
             x = rms_norm(x)
             grids[stream.name] = x
-            summaries.append(self.grid_summary[_key(stream.name)](x))
+            summaries.append(self.grid_summary[module_key(stream.name)](x))
             if kept:
                 memories[stream.name] = torch.stack(kept)
         return grids, summaries, memories
@@ -345,36 +269,36 @@ class WorldModel(nn.Module):
         """
         want = set(want)
         batch, ticks = hidden.few.shape[:2]
-        looks = {s.name: self._look(s, hidden, now.get(s.name)) for s in self.pictures}
-        few = self._head_few(hidden, now, looks, batch, ticks)
+        cells = {s.name: self._head_cells(s, hidden, now.get(s.name)) for s in self.pictures}
+        few = self._head_few(hidden, now, cells, batch, ticks)
         predictions: dict[str, Tensor] = {}
         start = 0
         for stream in self.few:
             if stream.name in want:
                 x = rms_norm(few[:, :, start : start + stream.tokens])
-                predictions[stream.name] = self.few_out[_key(stream.name)](x, past.get(stream.name))
+                predictions[stream.name] = self.few_out[module_key(stream.name)](x, past.get(stream.name))
             start += stream.tokens
         for stream in self.pictures:
             if stream.name in want:
-                x = self._head_grid(stream, looks[stream.name], few, now)
-                predictions[stream.name] = self.grid_out[_key(stream.name)](x, past.get(stream.name))
+                x = self._head_grid(stream, cells[stream.name], few, now)
+                predictions[stream.name] = self.grid_out[module_key(stream.name)](x, past.get(stream.name))
         return predictions
 
-    def _look(self, stream: StreamTokens, hidden: Hidden, noisy: Noisy | None) -> tuple[Tensor, Tensor]:
+    def _head_cells(self, stream: StreamTokens, hidden: Hidden, noisy: Noisy | None) -> tuple[Tensor, Tensor]:
         """Cells of this tick's picture as far as they are known, and the embedding of their level."""
         batch, ticks = hidden.few.shape[:2]
         x = self.grid_head_from_trunk(hidden.grids[stream.name])
         level = self.places.new_ones(batch, ticks) if noisy is None else noisy.level
         embedded = self.grid_head_level(level)
-        x = x + self.grid_head_in[_key(stream.name)](noisy, batch, ticks)
-        x, _ = self.grid_look(x, embedded)
+        x = x + self.grid_head_in[module_key(stream.name)](noisy, batch, ticks)
+        x, _ = self.grid_head_first(x, embedded)
         return x, embedded
 
     def _head_few(
-        self, hidden: Hidden, now: Ticks, looks: Mapping[str, tuple[Tensor, Tensor]], batch: int, ticks: int
+        self, hidden: Hidden, now: Ticks, cells: Mapping[str, tuple[Tensor, Tensor]], batch: int, ticks: int
     ) -> Tensor:
         parts = [self._embedded(s, now.get(s.name), self.head_in, batch, ticks) for s in self.few]
-        parts += [self.grid_head_summary[_key(s.name)](looks[s.name][0]) for s in self.pictures]
+        parts += [self.grid_head_summary[module_key(s.name)](cells[s.name][0]) for s in self.pictures]
         x = torch.cat(parts, 2) + self.head_from_trunk(rms_norm(hidden.few)) + self.head_places
         x = x.flatten(0, 1)[:, None]  # every tick by itself
         text = hidden.text
@@ -402,59 +326,14 @@ class WorldModel(nn.Module):
             placed = now.get(other.name)
             if other.located_in == stream.name and placed is not None:
                 group = few[:, :, start : start + other.tokens]
-                x = x + self.located[_key(other.name)](placed.visible, placed.level, group, (rows, columns))
+                x = x + self.located[module_key(other.name)](
+                    placed.visible, placed.level, group, (rows, columns)
+                )
             start += other.tokens
         condition = self.grid_condition(level + few.mean(2))
         for block in self.grid_head_blocks:
             x, _ = block(x, condition)
         return rms_norm(x).flatten(2, 3)
-
-
-class _CellsIn(nn.Module):
-    """Latents of a picture as cells `[B, T, rows, columns, width]`, each knowing where it is."""
-
-    def __init__(self, stream: StreamTokens, width: int) -> None:
-        super().__init__()
-        self.grid = _grid(stream)
-        self.embed = nn.Linear(stream.width, width)
-        self.places = nn.Parameter(0.02 * torch.randn(*self.grid, width))
-
-    def forward(self, noisy: Noisy | None, batch: int = 0, ticks: int = 0) -> Tensor:
-        if noisy is None:
-            return (self.places + self.embed.bias).expand(batch, ticks, -1, -1, -1)
-        return self.embed(noisy.visible.unflatten(2, self.grid)) + self.places
-
-
-class _Summary(nn.Module):
-    """Cells `[B, T, rows, columns, width]` as few tokens: learned queries that attend to them, and maxima."""
-
-    def __init__(self, width: int, out: int) -> None:
-        super().__init__()
-        self.scores = nn.Linear(width, SUMMARY_TOKENS)
-        self.values = nn.Linear(width, out)
-        self.maxima = nn.Linear(width, out)
-
-    def forward(self, cells: Tensor) -> Tensor:
-        flat = cells.flatten(2, 3)
-        weights = self.scores(flat).float().softmax(2).to(flat.dtype)  # over cells
-        attended = self.values(weights.transpose(2, 3) @ flat)
-        return torch.cat([attended, self.maxima(flat.amax(2, keepdim=True))], 2)
-
-
-class _Out(nn.Module):
-    """From hidden to latents, as a change from those of the tick before, as far as a learned gate lets
-    them."""
-
-    def __init__(self, width: int, out: int) -> None:
-        super().__init__()
-        self.project = nn.Linear(width, out)
-        self.gate = nn.Parameter(torch.ones(out))
-        nn.init.zeros_(self.project.weight)
-        nn.init.zeros_(self.project.bias)
-
-    def forward(self, hidden: Tensor, past: Noisy | None) -> Tensor:
-        change = self.project(hidden).float()
-        return change if past is None else change + self.gate * past.visible.float()
 
 
 def _text_keys(block: nn.Module, text: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor] | None:
@@ -471,17 +350,7 @@ def _joined(first: tuple[Tensor, Tensor] | None, second: tuple[Tensor, Tensor]) 
 
 
 def _by_name(layers: Iterable[tuple[StreamTokens, nn.Module]]) -> nn.ModuleDict:
-    return nn.ModuleDict({_key(stream.name): layer for stream, layer in layers})
-
-
-def _key(name: str) -> str:
-    """A stream's name as that of a module, which may hold no dot."""
-    return name.replace(".", "/")
-
-
-def _grid(stream: StreamTokens) -> tuple[int, int]:
-    assert stream.grid is not None
-    return stream.grid
+    return nn.ModuleDict({module_key(stream.name): layer for stream, layer in layers})
 
 
 def _lead(*several: Ticks) -> tuple[int, int]:

@@ -24,7 +24,7 @@ from orrery.errors import UserError
 from orrery.training import parallel
 from orrery.training.optimizers import cosine, make_optimizer
 
-__all__ = ["Budget", "Stage", "StepContext", "train_stage"]
+__all__ = ["Budget", "Stage", "StepContext", "progress_bar", "train_stage"]
 
 CALIBRATION_STEPS = 24
 SAVE_SECONDS = 60.0
@@ -79,7 +79,6 @@ class Stage:
     decay_from: float = 0.5
     ema_decay: float = 0.995
     clip_norm: float = 1.0
-    device: str = "cpu"
     prepare: Callable[[], None] = lambda: None
     finish: Callable[[], None] = lambda: None
 
@@ -94,11 +93,12 @@ class _State:
     totals: dict[str, list[float]] = field(default_factory=dict)
 
 
-def train_stage(stage: Stage, folder: Path, seed: int, bar: Progress | None = None) -> dict[str, float]:
+def train_stage(stage: Stage, folder: Path, seed: int) -> dict[str, float]:
     """Train until the budget is used; go on where `folder` says that a stopped run was.
 
     Leaves the averaged weights in `stage.module`, a log (`log.jsonl`) and the train state in `folder`.
-    Returns the mean losses of the last tenth. UserError for a train state of something else.
+    Returns the mean losses since the last line of the log but one, none for a stage that was over already.
+    UserError for a train state of something else.
     """
     folder.mkdir(parents=True, exist_ok=True)
     stage.prepare()
@@ -108,14 +108,11 @@ def train_stage(stage: Stage, folder: Path, seed: int, bar: Progress | None = No
         module.named_parameters(), stage.lr_matrix, stage.lr_other, stage.weight_decay, stage.inner
     )
     state = _State(num_steps=stage.budget.steps or 0)
-    _load(folder / STATE, module, average, optimizer, state, stage.device)
+    _load(folder / STATE, module, average, optimizer, state)
     recent: dict[str, list[float]] = {}
     started = logged = saved = time.monotonic()
     elapsed = state.seconds
-    own_bar = _bar() if bar is None else None
-    with own_bar or _nothing() as made:
-        bar = bar or made
-        assert bar is not None
+    with progress_bar() as bar:
         task = bar.add_task(stage.name, total=1.0, loss="", visible=parallel.rank() == 0)
         while state.num_steps == 0 or state.step < state.num_steps:
             context = _context(seed, state, stage.budget, elapsed)
@@ -212,13 +209,11 @@ def _save(
     os.replace(unfinished, file)
 
 
-def _load(
-    file: Path, module: nn.Module, average: dict[str, Tensor], optimizer: Any, state: _State, device: str
-) -> None:
+def _load(file: Path, module: nn.Module, average: dict[str, Tensor], optimizer: Any, state: _State) -> None:
     if not file.exists():
         return
     try:
-        values: dict[str, Any] = torch.load(file, map_location=device, weights_only=True)
+        values: dict[str, Any] = torch.load(file, weights_only=True)
         module.load_state_dict(values["module"])
         for name, value in values["average"].items():
             average[name].copy_(value)
@@ -232,16 +227,9 @@ def _load(
         ) from error
 
 
-def _bar() -> Progress:
+def progress_bar() -> Progress:
+    """Name, share done, time left and a few words (`loss`) of what takes long."""
     return Progress(
         TextColumn("{task.description}"), BarColumn(bar_width=20), TaskProgressColumn(),
         TimeRemainingColumn(), TextColumn("{task.fields[loss]}"),
     )  # fmt: skip
-
-
-class _nothing:
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, *_: object) -> None:
-        return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from orrery.models.tokenizers.text import TextTokenizer
 from orrery.models.tokenizers.video import resized
 from orrery.streams import Array, StreamSpec, WorldSpec
 from orrery.training.encoded import EncodedEpisodes
+from orrery.training.loop import progress_bar
 from orrery.training.recipe import Recipe
 
 __all__ = ["TEXT", "Episodes", "encode_episodes", "fitted_tokenizers", "picture_stretches", "sound_episodes"]
@@ -53,6 +54,12 @@ class Episodes:
         if left_out:
             notes.append(f"not learned: {', '.join(left_out)}")
         spec = _scaled(data.spec.only(recipe.streams), recipe.image_size)
+        for name, stream in spec.streams.items():
+            own = data.spec.streams[name].shape
+            if stream.shape != own:
+                notes.append(
+                    f"{name} is learned at {_pixels(stream.shape)} pixels, averaged from {_pixels(own)}"
+                )
         if not any(s.role == "observed" for s in spec.streams.values()):
             raise UserError(f"{data.path} has no stream to imagine: only {', '.join(spec.streams) or 'none'}")
         good: list[int] = []
@@ -96,6 +103,10 @@ def _problem(data: Dataset, index: int, spec: WorldSpec) -> str | None:
         ):
             return f"{name} holds a choice outside of 0 to {spec.streams[name].num_choices - 1}"
     return None
+
+
+def _pixels(shape: tuple[int, ...]) -> str:
+    return f"{shape[1]}x{shape[2]}"
 
 
 def _scaled(spec: WorldSpec, image_size: int) -> WorldSpec:
@@ -166,12 +177,8 @@ def encode_episodes(
     indices: tuple[int, ...],
     tokenizers: dict[str, Tokenizer],
     folder: Path,
-    on_tick: Callable[[str, float], None] = lambda name, share: None,
 ) -> EncodedEpisodes:
-    """All ticks of some episodes as latents, kept in `folder` so that it is done once.
-
-    on_tick: called with a stream's name and the share of it that is done.
-    """
+    """All ticks of some episodes as latents, kept in `folder` so that it is done once."""
     folder.mkdir(parents=True, exist_ok=True)
     lengths = np.array([episodes.data.num_ticks(index) for index in indices])
     done_file = folder / "episodes.json"
@@ -188,7 +195,7 @@ def encode_episodes(
             continue
         file = folder / f"{name}.npy"
         if not file.exists():
-            _encode_stream(episodes, indices, int(lengths.sum()), name, tokenizer, file, on_tick)
+            _encode_stream(episodes, indices, int(lengths.sum()), name, tokenizer, file)
         latents[name] = np.load(file, mmap_mode="r")
     text = tuple(name for name, t in tokenizers.items() if isinstance(t, TextTokenizer))
     return EncodedEpisodes(latents, lengths, episodes.spec.clock.tick_seconds, text)
@@ -201,23 +208,21 @@ def _encode_stream(
     name: str,
     tokenizer: Tokenizer,
     file: Path,
-    on_tick: Callable[[str, float], None],
 ) -> None:
     dtype = np.float16 if tokenizer.learned else np.float32
     unfinished = file.with_suffix(".part")
-    with unfinished.open("wb") as handle:
+    with unfinished.open("wb") as handle, progress_bar() as bar:
+        task = bar.add_task(f"encoding {name}", total=total, loss="")
         header = {
             "descr": np.dtype(dtype).str,
             "fortran_order": False,
             "shape": (total, tokenizer.tokens, tokenizer.width),
         }
         np.lib.format.write_array_header_1_0(handle, header)
-        ticks = 0
         for index in indices:
             for latents in encoded_episode(episodes, index, name, tokenizer):
                 handle.write(np.ascontiguousarray(latents.numpy().astype(dtype)).tobytes())
-                ticks += len(latents)
-                on_tick(name, ticks / total)
+                bar.advance(task, len(latents))
     unfinished.rename(file)
 
 

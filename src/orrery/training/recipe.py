@@ -116,8 +116,8 @@ def _for_numbers(recipe: Recipe, streams: Sequence[StreamSpec]) -> Recipe:
 
 
 def default_order(streams: Sequence[StreamSpec]) -> tuple[tuple[str, ...], ...]:
-    """What is given; then what things do, and where that is in pictures; touch; pictures; sound (before the
-    pictures where a state makes it), and what comes of it all."""
+    """What is given; then numbers, and where they lie in pictures; pictures; sound (before the pictures where
+    there are numbers to make it); and what comes of it all."""
 
     def names(*kinds: str, role: str = "observed", located: bool = False) -> tuple[str, ...]:
         return tuple(

@@ -26,8 +26,9 @@ from orrery.models.precision import mixed_precision
 from orrery.models.tokenizers import Tokenizer
 from orrery.models.tokenizers.text import TextTokenizer
 from orrery.models.tokenizers.vector import VectorTokenizer
+from orrery.models.tokens import StreamTokens, WorldModelConfig, module_key
 from orrery.models.trained import TrainedWorld, save_world
-from orrery.models.world_model import StreamTokens, WorldModel, WorldModelConfig
+from orrery.models.world_model import WorldModel
 from orrery.provenance import git, hardware
 from orrery.training import parallel
 from orrery.training.encoded import EncodedEpisodes
@@ -92,7 +93,7 @@ def train(data: Dataset, recipe: Recipe, out: Path, seed: int = 0, restart: bool
         encode_episodes(episodes, episodes.held_out, tokenizers, run.latents("held_out"))
     for name, tokenizer in tokenizers.items():
         if not isinstance(tokenizer, TextTokenizer):
-            tokenizer.see_latents(torch.from_numpy(np.array(training.latents[name][::7], np.float32)))
+            tokenizer.note_range(torch.from_numpy(np.array(training.latents[name][::7], np.float32)))
     torch.manual_seed(seed)
     model = WorldModel(model_config(episodes, tokenizers, recipe))
     place_located(model, tokenizers)
@@ -159,7 +160,7 @@ def model_config(episodes: Episodes, tokenizers: dict[str, Tokenizer], recipe: R
 def place_located(model: WorldModel, tokenizers: dict[str, Tokenizer]) -> None:
     """Tell located streams how their latents become places again."""
     for stream in model.few:
-        key = stream.name.replace(".", "/")
+        key = module_key(stream.name)
         tokenizer = tokenizers[stream.name]
         if model.pictures and key in model.located and isinstance(tokenizer, VectorTokenizer):
             located: Any = model.located[key]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from orrery.models.flow import draw_levels, interpolate, known_or_absent
-from orrery.models.world_model import Hidden, Noisy, StreamTokens, WorldModel
+from orrery.models.tokens import Noisy, StreamTokens
+from orrery.models.world_model import Hidden, WorldModel
 from orrery.training.encoded import Clip
 
 __all__ = ["OF_NUMBERS", "LossConfig", "world_loss"]
@@ -105,17 +107,25 @@ def world_loss(
         now[name] = Noisy(interpolate(clean[name], level, noise), level)
     inexact = replaced | _any_noise([*past.values(), *given.values()], present.shape)
     certain = torch.where(inexact, config.inexact_scale, 1.0)
+    counted = _Counted(present, clip.valid[:, 1:], certain)
     hidden, _ = model.trunk(past, given, clip.seconds)
     learned = [name for name in names if bool((levels[name] >= LOWEST_LEVEL).any())]
     predicted = model.head(hidden, {**given, **now}, past, learned)
-    target_valid = clip.valid[:, 1:]
     return {
         name: _weighted_error(
-            predicted[name], clean[name], context[name], levels[name], present, target_valid, certain,
-            _stream(model, name), config,
+            predicted[name], clean[name], context[name], levels[name], counted, _stream(model, name), config
+
         )
         for name in learned
     }  # fmt: skip
+
+
+class _Counted(NamedTuple):
+    """Of each tick, `[B, T]`: whether there is one before it, whether it is one, and how much it counts."""
+
+    present: Tensor
+    valid: Tensor
+    certain: Tensor
 
 
 def _chance(model: WorldModel, group: Sequence[str], config: LossConfig) -> float:
@@ -218,12 +228,11 @@ def _weighted_error(
     clean: Tensor,
     context: Tensor,
     level: Tensor,
-    present: Tensor,
-    valid: Tensor,
-    certain: Tensor,
+    counted: _Counted,
     stream: StreamTokens,
     config: LossConfig,
 ) -> Tensor:
+    present, valid, certain = counted
     change = (clean - context).square().mean(-1)
     changed = ((change > CHANGED) & present[..., None]).float()
     if stream.grid is not None:

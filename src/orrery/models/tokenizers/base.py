@@ -74,7 +74,7 @@ class Tokenizer(nn.Module):
         raise TypeError(f"{type(self).__name__} does not decode")
 
     @torch.no_grad()
-    def see_latents(self, latents: Tensor) -> None:
+    def note_range(self, latents: Tensor) -> None:
         """Note the range of the latents `[..., width]` of real ticks: `clamp` keeps imagined ones within
         it."""
         flat = latents.float().reshape(-1, self.width)

@@ -32,7 +32,7 @@ class ChoiceTokenizer(Tokenizer):
         """See `Tokenizer`."""
         return {}
 
-    def see_latents(self, latents: Tensor) -> None:
+    def note_range(self, latents: Tensor) -> None:
         """The range of a one-hot is known."""
 
     def encode(self, ticks: Tensor, memory: Memory | None = None) -> tuple[Tensor, Memory]:

@@ -45,7 +45,7 @@ class TextTokenizer(Tokenizer):
         """See `Tokenizer`."""
         return {"vocabulary": list(self.vocabulary), "max_words": self.tokens}
 
-    def see_latents(self, latents: Tensor) -> None:
+    def note_range(self, latents: Tensor) -> None:
         """The range of a one-hot is known."""
 
     def numbers(self, sentence: str) -> Tensor:
