@@ -3,19 +3,19 @@
 #
 # 1. installs the package, with what games need, into .venv (make)
 # 2. records SOURCE into work/NAME/data
-# 3. trains on it for MINUTES, with a process for each core: work/NAME/run
+# 3. trains on it for MINUTES, with a process for each core, or PROCESSES of them: work/NAME/run
 # 4. measures it and writes its card (the end of `orrery train`)
 # 5. puts the checkpoint where worlds ship from: src/orrery/checkpoints/NAME
 #
 # A script that was stopped goes on where it was when it is run again.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-name=$1 minutes=$2
+name=$1 minutes=$2 processes=${PROCESSES:-$(nproc)}
 shift 3
 make --no-print-directory .venv/.dev
 export OMP_NUM_THREADS=1
 .venv/bin/orrery collect "$@" --out "work/$name/data" --workers "$(nproc)"
-.venv/bin/orrery train "work/$name/data" --out "work/$name/run" --minutes "$minutes" --processes "$(nproc)"
+.venv/bin/orrery train "work/$name/data" --out "work/$name/run" --minutes "$minutes" --processes "$processes"
 rm -rf "src/orrery/checkpoints/$name"
 cp -r "work/$name/run/checkpoint" "src/orrery/checkpoints/$name"
 du -sh "src/orrery/checkpoints/$name"

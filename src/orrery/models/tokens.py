@@ -52,9 +52,9 @@ class WorldModelConfig:
     few_layers: int = 3
     num_heads: int = 4
     head_layers: int = 2
-    grid_width: int = 128
+    grid_width: int = 96
     grid_layers: int = 4
-    grid_head_width: int = 96
+    grid_head_width: int = 64
     grid_head_blocks: int = 2
 
     def to_json(self) -> dict[str, Any]:

@@ -83,10 +83,10 @@ def sized_recipe(
     few = [s for s in learned if s.kind not in ("video", "audio") and s.role == "observed"]
     shares: dict[str, float] = {}
     for stream in videos:
-        shares[stream.name] = 0.16 / len(videos)
-        shares[f"{stream.name} decoder"] = 0.16 / len(videos)
+        shares[stream.name] = 0.10 / len(videos)
+        shares[f"{stream.name} decoder"] = 0.14 / len(videos)
     for stream in audios:
-        shares[stream.name] = 0.10 / len(audios)
+        shares[stream.name] = 0.08 / len(audios)
     shares["world"] = 1.0 - sum(shares.values())
     budgets = {
         name: Budget(steps=steps) if steps is not None else Budget(minutes=share * (minutes or 30.0))

@@ -53,8 +53,8 @@ class LossConfig:
     drop_share: float = 0.1
     known_share: float = 0.9
     absent_share: float = 0.5
-    given_chance: float = 1.0
-    outcome_chance: float = 1.0
+    given_chance: float = 0.2
+    outcome_chance: float = 0.7
     given_scale: float = 1.0
     outcome_scale: float = 1.0
     inexact_scale: float = 1.0
