@@ -3,5 +3,5 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 make --no-print-directory .venv/.dev && .ci/games
-exec runs/learned_world.sh pusht 130 -- "gym:runs/pusht/environment.py:PushT-v0" \
+exec runs/learned_world.sh pusht 45 -- "gym:runs/pusht/environment.py:PushT-v0" \
     --episodes 120 --seconds 16 --image-size 96 --seed 1 --policy runs/pusht/policy.py:Push
