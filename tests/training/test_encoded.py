@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import replace
 
+import numpy as np
+import torch
+
+from orrery.models.tokenizers.vector import VectorTokenizer
+from orrery.streams import StreamSpec
 from orrery.training.encoded import EncodedEpisodes
 
 LENGTHS = np.array([3, 20, 1])
@@ -32,6 +37,31 @@ def test_what_lies_beyond_an_episodes_end_does_not_count_and_is_of_no_other_epis
     assert clip.valid.tolist() == [[True, True, True, False, False], [False, True, False, False, False]]
     assert set(clip.latents["state"][0].flatten().tolist()) == {0.0, 1.0, 2.0}
     assert set(clip.latents["state"][1].flatten().tolist()) == {200.0}
+
+
+def test_of_a_cut_clip_nothing_before_its_first_tick_is_known_and_that_tick_is_not_learned() -> None:
+    parts = replace(episodes(), without_past={"state": lambda latents: -latents})
+    clip = parts.clip(np.array([1, 1, 1]), np.array([5, 5, 0]), 3, np.array([True, False, True]))
+    assert clip.valid[:, 0].tolist() == [False, True, False]
+    assert clip.cut.tolist() == [True, False, False]  # one that begins its episode is no cut
+    assert clip.foretold.tolist() == [[False, True, True], [True] * 3, [True] * 3]
+    assert clip.latents["state"][:, 1:, 0, 0].tolist() == [[-105, 106, 107], [105, 106, 107], [100, 101, 102]]
+    assert parts.latents["state"][3 + 5] == 105  # the episodes themselves are left as they were
+
+
+def test_changes_of_a_clip_that_begins_anywhere_are_those_of_a_rollout_that_does() -> None:
+    spec = StreamSpec("state", "vector", "observed", (2, 3), "float32")
+    tokenizer = VectorTokenizer(spec)
+    ticks = torch.from_numpy(np.random.default_rng(0).normal(size=(1, 9, 2, 3)).astype(np.float32)).cumsum(1)
+    tokenizer.fit([ticks[0]])
+    whole, _ = tokenizer.encode(ticks)
+    parts = EncodedEpisodes(
+        {"state": whole[0].numpy()}, np.array([9]), 0.1, (), {"state": tokenizer.without_past}
+    )
+    clip = parts.clip(np.array([0]), np.array([4]), 5, np.array([True]))
+    alone, _ = tokenizer.encode(ticks[:, 4:])
+    assert torch.allclose(clip.latents["state"][:, 1:], alone, atol=1e-6)
+    assert not torch.allclose(whole[:, 4], alone[:, 0], atol=1e-2)
 
 
 def test_clips_come_from_everywhere_by_length() -> None:

@@ -35,6 +35,12 @@ class StreamTokens:
     numbers: int = 0
     outcome: bool = False
 
+    @property
+    def remembered(self) -> bool:
+        """Whether later ticks are told of it. Nothing follows from an outcome: what it came of is told. And
+        no tick follows an ending: one that was called falsely would call all that come after."""
+        return not (self.given or self.text or self.outcome)
+
 
 @dataclass(frozen=True)
 class WorldModelConfig:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -15,6 +15,8 @@ __all__ = ["Clip", "EncodedEpisodes"]
 
 START_SHARE = 0.1
 """Share of clips that begin with their episode, beyond those that do by chance."""
+CUT_SHARE = 0.1
+"""Share of clips of which nothing before their first tick is known, as in a rollout that begins anywhere."""
 
 
 @dataclass(frozen=True)
@@ -23,16 +25,24 @@ class Clip:
 
     latents: by stream, `[B, T + 1, tokens, width]` float32; of a sentence `[B, 1, words, width]`. valid:
     `[B, T + 1]`; False for the tick before an episode's first, and for what lies beyond its end. seconds:
-    `[T]`, of ticks 1 to T.
+    `[T]`, of ticks 1 to T. cut: `[B]`, clips whose first tick is no episode's first, and of which nothing
+    before it is known.
     """
 
     latents: dict[str, Tensor]
     valid: Tensor
     seconds: Tensor
+    cut: Tensor
+
+    @property
+    def foretold(self) -> Tensor:
+        """Ticks 1 to T that can be learned to be foretold, `[B, T]`: not the first of a clip that was cut."""
+        first = torch.arange(len(self.seconds)) == 0
+        return self.valid[:, 1:] & ~(self.cut[:, None] & first)
 
     def without(self, names: Sequence[str]) -> Clip:
         """The same clip, in which the named streams are absent."""
-        return Clip({n: v for n, v in self.latents.items() if n not in names}, self.valid, self.seconds)
+        return replace(self, latents={n: v for n, v in self.latents.items() if n not in names})
 
 
 @dataclass(frozen=True)
@@ -40,13 +50,15 @@ class EncodedEpisodes:
     """All ticks of several episodes end to end, as latents.
 
     latents: by stream, `[total ticks, tokens, width]`; of a sentence `[episodes, words, width]`. lengths:
-    ticks of each episode. text_streams: those that have one value an episode.
+    ticks of each episode. text_streams: those that have one value an episode. without_past: by stream, what
+    becomes of its latents where the tick before is not known.
     """
 
     latents: Mapping[str, Array]
     lengths: Array
     tick_seconds: float
     text_streams: tuple[str, ...] = ()
+    without_past: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
 
     @property
     def starts(self) -> Array:
@@ -58,13 +70,16 @@ class EncodedEpisodes:
         episodes = rng.choice(len(self.lengths), batch, p=self.lengths / self.lengths.sum())
         latest = np.maximum(self.lengths[episodes] - ticks, 0)
         firsts = np.where(rng.random(batch) < START_SHARE, 0, rng.integers(0, latest + 1))
-        return self.clip(episodes, firsts, ticks)
+        return self.clip(episodes, firsts, ticks, rng.random(batch) < CUT_SHARE)
 
-    def clip(self, episodes: Array, firsts: Array, ticks: int) -> Clip:
-        """The clips that begin at tick `firsts` of `episodes`."""
+    def clip(self, episodes: Array, firsts: Array, ticks: int, cut: Array | None = None) -> Clip:
+        """The clips that begin at tick `firsts` of `episodes`. cut: `[B]` bool, those of which nothing
+        before it is to be known."""
+        cut = (firsts > 0) & (cut if cut is not None else False)
         index = firsts[:, None] + np.arange(-1, ticks)[None]
         lengths = self.lengths[episodes][:, None]
         valid = (index >= 0) & (index < lengths)
+        valid[cut, 0] = False
         rows = self.starts[episodes][:, None] + np.clip(index, 0, lengths - 1)
         latents = {
             name: torch.from_numpy(np.asarray(values[rows], np.float32))
@@ -73,5 +88,8 @@ class EncodedEpisodes:
         }
         for name in self.text_streams:
             latents[name] = torch.from_numpy(np.asarray(self.latents[name][episodes], np.float32))[:, None]
+        for name, without_past in self.without_past.items() if cut.any() else ():
+            if name not in self.text_streams:
+                latents[name][cut, 1] = without_past(latents[name][cut, 1])
         seconds = torch.arange(ticks) * self.tick_seconds
-        return Clip(latents, torch.from_numpy(valid), seconds)
+        return Clip(latents, torch.from_numpy(valid), seconds, torch.from_numpy(cut))

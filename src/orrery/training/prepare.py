@@ -198,7 +198,8 @@ def encode_episodes(
             _encode_stream(episodes, indices, int(lengths.sum()), name, tokenizer, file)
         latents[name] = np.load(file, mmap_mode="r")
     text = tuple(name for name, t in tokenizers.items() if isinstance(t, TextTokenizer))
-    return EncodedEpisodes(latents, lengths, episodes.spec.clock.tick_seconds, text)
+    without_past = {name: tokenizer.without_past for name, tokenizer in tokenizers.items()}
+    return EncodedEpisodes(latents, lengths, episodes.spec.clock.tick_seconds, text, without_past)
 
 
 def _encode_stream(

@@ -99,7 +99,7 @@ def world_loss(
     past = {
         s.name: _noised_context(context[s.name], present, s, config, generator)
         for s in model.config.streams
-        if s.name in names and not s.given
+        if s.name in names and s.remembered
     }
     now = {}
     for name, level in levels.items():
@@ -107,7 +107,7 @@ def world_loss(
         now[name] = Noisy(interpolate(clean[name], level, noise), level)
     inexact = replaced | _any_noise([*past.values(), *given.values()], present.shape)
     certain = torch.where(inexact, config.inexact_scale, 1.0)
-    counted = _Counted(present, clip.valid[:, 1:], certain)
+    counted = _Counted(present, clip.foretold, certain)
     hidden, _ = model.trunk(past, given, clip.seconds)
     learned = [name for name in names if bool((levels[name] >= LOWEST_LEVEL).any())]
     predicted = model.head(hidden, {**given, **now}, past, learned)
@@ -121,7 +121,7 @@ def world_loss(
 
 
 class _Counted(NamedTuple):
-    """Of each tick, `[B, T]`: whether there is one before it, whether it is one, and how much it counts."""
+    """Of ticks, `[B, T]`: whether there is one before, whether it is to be foretold, how much it counts."""
 
     present: Tensor
     valid: Tensor
@@ -187,7 +187,7 @@ def _with_own(
     past = {
         s.name: Noisy(context[s.name], level)
         for s in model.config.streams
-        if s.name in context and not s.given
+        if s.name in context and s.remembered
     }
     hidden, _ = model.trunk(past, given, clip.seconds)
     predicted = _in_order(model, hidden, given, past)

@@ -73,6 +73,10 @@ class Tokenizer(nn.Module):
         """The inverse of `encode`, in the stream's dtype and within its range."""
         raise TypeError(f"{type(self).__name__} does not decode")
 
+    def without_past(self, latents: Tensor) -> Tensor:
+        """Latents `[..., tokens, width]` of ticks as `encode` gives them where no tick came before."""
+        return latents
+
     @torch.no_grad()
     def note_range(self, latents: Tensor) -> None:
         """Note the range of the latents `[..., width]` of real ticks: `clamp` keeps imagined ones within

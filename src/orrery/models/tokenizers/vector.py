@@ -86,11 +86,21 @@ class VectorTokenizer(Tokenizer):
         self.change_spread.copy_(torch.where(self.snaps > 0, NO_CHANGE, self.change_spread))
         self.by_change.copy_(((change < SMALL_CHANGE * spread) & (self.snaps == 0)).float())
 
+    def without_past(self, latents: Tensor) -> Tensor:
+        """See `Tokenizer`: changes are those since the tick's own first frame."""
+        frames = latents.unflatten(-1, (self.frames, 2, self.numbers)).clone()
+        moved = (frames[..., 0, :] - frames[..., :1, 0, :]) * self.scale
+        frames[..., 1, :] = self._squashed(moved)
+        return frames.flatten(-3)
+
+    def _squashed(self, changes: Tensor) -> Tensor:
+        return torch.asinh(changes / self.change_scale) / self.change_spread
+
     def encode(self, ticks: Tensor, memory: Memory | None = None) -> tuple[Tensor, Memory]:
         """See `Tokenizer`; the memory holds the last frame."""
         parts = self._split(ticks)  # [B, T, frames, groups, numbers]
         before = parts[:, :1, 0] if memory is None else memory["last"][:, None]
-        changes = torch.asinh(_changes(parts, before, 1) / self.change_scale) / self.change_spread
+        changes = self._squashed(_changes(parts, before, 1))
         latents = torch.stack([(parts - self.centre) / self.scale, changes], -2)
         latents = latents.permute(0, 1, 3, 2, 4, 5).flatten(3)  # [B, T, groups, frames * 2 * numbers]
         return latents, {"last": parts[:, -1, -1]}
