@@ -33,6 +33,7 @@ from orrery.evaluation.things import (
 )
 from orrery.evaluation.tick_cost import measure_tick_cost
 from orrery.inference.imagined import ImaginedWorld
+from orrery.inspect.card import write_card
 from orrery.media.sheet import ContactSheet
 from orrery.models.trained import TrainedWorld, load_trained
 from orrery.streams import Array
@@ -54,6 +55,7 @@ class Settings:
     num_windows: rollouts of `seconds`. num_long: of `long_seconds`, or as long as the episodes are.
     free_minutes: of `num_free` rollouts that are left to themselves; 0 for none. act: who acts in them: the
     detector's policy, actions as recorded, or random ones. cost_seconds: at which memory is read.
+    card: write the figures into the checkpoint's card.
     """
 
     world: Positional[str]
@@ -66,6 +68,7 @@ class Settings:
     free_minutes: float = 5.0
     num_free: int = 2
     act: str = ""
+    card: bool = False
     cost_seconds: tuple[float, ...] = (10.0, 60.0)
 
 
@@ -85,6 +88,8 @@ def main(settings: Settings) -> None:
         figures["free"] = left_alone(engine, detector, episodes, windows, settings)
     figures["bars"] = bars(figures, detector)
     report(figures)
+    if settings.card:
+        write_card(settings.checkpoint, trained, rollouts, figures["bars"])
     save(f"learned_worlds-{settings.world}", Subject(str(settings.checkpoint)), figures, SEED)
 
 

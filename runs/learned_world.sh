@@ -4,7 +4,7 @@
 # 1. installs the package, with what games need, into .venv (make)
 # 2. records SOURCE into work/NAME/data
 # 3. trains on it for MINUTES, with a process for each core, or PROCESSES of them: work/NAME/run
-# 4. measures it and writes its card (the end of `orrery train`)
+# 4. measures it against the real world and writes its card: benchmarks/learned_worlds.py
 # 5. puts the checkpoint where worlds ship from: src/orrery/checkpoints/NAME
 #
 # A script that was stopped goes on where it was when it is run again.
@@ -16,6 +16,7 @@ make --no-print-directory .venv/.dev
 export OMP_NUM_THREADS=1
 .venv/bin/orrery collect "$@" --out "work/$name/data" --workers "$(nproc)"
 .venv/bin/orrery train "work/$name/data" --out "work/$name/run" --minutes "$minutes" --processes "$processes"
+.venv/bin/python benchmarks/learned_worlds.py "$name" --checkpoint "work/$name/run/checkpoint" --data "work/$name/data" --card
 rm -rf "src/orrery/checkpoints/$name"
 cp -r "work/$name/run/checkpoint" "src/orrery/checkpoints/$name"
 du -sh "src/orrery/checkpoints/$name"

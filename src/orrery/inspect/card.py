@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,14 +14,17 @@ from orrery.models.trained import TrainedWorld, save_world
 __all__ = ["card_text", "write_card"]
 
 
-def write_card(folder: Path, world: TrainedWorld, rollouts: Rollouts) -> Path:
-    """Put figures and a card into the checkpoint `folder`."""
-    provenance = {**world.provenance, "rollouts": rollouts.to_json()}
-    return save_world(folder, replace(world, provenance=provenance), card_text(world, rollouts))
+def write_card(
+    folder: Path, world: TrainedWorld, rollouts: Rollouts, bars: Sequence[Mapping[str, Any]] = ()
+) -> Path:
+    """Put figures and a card into the checkpoint `folder`. bars: what was asked of this world besides, each
+    with `what`, `value`, `asked` and whether it `passes` (None where that could not be measured)."""
+    provenance = {**world.provenance, "rollouts": rollouts.to_json(), "bars": list(bars)}
+    return save_world(folder, replace(world, provenance=provenance), card_text(world, rollouts, bars))
 
 
-def card_text(world: TrainedWorld, rollouts: Rollouts) -> str:
-    """The card, as Markdown."""
+def card_text(world: TrainedWorld, rollouts: Rollouts, bars: Sequence[Mapping[str, Any]] = ()) -> str:
+    """The card, as Markdown; `bars` as in `write_card`."""
     made = world.provenance
     environment = world.spec.environment.get("id", "")
     name = environment or made["data"]["collect"].get("world", "a world")
@@ -40,7 +44,7 @@ def card_text(world: TrainedWorld, rollouts: Rollouts) -> str:
         "context, the same actions. Root mean square errors: of pictures in grey levels (of 255) over the "
         "pixels that change, of numbers in shares of their spread.", "",
         "| | seconds | model | copying the last frame | tokenizer alone | shuffled actions |",
-        "|---|---|---|---|---|---|", *rows, "",
+        "|---|---|---|---|---|---|", *rows, "", *_asked(bars),
         "## Made by", "",
         f"`orrery train`, seed {made['seed']}, commit {made['commit'][:12] or 'unknown'}, on "
         f"{made['hardware']}, torch {made['torch']}, {made['processes']} process(es). "
@@ -48,6 +52,17 @@ def card_text(world: TrainedWorld, rollouts: Rollouts) -> str:
         "Licence: Apache-2.0.", "",
     ]  # fmt: skip
     return "\n".join(lines)
+
+
+def _asked(bars: Sequence[Mapping[str, Any]]) -> list[str]:
+    verdict = {True: "met", False: "missed", None: "not measured"}
+    rows = [
+        f"| {bar['what']} | {'-' if bar['value'] is None else format(bar['value'], '.3g')} | {bar['asked']} "
+        f"| {verdict[bar['passes']]} |"
+        for bar in bars
+    ]
+    table = ["| against the real world | measured | asked | |", "|---|---|---|---|", *rows, ""]
+    return table if rows else []
 
 
 def _collected(settings: dict[str, Any]) -> str:

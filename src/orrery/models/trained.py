@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from orrery.checkpoint import checkpoint_hash, load_checkpoint, require, save_checkpoint
 from orrery.errors import UserError
+from orrery.models.packed import half, pack, unpack
 from orrery.models.tokenizers import TOKENIZERS, Tokenizer
 from orrery.models.tokens import WorldModelConfig
 from orrery.models.world_model import WorldModel
@@ -40,7 +40,8 @@ class TrainedWorld:
 
 
 def save_world(folder: Path, world: TrainedWorld, card: str | None = None) -> Path:
-    """Write a checkpoint at half precision; see `save_checkpoint`."""
+    """Write a checkpoint; see `save_checkpoint`. Networks of pictures or sound take a byte a weight, others
+    half precision: numbers are foretold far more exactly than a picture is."""
     config = {
         "kind": KIND,
         "spec": world.spec.to_json(),
@@ -50,10 +51,14 @@ def save_world(folder: Path, world: TrainedWorld, card: str | None = None) -> Pa
         "model": world.model.config.to_json(),
         "provenance": world.provenance,
     }
-    tensors = {"world": _half(world.model.state_dict()), "starts": _half(world.starts)}
+    coarse = any(tokenizer.learned for tokenizer in world.tokenizers.values())
+    tensors = {
+        "world": pack(world.model.state_dict()) if coarse else half(world.model.state_dict()),
+        "starts": half(world.starts),
+    }
     for name, tokenizer in world.tokenizers.items():
         values = tokenizer.state_dict()
-        tensors[name] = _half(values) if tokenizer.learned else values
+        tensors[name] = pack(values) if tokenizer.learned else values
     return save_checkpoint(
         folder, json.loads(json.dumps(config)), tensors, {"card.md": card} if card else None
     )
@@ -72,7 +77,7 @@ def load_trained(folder: str | Path) -> TrainedWorld:
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{folder}: its config is of another version or was edited ({error})") from error
     for name, module in {"world": model, **tokenizers}.items():
-        values = checkpoint.tensors[name]
+        values = unpack(checkpoint.tensors[name])
         require(values, module.state_dict(), f"{folder}/{name}.safetensors")
         module.load_state_dict(values)
         module.eval().requires_grad_(False)
@@ -80,14 +85,6 @@ def load_trained(folder: str | Path) -> TrainedWorld:
     return TrainedWorld(
         spec, tokenizers, model, starts, checkpoint.config["provenance"], checkpoint_hash(folder)
     )
-
-
-def _half(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Floating point at half precision; it is what the networks are run at."""
-    return {
-        name: value.to(torch.float16) if value.is_floating_point() else value
-        for name, value in tensors.items()
-    }
 
 
 def _spec_json(spec: StreamSpec) -> dict[str, Any]:
