@@ -12,9 +12,12 @@ gymnasium = pytest.importorskip("gymnasium")
 from gymnasium.utils.env_checker import check_env  # noqa: E402
 from gymnasium.vector import AutoresetMode  # noqa: E402
 
+from orrery.engines.torch_engine import TorchEngine  # noqa: E402
 from orrery.errors import BadUse, UserError  # noqa: E402
 from orrery.inference.environment import _streams, make_vector_env  # noqa: E402
 from orrery.inference.lerobot import make_env as make_lerobot_env  # noqa: E402
+from orrery.models.trained import load_trained  # noqa: E402
+from orrery.registry import resolve_model  # noqa: E402
 from orrery.streams import Clock, StreamSpec, WorldSpec  # noqa: E402
 from orrery.worlds.gymnasium import WorldVectorEnv  # noqa: E402
 from orrery.worlds.gymnasium.spaces import space_to_json  # noqa: E402
@@ -245,3 +248,20 @@ def test_a_stock_library_trains_in_it(cartpole_run: Path) -> None:
     model = baselines.PPO("MlpPolicy", made(cartpole_run), n_steps=32, batch_size=32, n_epochs=1, seed=0)
     model.learn(64)
     assert model.num_timesteps == 64
+
+
+def test_an_ending_that_was_called_does_not_call_the_next(cartpole_run: Path) -> None:
+    """What comes of a tick is not read back: where ticks go on, each is judged by itself."""
+    engine = TorchEngine(load_trained(resolve_model(cartpole_run)))
+    names = [n for n, s in engine.streams.items() if not s.given]
+    rng = np.random.default_rng(0)
+    observation = rng.normal(size=(2, 1, engine.streams["observation"].width)).astype(np.float32)
+    called, not_called = np.array([[[-1.0, 1.0]]] * 2, np.float32), np.array([[[1.0, -1.0]]] * 2, np.float32)
+    said = []
+    for ending in (called, not_called):
+        state = engine.begin(engine.empty(2, names), {"action": not_called})
+        state = engine.commit(state, {"observation": observation, "terminated": ending})
+        state = engine.begin(state, {"action": called})
+        said.append(engine.denoise(state, {}, ["observation", "terminated"]))
+    for name in said[0]:
+        np.testing.assert_array_equal(said[0][name], said[1][name])

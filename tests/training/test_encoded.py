@@ -44,7 +44,7 @@ def test_of_a_cut_clip_nothing_before_its_first_tick_is_known_and_that_tick_is_n
     clip = parts.clip(np.array([1, 1, 1]), np.array([5, 5, 0]), 3, np.array([True, False, True]))
     assert clip.valid[:, 0].tolist() == [False, True, False]
     assert clip.cut.tolist() == [True, False, False]  # one that begins its episode is no cut
-    assert clip.foretold.tolist() == [[False, True, True], [True] * 3, [True] * 3]
+    assert clip.targets.tolist() == [[False, True, True], [True] * 3, [True] * 3]
     assert clip.latents["state"][:, 1:, 0, 0].tolist() == [[-105, 106, 107], [105, 106, 107], [100, 101, 102]]
     assert parts.latents["state"][3 + 5] == 105  # the episodes themselves are left as they were
 

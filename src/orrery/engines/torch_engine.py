@@ -60,7 +60,7 @@ class TorchEngine:
     @torch.inference_mode()
     def empty(self, num_worlds: int, streams: Iterable[str]) -> _State:
         """See `Engine`."""
-        kept = [self.streams[n] for n in streams if self.streams[n].remembered]
+        kept = [self.streams[n] for n in streams if self.streams[n].in_context]
         past = {s.name: torch.zeros(num_worlds, s.tokens, s.width) for s in kept}
         levels = {s.name: torch.ones(num_worlds) for s in kept}
         if self._text or any(s.grid is not None for s in kept):
@@ -108,7 +108,7 @@ class TorchEngine:
     @torch.inference_mode()
     def commit(self, state: _State, latents: Latents, is_real: bool = False) -> _State:
         """See `Engine`."""
-        past = {n: _tensor(v) for n, v in latents.items() if self.streams[n].remembered}
+        past = {n: _tensor(v) for n, v in latents.items() if self.streams[n].in_context}
         levels = {
             n: torch.full((len(v),), 0.0 if is_real or self.streams[n].grid is None else IMAGINED_NOISE)
             for n, v in past.items()

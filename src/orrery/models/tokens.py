@@ -36,7 +36,7 @@ class StreamTokens:
     outcome: bool = False
 
     @property
-    def remembered(self) -> bool:
+    def in_context(self) -> bool:
         """Whether later ticks are told of it. Nothing follows from an outcome: what it came of is told. And
         no tick follows an ending: one that was called falsely would call all that come after."""
         return not (self.given or self.text or self.outcome)

@@ -41,7 +41,7 @@ class TrainedWorld:
 
 def save_world(folder: Path, world: TrainedWorld, card: str | None = None) -> Path:
     """Write a checkpoint; see `save_checkpoint`. Networks of pictures or sound take a byte a weight, others
-    half precision: numbers are foretold far more exactly than a picture is."""
+    half precision: numbers are predicted far more exactly than a picture is."""
     config = {
         "kind": KIND,
         "spec": world.spec.to_json(),

@@ -35,8 +35,8 @@ class Clip:
     cut: Tensor
 
     @property
-    def foretold(self) -> Tensor:
-        """Ticks 1 to T that can be learned to be foretold, `[B, T]`: not the first of a clip that was cut."""
+    def targets(self) -> Tensor:
+        """Ticks 1 to T that the network is asked for, `[B, T]`: not the first of a clip that was cut."""
         first = torch.arange(len(self.seconds)) == 0
         return self.valid[:, 1:] & ~(self.cut[:, None] & first)
 

@@ -107,8 +107,8 @@ def sized_recipe(
 
 def _for_numbers(recipe: Recipe, streams: Sequence[StreamSpec]) -> Recipe:
     """The recipe of a world without pictures and sound: many steps of few clips, half of whose ticks have
-    all of the window behind them that every tick of a long rollout has; a loss that lets what can be foretold
-    be foretold exactly; and a narrow network where a tick is but a few numbers."""
+    all of the window behind them that every tick of a long rollout has; a loss that lets what is predictable
+    be predicted exactly; and a narrow network where a tick is but a few numbers."""
     few = sum(s.num_choices or math.prod(s.shape) for s in streams) <= FEW_NUMBERS
     sizes = {"window_ticks": 12}
     recipe = replace(recipe, few_batch=12, few_ticks=24, own_chance=0.2, sizes=sizes)

@@ -38,8 +38,8 @@ class LossConfig:
 
     given_scale, outcome_scale: of the losses of what is given and of outcomes. inexact_scale: of ticks before
     which something was noised, absent, or the model's own, and of streams that are half known. What cannot be
-    foretold (a policy's next action, a tick without its action) keeps a large loss however good the model is,
-    and rare endings a ragged one. Where a world can be foretold to a thousandth, such gradients would drown
+    predicted (a policy's next action, a tick without its action) keeps a large loss however good the model,
+    and rare endings a ragged one. Where a world can be predicted to a thousandth, such gradients would drown
     the one that makes it so; with AdamW, what is learned from a small loss alone is learned as fast.
     """
 
@@ -72,7 +72,7 @@ OF_NUMBERS = LossConfig(
     outcome_scale=0.01,
     inexact_scale=0.01,
 )
-"""For worlds without pictures and sound, which can be foretold far more exactly."""
+"""For worlds without pictures and sound, which can be predicted far more exactly."""
 
 
 def world_loss(
@@ -99,7 +99,7 @@ def world_loss(
     past = {
         s.name: _noised_context(context[s.name], present, s, config, generator)
         for s in model.config.streams
-        if s.name in names and s.remembered
+        if s.name in names and s.in_context
     }
     now = {}
     for name, level in levels.items():
@@ -107,7 +107,7 @@ def world_loss(
         now[name] = Noisy(interpolate(clean[name], level, noise), level)
     inexact = replaced | _any_noise([*past.values(), *given.values()], present.shape)
     certain = torch.where(inexact, config.inexact_scale, 1.0)
-    counted = _Counted(present, clip.foretold, certain)
+    counted = _Counted(present, clip.targets, certain)
     hidden, _ = model.trunk(past, given, clip.seconds)
     learned = [name for name in names if bool((levels[name] >= LOWEST_LEVEL).any())]
     predicted = model.head(hidden, {**given, **now}, past, learned)
@@ -121,7 +121,7 @@ def world_loss(
 
 
 class _Counted(NamedTuple):
-    """Of ticks, `[B, T]`: whether there is one before, whether it is to be foretold, how much it counts."""
+    """Of ticks, `[B, T]`: whether there is one before, whether it is a target, how much it counts."""
 
     present: Tensor
     valid: Tensor
@@ -187,7 +187,7 @@ def _with_own(
     past = {
         s.name: Noisy(context[s.name], level)
         for s in model.config.streams
-        if s.name in context and s.remembered
+        if s.name in context and s.in_context
     }
     hidden, _ = model.trunk(past, given, clip.seconds)
     predicted = _in_order(model, hidden, given, past)
