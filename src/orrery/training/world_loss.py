@@ -66,6 +66,7 @@ OF_NUMBERS = LossConfig(
     drop_share=0.02,
     known_share=0.98,
     absent_share=0.9,
+    outcome_weight=1.0,
     given_chance=0.1,
     outcome_chance=0.5,
     given_scale=0.01,
