@@ -1,5 +1,5 @@
-"""Writes the tables of results into the README and the docs, between their markers, from the newest result of
-each kind.
+"""Writes the tables of results into the README (ten figures) and the docs (all), between their markers, from
+the newest result of each kind.
 
 Every figure stands next to its floor, the same measure of the exact world, and to its bar.
 """
@@ -7,6 +7,7 @@ Every figure stands next to its floor, the same measure of the exact world, and 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,12 @@ Row = tuple[str, str, str, str]
 
 @dataclass
 class Settings:
-    """results: folder of JSON files. readme: file with the markers of the figures. report: of the faults."""
+    """results: folder of JSON files. readme, figures: files with the markers of ten figures, and of all.
+    report: of the faults."""
 
     results: Path = RESULTS
     readme: Path = Path(__file__).parent.parent / "README.md"
+    figures: Path = Path(__file__).parent.parent / "docs" / "figures.md"
     report: Path = Path(__file__).parent.parent / "docs" / "report.md"
 
 
@@ -151,16 +154,54 @@ def report(model: Any, _: Any) -> list[Row]:
 SECTIONS = [obedience, dynamics, sound, report, perception, tokenizers, cost, reproducible]
 
 
-def table(records: dict[str, dict[str, Any]]) -> str:
-    """The table in Markdown, and where it comes from."""
+LEARNED = "learned_worlds-"
+HEADLINES = (
+    "named colours right, no other seen",
+    "all named shapes, colours and counts right",
+    "onset F1 within 50 ms",
+    "real-time factor, film of 5 s",
+)
+"""Of the tabletop, in the README; the learned worlds' own stand beside them."""
+
+
+def learned_worlds(records: dict[str, dict[str, Any]]) -> str:
+    """What was asked of each learned world, what was measured, and how fast it is, in Markdown."""
+    lines = ["| world | | measured | bar | |", "|---|---|---|---|---|"]
+    verdict = {True: "met", False: "missed", None: "not measured"}
+    for what in sorted(w for w in records if w.startswith(LEARNED)):
+        figures, name = records[what]["figures"], what.removeprefix(LEARNED)
+        rows = [(b["what"], number(b["value"]), b["asked"], verdict[b["passes"]]) for b in figures["bars"]]
+        rows.append(("ticks a core-second", number(figures["cost"]["ticks_per_core_second"]), "", ""))
+        lines += [f"| {name} | {' | '.join(row)} |" for row in rows]
+    return "\n".join(lines)
+
+
+def learned_headlines(records: dict[str, dict[str, Any]]) -> str:
+    """One line for each learned world: pictures after a second against copying, shuffled actions, speed."""
+    lines = [
+        "| learned world | error after 1 s over that of copying the last frame "
+        "| error under shuffled actions over that under true ones | ticks a second on one core |",
+        "|---|---|---|---|",
+    ]
+    for what in sorted(w for w in records if w.startswith(LEARNED)):
+        figures = records[what]["figures"]
+        second = next(r for r in figures["rollouts"]["by_horizon"]["video.main"] if r["seconds"] == 1.0)
+        shuffled = figures["rollouts"]["actions_matter"]["video.main"]
+        cells = (second["model"] / second["copy"], shuffled, figures["cost"]["ticks_per_core_second"])
+        lines.append(f"| {what.removeprefix(LEARNED)} | {' | '.join(number(c) for c in cells)} |")
+    return "\n".join(lines)
+
+
+def table(records: dict[str, dict[str, Any]], labels: Sequence[str] = ()) -> str:
+    """The table in Markdown, and where it comes from. labels: of the rows; all, if none are given."""
     lines = ["| | model | exact world | bar |", "|---|---|---|---|"]
     sources = set()
     for section in SECTIONS:
         record = records.get(section.__name__)
         if record is None:
             continue
-        for row in section(record["figures"], record.get("exact")):
-            lines.append(f"| {' | '.join(row)} |")
+        rows = section(record["figures"], record.get("exact"))
+        lines += [f"| {' | '.join(row)} |" for row in rows if not labels or row[0] in labels]
         origin = record["provenance"]
         sources.add(
             f"{origin.get('checkpoint_sha256', '')[:12]} on {origin['hardware']}, {origin['date'][:10]}"
@@ -235,7 +276,10 @@ def main(settings: Settings) -> None:
     records = newest(settings.results)
     if not records:
         raise UserError(f"{settings.results}: no result of a model; run benchmarks/all.py first")
-    fill(settings.readme, "figures", table(records))
+    fill(settings.readme, "figures", table(records, HEADLINES))
+    fill(settings.readme, "learned worlds", learned_headlines(records))
+    fill(settings.figures, "figures", table(records))
+    fill(settings.figures, "learned worlds", learned_worlds(records))
     caught = newest(settings.results, exact=True).get("faults")
     if caught is not None:
         fill(settings.report, "faults", faults(caught))
