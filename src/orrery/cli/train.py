@@ -43,6 +43,7 @@ def train(
     image_size: int | None = None,
     seed: int = 0,
     processes: int = 1,
+    device: str = "cpu",
     restart: bool = False,
 ) -> int:
     """Train a world on a data set, or on any source, which is recorded first.
@@ -63,7 +64,8 @@ def train(
         streams: what is to be learned beside actions; everything, if left out.
         image_size: longest side of the pictures that are learned, in pixels.
         seed: of the recording, of the weights and of the order of the data.
-        processes: how many train together, one to a CPU core.
+        processes: how many train together, one to a CPU core or to a CUDA device.
+        device: what they train on: cpu, cuda or cuda:0.
         restart: lose the run that is there.
     """
     _check(minutes, steps, episodes, seconds, seed, processes)
@@ -77,21 +79,28 @@ def train(
         from orrery.training.train import train as run
 
     started = time.monotonic()
+    page = LivePage(out)
+
+    def prepared() -> tuple[Dataset, Recipe]:
+        folder = Path(source)
+        if not folder.is_dir() and (out / "run.json").exists() and not restart:
+            folder = out / "data"  # what was recorded is what the run is learning from
+        elif not folder.is_dir():
+            request = Request(seed, seconds, image_size=image_size or 96, policy=policy)
+            folder = _recorded(source, out, request, minutes, episodes, page)
+        data = Dataset(folder)
+        left = max(0.05, minutes - (time.monotonic() - started) / 60)
+        kept = _kept_minutes(out, minutes, left, restart)
+        return data, sized_recipe(data.spec, kept, steps, streams or None, image_size)
+
+    parallel.check_device(device, processes)
     refuse_foreign(RunFolder(out))
-    folder, page = Path(source), LivePage(out)
-    if not folder.is_dir() and (out / "run.json").exists() and not restart:
-        folder = out / "data"  # what was recorded is what the run is learning from
-    elif not folder.is_dir():
-        request = Request(seed, seconds, image_size=image_size or 96, policy=policy)
-        folder = _recorded(source, out, request, minutes, episodes, page)
-    data = Dataset(folder)
-    left = max(0.05, minutes - (time.monotonic() - started) / 60)
-    recipe = sized_recipe(
-        data.spec, _kept_minutes(out, minutes, left, restart), steps, streams or None, image_size
-    )
-    page.budgets = recipe.budgets
-    parallel.together(processes, run, data, recipe, out, seed, restart, page)
-    _evaluate(data, recipe, out)
+    with parallel.joined():
+        data, recipe = parallel.from_rank_zero(prepared)
+        page.budgets = recipe.budgets
+        parallel.together(processes, run, data, recipe, out, seed, restart, device, page)
+        if parallel.rank() == 0:
+            _evaluate(data, recipe, out)
     return 0
 
 

@@ -30,6 +30,11 @@ class Clip:
     valid: Tensor
     seconds: Tensor
 
+    def to(self, device: torch.device) -> Clip:
+        """The same clip on a device."""
+        latents = {name: value.to(device) for name, value in self.latents.items()}
+        return Clip(latents, self.valid.to(device), self.seconds.to(device))
+
     def without(self, names: Sequence[str]) -> Clip:
         """The same clip, in which the named streams are absent."""
         return Clip({n: v for n, v in self.latents.items() if n not in names}, self.valid, self.seconds)

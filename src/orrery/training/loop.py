@@ -213,7 +213,7 @@ def _load(file: Path, module: nn.Module, average: dict[str, Tensor], optimizer: 
     if not file.exists():
         return
     try:
-        values: dict[str, Any] = torch.load(file, weights_only=True)
+        values: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
         module.load_state_dict(values["module"])
         for name, value in values["average"].items():
             average[name].copy_(value)

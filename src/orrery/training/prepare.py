@@ -236,6 +236,6 @@ def encoded_episode(episodes: Episodes, index: int, name: str, tokenizer: Tokeni
     total = episodes.data.num_ticks(index)
     for start in range(0, total, ENCODE_TICKS):
         ticks = torch.from_numpy(episodes.load(index, name, start, min(ENCODE_TICKS, total - start)))
-        with mixed_precision(wanted=tokenizer.learned):
-            latents, memory = tokenizer.encode(ticks[None], memory)
-        yield latents[0].float()
+        with mixed_precision(tokenizer.device, wanted=tokenizer.learned):
+            latents, memory = tokenizer.encode(ticks[None].to(tokenizer.device), memory)
+        yield latents[0].float().cpu()

@@ -49,14 +49,15 @@ def train(
     out: Path,
     seed: int = 0,
     restart: bool = False,
+    device: str = "cpu",
     watch: Watch | None = None,
 ) -> Path:
     """Train a world on a data set; returns the folder of its checkpoint.
 
     A run that is there goes on, if it was started with the same data, recipe and seed; UserError if not,
-    unless `restart` says that it is to be lost. watch: is told how far the run is.
+    unless `restart` says that it is to be lost. device: see `own_device`. watch: is told how far the run is.
     """
-    run = RunFolder(out)
+    run, on = RunFolder(out), parallel.own_device(device)
     episodes = Episodes.of(data, recipe)
     with parallel.rank_zero_first():
         if parallel.rank() == 0:
@@ -64,7 +65,7 @@ def train(
     for note in episodes.notes if parallel.rank() == 0 else ():
         print(note)
     torch.manual_seed(seed)
-    tokenizers = fitted_tokenizers(episodes)
+    tokenizers = {name: tokenizer.to(on) for name, tokenizer in fitted_tokenizers(episodes).items()}
     for name, tokenizer in tokenizers.items():
         if tokenizer.learned:
             for stage in TOKENIZER_STAGES[tokenizer.spec.kind](name, tokenizer, episodes, recipe, seed):
@@ -77,15 +78,15 @@ def train(
         if not isinstance(tokenizer, TextTokenizer):
             tokenizer.note_range(torch.from_numpy(np.array(training.latents[name][::7], np.float32)))
     torch.manual_seed(seed)
-    model = WorldModel(model_config(episodes, tokenizers, recipe))
+    model = WorldModel(model_config(episodes, tokenizers, recipe)).to(on)
     place_located(model, tokenizers)
     losses = train_stage(world_stage(model, training, recipe), run.stage("world"), seed, watch)
     trained = TrainedWorld(
         episodes.spec,
-        tokenizers,
-        model.eval(),
+        {name: tokenizer.cpu() for name, tokenizer in tokenizers.items()},
+        model.cpu().eval(),
         starts_of(training),
-        _provenance(run, data, recipe, seed, losses),
+        _provenance(run, data, recipe, seed, losses, on),
     )
     if parallel.rank() == 0:
         save_world(run.checkpoint, trained)
@@ -95,15 +96,16 @@ def train(
 def world_stage(model: WorldModel, training: EncodedEpisodes, recipe: Recipe) -> Stage:
     """The stage that teaches the world model itself."""
     pictures = [s.name for s in model.pictures]
+    device = model.places.device
 
     def losses(context: StepContext) -> dict[str, Tensor]:
         without = context.shared.random() < recipe.few_share
         own = context.progress >= recipe.own_from and context.shared.random() < recipe.own_chance
         batch, ticks = (recipe.few_batch, recipe.few_ticks) if without else (recipe.batch, recipe.ticks)
-        clip = training.draw(context.rng, batch, ticks)
+        clip = training.draw(context.rng, batch, ticks).to(device)
         if without:
             clip = clip.without(pictures)
-        with mixed_precision(wanted=not without):
+        with mixed_precision(device, wanted=not without):
             return world_loss(
                 model, clip, recipe.few_loss if without else recipe.loss, context.generator, own
             )
@@ -176,7 +178,12 @@ def _is_inner(name: str, parameter: Tensor) -> bool:
 
 
 def _provenance(
-    run: RunFolder, data: Dataset, recipe: Recipe, seed: int, losses: dict[str, float]
+    run: RunFolder,
+    data: Dataset,
+    recipe: Recipe,
+    seed: int,
+    losses: dict[str, float],
+    device: torch.device,
 ) -> dict[str, Any]:
     minutes = {
         stage.name: json.loads((stage / "log.jsonl").read_text().splitlines()[-1])["minutes"]
@@ -186,5 +193,6 @@ def _provenance(
         "data": {"hash": data_hash(data), "collect": data.settings, "episodes": len(data.readable)},
         "recipe": recipe.to_json(), "seed": seed, "minutes": minutes, "losses": losses,
         "commit": git("rev-parse", "HEAD"), "hardware": hardware(), "torch": torch.__version__,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "processes": parallel.num_processes(),
     }  # fmt: skip
