@@ -43,6 +43,9 @@ def test_a_run_goes_on_with_its_own_data_and_minutes(
     command = ["train", "gym:CartPole-v1", "--out", str(tmp_path / "run"), *SMALL]
     assert main([*command, "--minutes", "0.01"]) == 0
     weights = (tmp_path / "run/checkpoint/world.safetensors").read_bytes()
+    page = (tmp_path / "run/page.html").read_text()
+    assert "Held-out episodes" in page
+    assert "refresh" not in page, "the page of a finished run is read once"
 
     def never(*_: object, **__: object) -> None:
         raise AssertionError("recorded again")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 from torch.nn import Parameter
 
-from orrery.errors import UserError
+from orrery.errors import BadUse, UserError
 from orrery.training import parallel
 
 
@@ -65,3 +68,30 @@ def test_a_mistake_of_the_user_is_told_once(tmp_path: Path, capfd: pytest.Captur
     with pytest.raises(UserError, match="nothing in it"):
         parallel.together(2, _meet_a_mistake, tmp_path)
     assert "Traceback" not in capfd.readouterr().err
+
+
+@pytest.mark.slow
+def test_torchrun_starts_the_processes_too(tmp_path: Path) -> None:
+    """As a cluster does: one source, recorded once, trained by two processes, measured and told by the
+    first."""
+    run = tmp_path / "run"
+    train = ["train", "gym:CartPole-v1", "--out", str(run), "--episodes", "3", "--steps", "2"]
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"),
+            *("-m", "orrery.cli", *train, "--streams", "observation", "reward", "terminated"),
+        ],
+        capture_output=True, text=True, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    made = json.loads((run / "checkpoint/config.json").read_text())["provenance"]
+    assert made["processes"] == 2
+    assert "rollouts" in made
+    assert len((run / "stages/world/log.jsonl").read_text().splitlines()) == 1
+    assert done.stdout.count("page.html shows it") == 1
+
+
+def test_processes_are_not_started_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel.distributed, "is_initialized", lambda: True)
+    with pytest.raises(BadUse, match="leave --processes out"):
+        parallel.together(2, print)

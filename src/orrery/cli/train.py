@@ -16,6 +16,8 @@ from orrery.errors import BadUse, UserError
 
 if TYPE_CHECKING:
     from orrery.data.dataset import Dataset
+    from orrery.data.record.source import Request
+    from orrery.inspect.live_page import LivePage
     from orrery.training.recipe import Recipe
 
 __all__ = ["train"]
@@ -41,13 +43,14 @@ def train(
     image_size: int | None = None,
     seed: int = 0,
     processes: int = 1,
+    device: str = "cpu",
     restart: bool = False,
 ) -> int:
     """Train a world on a data set, or on any source, which is recorded first.
 
-    The run's folder holds everything: run the same command again to go on after a stop. At its end stand
-    OUT/checkpoint, which other commands take as a model, and OUT/page.html with losses, films beside real
-    ones, and what was measured.
+    The run's folder holds everything: run the same command again to go on after a stop. OUT/page.html says
+    how far it is. At its end stand OUT/checkpoint, which other commands take as a model, and on the page
+    losses, films beside real ones, and what was measured.
 
     Args:
         source: a data set's folder, or a source as in `orrery collect`: gym:CartPole-v1, clips:FOLDER, a
@@ -61,29 +64,43 @@ def train(
         streams: what is to be learned beside actions; everything, if left out.
         image_size: longest side of the pictures that are learned, in pixels.
         seed: of the recording, of the weights and of the order of the data.
-        processes: how many train together, one to a CPU core.
+        processes: how many train together, one to a CPU core or to a CUDA device.
+        device: what they train on: cpu, cuda or cuda:0.
         restart: lose the run that is there.
     """
     _check(minutes, steps, episodes, seconds, seed, processes)
     with needs("train", "training"):
         from orrery.data.dataset import Dataset
+        from orrery.data.record.source import Request
+        from orrery.inspect.live_page import LivePage
         from orrery.training import parallel
         from orrery.training.recipe import sized_recipe
+        from orrery.training.run import RunFolder, refuse_foreign
         from orrery.training.train import train as run
 
     started = time.monotonic()
-    folder = Path(source)
-    if not folder.is_dir() and (out / "run.json").exists() and not restart:
-        folder = out / "data"  # what was recorded is what the run is learning from
-    elif not folder.is_dir():
-        folder = _recorded(source, out, minutes, episodes, seconds, policy, seed, image_size)
-    data = Dataset(folder)
-    left = max(0.05, minutes - (time.monotonic() - started) / 60)
-    recipe = sized_recipe(
-        data.spec, _kept_minutes(out, minutes, left, restart), steps, streams or None, image_size
-    )
-    parallel.together(processes, run, data, recipe, out, seed, restart)
-    _evaluate(data, recipe, out)
+    page = LivePage(out)
+
+    def prepared() -> tuple[Dataset, Recipe]:
+        folder = Path(source)
+        if not folder.is_dir() and (out / "run.json").exists() and not restart:
+            folder = out / "data"  # what was recorded is what the run is learning from
+        elif not folder.is_dir():
+            request = Request(seed, seconds, image_size=image_size or 96, policy=policy)
+            folder = _recorded(source, out, request, minutes, episodes, page)
+        data = Dataset(folder)
+        left = max(0.05, minutes - (time.monotonic() - started) / 60)
+        kept = _kept_minutes(out, minutes, left, restart)
+        return data, sized_recipe(data.spec, kept, steps, streams or None, image_size)
+
+    parallel.check_device(device, processes)
+    refuse_foreign(RunFolder(out))
+    with parallel.joined():
+        data, recipe = parallel.from_rank_zero(prepared)
+        page.budgets = recipe.budgets
+        parallel.together(processes, run, data, recipe, out, seed, restart, device, page)
+        if parallel.rank() == 0:
+            _evaluate(data, recipe, out)
     return 0
 
 
@@ -117,14 +134,7 @@ def _kept_minutes(out: Path, minutes: float, left: float, restart: bool) -> floa
 
 
 def _recorded(
-    source: str,
-    out: Path,
-    minutes: float,
-    episodes: int | None,
-    seconds: float,
-    policy: str | None,
-    seed: int,
-    image_size: int | None,
+    source: str, out: Path, request: Request, minutes: float, episodes: int | None, page: LivePage
 ) -> Path:
     """Record `source` into the run's folder; more and more episodes while there is time for it."""
     from orrery.data.record.collect import collect
@@ -140,11 +150,11 @@ def _recorded(
             source,
             folder,
             wanted,
-            seed,
-            num_workers=1,
-            seconds=seconds,
-            image_size=image_size or 96,
-            policy=policy,
+            request.seed,
+            seconds=request.seconds,
+            image_size=request.image_size,
+            policy=request.policy,
+            on_step=lambda done, total: page(f"recording {total} episodes", done / max(1, total)),
         )
         for name, reason in report.skipped.items():
             print(f"left out {name}: {reason}")
@@ -167,7 +177,7 @@ def _evaluate(data: Dataset, recipe: Recipe, out: Path) -> None:
     from orrery.inspect.run_page import figure_rows, write_rollout_film, write_run_page
     from orrery.models.trained import load_trained
     from orrery.training.prepare import Episodes
-    from orrery.training.train import RunFolder
+    from orrery.training.run import RunFolder
 
     episodes = Episodes.of(data, recipe)
     trained = load_trained(RunFolder(out).checkpoint)

@@ -47,7 +47,8 @@ def card_text(world: TrainedWorld, rollouts: Rollouts, bars: Sequence[Mapping[st
         "|---|---|---|---|---|---|", *rows, "", *_asked(bars),
         "## Made by", "",
         f"`orrery train`, seed {made['seed']}, commit {made['commit'][:12] or 'unknown'}, on "
-        f"{made['hardware']}, torch {made['torch']}, {made['processes']} process(es). "
+        f"{made['hardware']}, device {made.get('device', 'cpu')}, torch {made['torch']}, "
+        f"{made['processes']} process(es). "
         f"Minutes: {minutes}.", "",
         "Licence: Apache-2.0.", "",
     ]  # fmt: skip

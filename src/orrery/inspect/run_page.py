@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,10 +15,12 @@ from PIL import Image
 
 from orrery.atomic import write_atomically
 from orrery.evaluation.rollout import Rollouts, Windows
+from orrery.inspect.curves import Chart, loss_chart, read_log
 from orrery.media.writer import FilmWriter
 from orrery.streams import Array, WorldSpec
+from orrery.training.loop import LOG
 
-__all__ = ["figure_rows", "write_rollout_film", "write_run_page"]
+__all__ = ["figure_rows", "write_page", "write_rollout_film", "write_run_page"]
 
 SHEET_WINDOWS = 4
 SHEET_FRAMES = 10
@@ -27,27 +28,25 @@ GAP = 4
 FILM_RATE = 48_000
 
 
-def write_run_page(
-    folder: Path, notes: Sequence[str], windows: Windows | None = None, rollouts: Rollouts | None = None
-) -> Path:
-    """Write `folder/page.html`, complete in itself: losses so far, and, once there are some, rollouts."""
-    curves = {
-        stage.name: _curve(_log(stage / "log.jsonl")) for stage in sorted((folder / "stages").glob("*"))
-    }
+def write_run_page(folder: Path, notes: Sequence[str], windows: Windows, rollouts: Rollouts) -> Path:
+    """Write `folder/page.html`, complete in itself: losses, and rollouts of the finished world."""
     sheets: dict[str, str] = {}
-    rows: list[list[str]] = []
-    if windows is not None and rollouts is not None:
-        rows = figure_rows(rollouts)
-        for name, made in rollouts.films.items():
-            if made.ndim == 6 and made.dtype == np.uint8:
-                sheets[name] = _data_url(_sheet(windows.streams[name][:, windows.context :], made))
-            elif made.ndim >= 3 and made.dtype == np.float32 and name in rollouts.by_horizon:
-                sheets[name] = _data_url(_traces(windows.streams[name][:, windows.context :], made))
-    html = _TEMPLATE.render(
-        title=folder.name, notes=list(notes), curves=curves, sheets=sheets, rows=rows,
-        film=(folder / "rollouts.mp4").exists(),
-    )  # fmt: skip
+    for name, made in rollouts.films.items():
+        if made.ndim == 6 and made.dtype == np.uint8:
+            sheets[name] = _data_url(_sheet(windows.streams[name][:, windows.context :], made))
+        elif made.ndim >= 3 and made.dtype == np.float32 and name in rollouts.by_horizon:
+            sheets[name] = _data_url(_traces(windows.streams[name][:, windows.context :], made))
+    stages = sorted((folder / "stages").glob("*"))
+    charts = {stage.name: loss_chart(read_log(stage / LOG)) for stage in stages}
+    film = (folder / "rollouts.mp4").exists()
+    return write_page(folder, charts, notes=notes, rows=figure_rows(rollouts), sheets=sheets, film=film)
+
+
+def write_page(folder: Path, charts: Mapping[str, Chart], **parts: Any) -> Path:
+    """Write `folder/page.html` with loss curves by stage, and of the other parts those that are given."""
     page = folder / "page.html"
+    nothing = {"progress": None, "notes": [], "rows": [], "sheets": {}, "film": False}
+    html = _TEMPLATE.render({"title": folder.name, "charts": charts, **nothing, **parts})
     write_atomically(page, html.encode())
     return page
 
@@ -139,25 +138,6 @@ def _traces(real: Array, made: Array) -> Image.Image:
     return _rendered(figure)
 
 
-def _curve(log: Sequence[Mapping[str, Any]]) -> str:
-    """Losses over minutes, as a picture; empty where nothing was logged."""
-    if not log:
-        return ""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 2.6), layout="constrained")
-    axes = figure.subplots()
-    names = [n for n in log[-1] if n not in ("step", "num_steps", "minutes")]
-    for name in names:
-        points = [(row["minutes"], row[name]) for row in log if name in row and row[name] > 0]
-        if points:
-            axes.plot(*zip(*points, strict=True), label=name, linewidth=1)
-    axes.set_yscale("log")
-    axes.set_xlabel("minutes")
-    axes.legend(fontsize=7, loc="upper right")
-    return _data_url(_rendered(figure))
-
-
 def _rendered(figure: Any) -> Image.Image:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=100)
@@ -170,18 +150,6 @@ def _data_url(image: Image.Image) -> str:
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def _log(file: Path) -> list[dict[str, Any]]:
-    if not file.exists():
-        return []
-    rows = []
-    for line in file.read_text().splitlines():
-        try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:  # the last line of a run that was killed
-            continue
-    return rows
-
-
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.3g}"
 
@@ -189,16 +157,30 @@ def _number(value: float | None) -> str:
 _TEMPLATE = Environment(undefined=StrictUndefined, autoescape=True).from_string("""<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{{ title }}</title><style>
+{% if progress %}<meta http-equiv="refresh" content="{{ progress.seconds }}">
+{% endif %}<title>{{ title }}</title><style>
 :root { color-scheme: light dark; }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
 img, video { max-width: 100%; image-rendering: pixelated; border-radius: 4px; }
 .curve { background: white; image-rendering: auto; }
+svg { width: 100%; height: auto; font-size: 12px; fill: currentColor; }
+svg line { stroke: currentColor; opacity: .2; } polyline { fill: none; stroke-width: 1.5; }
+.key { white-space: nowrap; margin-right: 1rem; }
+progress { width: 100%; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; } td, th { padding: .2rem .8rem .2rem 0; text-align: right; }
 td:first-child, th:first-child { text-align: left; }
 </style></head><body>
 <h1>{{ title }}</h1>
+{% if progress %}<p><b>{{ progress.doing }}</b>, {{ progress.percent }} %
+{%- if progress.left %}; about {{ progress.left }} of training left{% endif %}</p>
+<progress value="{{ progress.percent }}" max="100"></progress>
+<p>As of {{ progress.at }}. If this time stands still, the run has stopped: the same command goes on with
+it.</p>
+{% if progress.rows %}<div class="wide"><table>
+<tr><th>stage</th><th>steps</th><th>minutes</th><th>left</th></tr>
+{% for row in progress.rows %}<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>
+{% endfor %}</table></div>{% endif %}{% endif %}
 {% for note in notes %}<p>{{ note }}</p>{% endfor %}
 {% if rows %}<h2>Held-out episodes, same actions</h2>
 <div class="wide"><table><tr><th></th><th>seconds</th><th>model</th><th>copying</th><th>tokenizer alone</th>
@@ -211,8 +193,18 @@ shares of their spread.</p>{% endif %}
 {% for name, url in sheets.items() %}<h2>{{ name }}</h2>
 <p>Real above, imagined below (of numbers: solid and dashed).</p>
 <img class="{{ 'curve' }}" src="{{ url }}" alt="{{ name }}, real and imagined">{% endfor %}
-<h2>Losses</h2>
-{% for name, url in curves.items() %}<h3>{{ name }}</h3>{% if url %}
-<img class="curve" src="{{ url }}" alt="losses of {{ name }}">{% endif %}{% endfor %}
-</body></html>
+{% if charts %}<h2>Losses</h2>{% endif %}
+{% for name, chart in charts.items() %}<h3>{{ name }}</h3>
+{% if chart.curves %}<svg viewBox="0 0 {{ chart.width }} {{ chart.height }}">
+<title>losses of {{ name }} over minutes</title>
+{% for y, words in chart.ticks %}
+<line x1="{{ chart.left }}" x2="{{ chart.width }}" y1="{{ y }}" y2="{{ y }}"/>
+<text x="{{ chart.left - 6 }}" y="{{ [y + 4, 10] | max }}" text-anchor="end">{{ words }}</text>
+{% endfor %}{% for curve in chart.curves %}<polyline points="{{ curve.points }}" stroke="{{ curve.colour }}"/>
+{% endfor %}<text x="{{ chart.left }}" y="{{ chart.height - 6 }}">0</text>
+<text x="{{ chart.width }}" y="{{ chart.height - 6 }}" text-anchor="end"
+>{{ "%.3g" | format(chart.minutes) }} minutes</text></svg>
+<p>{% for curve in chart.curves %}<span class="key"><b style="color: {{ curve.colour }}">—</b>
+{{ curve.name }}</span> {% endfor %}</p>{% endif %}
+{% endfor %}</body></html>
 """)

@@ -38,7 +38,7 @@ def draw_levels(
     absent_share: float = ABSENT_SHARE,
     weights: Sequence[float] | None = None,
 ) -> dict[str, Tensor]:
-    """A noise level `[B, T]` in [0, 1] for every stream of `order`.
+    """A noise level `[B, T]` in [0, 1] for every stream of `order`, on the CPU.
 
     In most clips one group of each tick is being imagined, at level 1 or anything below; the groups before it
     are known or nearly, those after it absent. In the others each stream is known, absent or anything.
@@ -67,6 +67,6 @@ def draw_levels(
 
 
 def known_or_absent(num: int, ticks: int, share_known: float, generator: torch.Generator) -> Tensor:
-    """Levels `[num, ticks]` that are 0 throughout a clip, or, in the others, 1."""
+    """Levels `[num, ticks]` that are 0 throughout a clip, or, in the others, 1; on the CPU."""
     known = torch.rand(num, 1, generator=generator) < share_known
     return torch.where(known, 0.0, 1.0).expand(-1, ticks)

@@ -7,12 +7,14 @@ import torch
 __all__ = ["mixed_precision", "prefers_bf16"]
 
 
-def prefers_bf16(device: str = "cpu") -> bool:
+def prefers_bf16(device: str | torch.device = "cpu") -> bool:
     """Whether bfloat16 is faster there: twice on a CPU that has instructions for it, and eight times slower
     on one that has not."""
-    return device.startswith("cuda") or (device == "cpu" and torch.cpu._is_avx512_bf16_supported())
+    kind = torch.device(device).type
+    return kind == "cuda" or (kind == "cpu" and torch.cpu._is_avx512_bf16_supported())
 
 
-def mixed_precision(device: str = "cpu", wanted: bool = True) -> torch.autocast:
+def mixed_precision(device: str | torch.device = "cpu", wanted: bool = True) -> torch.autocast:
     """Autocast to bfloat16 where that is faster."""
-    return torch.autocast(device.partition(":")[0], torch.bfloat16, enabled=wanted and prefers_bf16(device))
+    kind = torch.device(device).type
+    return torch.autocast(kind, torch.bfloat16, enabled=wanted and prefers_bf16(device))

@@ -37,17 +37,17 @@ def audio_loss(
 ) -> dict[str, Tensor]:
     """Terms of the loss, weighted; their sum is to be made small.
 
-    clips: `[B, T, N, C]` float32, full scale 1. generator: of the noise on the latents, so that small errors
-    of a model of latents are not heard. Of all clips, what is played is compared with the parts of the truth:
-    `tone` (amplitude of every oscillator), `near` (of groups of neighbours, since a tone beside the true one
-    is better than one far from it), `hiss` (loudness of the bands), `detune` (pitch within a bin). The first
-    quarter of them is also played and compared as sound: `spectrum` (log spectra, more where the truth is
-    loud beside what masks it and where it grows louder), `root` (square roots of spectra), `envelope` (log
-    loudness every 2 ms), `silence` (what is heard where the truth is silent). `latent`: mean square of the
-    latents.
+    clips: `[B, T, N, C]` float32, full scale 1. generator: on the CPU, of the noise on the latents, so that
+    small errors of a model of latents are not heard. Of all clips, what is played is compared with the parts
+    of the truth: `tone` (amplitude of every oscillator), `near` (of groups of neighbours, since a tone beside
+    the true one is better than one far from it), `hiss` (loudness of the bands), `detune` (pitch within a
+    bin). The first quarter of them is also played and compared as sound: `spectrum` (log spectra, more where
+    the truth is loud beside what masks it and where it grows louder), `root` (square roots of spectra),
+    `envelope` (log loudness every 2 ms), `silence` (what is heard where the truth is silent). `latent`: mean
+    square of the latents.
     """
     raw, _ = tokenizer.encode_raw(clips)
-    noise = torch.randn(raw.shape, generator=generator, device=raw.device, dtype=raw.dtype)
+    noise = torch.randn(raw.shape, generator=generator).to(raw)
     controls, _ = tokenizer.controls(raw + LATENT_NOISE * noise)
     terms = parts_terms(tokenizer, controls, clips)
     heard = max(1, round(HEARD_SHARE * len(clips)))
@@ -95,7 +95,8 @@ def sound_parts(tokenizer: AudioTokenizer, clips: Tensor) -> Parts:
     tones = tokenizer.tones
     length, near = tones.spectrum, tones.length
     sound = clips.flatten(1, 2).transpose(1, 2)
-    begins = torch.arange(clips.shape[1])[:, None] * clips.shape[2] + torch.tensor(tones.begins)
+    ticks = torch.arange(clips.shape[1], device=clips.device)[:, None]
+    begins = ticks * clips.shape[2] + torch.tensor(tones.begins, device=clips.device)
     # A frame is centred in its crossfade, half of which lies beyond the sample at which it begins.
     begins = begins.flatten()[begins.flatten() + near // 2 + length // 2 <= sound.shape[2]]
     padded = F.pad(sound, (length, 0)).unfold(2, length, 1)[:, :, begins + near // 2 + length // 2]

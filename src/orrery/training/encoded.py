@@ -40,6 +40,11 @@ class Clip:
         first = torch.arange(len(self.seconds)) == 0
         return self.valid[:, 1:] & ~(self.cut[:, None] & first)
 
+    def to(self, device: torch.device) -> Clip:
+        """The same clip on a device."""
+        latents = {name: value.to(device) for name, value in self.latents.items()}
+        return Clip(latents, self.valid.to(device), self.seconds.to(device))
+
     def without(self, names: Sequence[str]) -> Clip:
         """The same clip, in which the named streams are absent."""
         return replace(self, latents={n: v for n, v in self.latents.items() if n not in names})

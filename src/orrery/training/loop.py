@@ -17,19 +17,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
 from orrery.errors import UserError
 from orrery.training import parallel
 from orrery.training.optimizers import cosine, make_optimizer
+from orrery.training.progress import Watch, progress
 
-__all__ = ["Budget", "Stage", "StepContext", "progress_bar", "train_stage"]
+__all__ = ["LOG", "Budget", "Stage", "StepContext", "train_stage"]
 
 CALIBRATION_STEPS = 24
 SAVE_SECONDS = 60.0
 LOG_SECONDS = 5.0
 STATE = "train_state.pt"
+LOG = "log.jsonl"
 
 
 @dataclass(frozen=True)
@@ -93,10 +94,10 @@ class _State:
     totals: dict[str, list[float]] = field(default_factory=dict)
 
 
-def train_stage(stage: Stage, folder: Path, seed: int) -> dict[str, float]:
+def train_stage(stage: Stage, folder: Path, seed: int, watch: Watch | None = None) -> dict[str, float]:
     """Train until the budget is used; go on where `folder` says that a stopped run was.
 
-    Leaves the averaged weights in `stage.module`, a log (`log.jsonl`) and the train state in `folder`.
+    Leaves the averaged weights in `stage.module`, a log (`LOG`) and the train state in `folder`.
     Returns the mean losses since the last line of the log but one, none for a stage that was over already.
     UserError for a train state of something else.
     """
@@ -112,8 +113,8 @@ def train_stage(stage: Stage, folder: Path, seed: int) -> dict[str, float]:
     recent: dict[str, list[float]] = {}
     started = logged = saved = time.monotonic()
     elapsed = state.seconds
-    with progress_bar() as bar:
-        task = bar.add_task(stage.name, total=1.0, loss="", visible=parallel.rank() == 0)
+    with progress(stage.name, watch) as on_step:
+        on_step(_progress(state, stage.budget, elapsed), "")
         while state.num_steps == 0 or state.step < state.num_steps:
             context = _context(seed, state, stage.budget, elapsed)
             losses = stage.losses(context)
@@ -137,12 +138,11 @@ def train_stage(stage: Stage, folder: Path, seed: int) -> dict[str, float]:
             if now - logged > LOG_SECONDS or state.step == state.num_steps:
                 recent = _log(folder, state, elapsed)
                 words = " ".join(f"{name} {np.mean(values):.3f}" for name, values in recent.items())
-                bar.update(task, completed=state.step / max(state.num_steps, state.step + 1), loss=words)
+                on_step(_progress(state, stage.budget, elapsed), words)
                 logged = now
             if now - saved > SAVE_SECONDS:
                 _save(folder / STATE, module, average, optimizer, state, elapsed)
                 saved = now
-        bar.update(task, completed=1.0)
     _save(folder / STATE, module, average, optimizer, state, elapsed)
     module.load_state_dict(average)
     stage.finish()
@@ -188,7 +188,7 @@ def _log(folder: Path, state: _State, elapsed: float) -> dict[str, list[float]]:
     means = {name: round(float(np.mean(values)), 5) for name, values in state.totals.items()}
     row = {"step": state.step, "num_steps": state.num_steps, "minutes": round(elapsed / 60, 3), **means}
     if parallel.rank() == 0:
-        with (folder / "log.jsonl").open("a") as file:
+        with (folder / LOG).open("a") as file:
             file.write(json.dumps(row) + "\n")
     recent, state.totals = state.totals, {}
     return recent
@@ -213,7 +213,7 @@ def _load(file: Path, module: nn.Module, average: dict[str, Tensor], optimizer: 
     if not file.exists():
         return
     try:
-        values: dict[str, Any] = torch.load(file, weights_only=True)
+        values: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
         module.load_state_dict(values["module"])
         for name, value in values["average"].items():
             average[name].copy_(value)
@@ -225,11 +225,3 @@ def _load(file: Path, module: nn.Module, average: dict[str, Tensor], optimizer: 
             f"{file}: not a train state of this model and data ({reason}); "
             "train with --restart to start anew, or choose another folder"
         ) from error
-
-
-def progress_bar() -> Progress:
-    """Name, share done, time left and a few words (`loss`) of what takes long."""
-    return Progress(
-        TextColumn("{task.description}"), BarColumn(bar_width=20), TaskProgressColumn(),
-        TimeRemainingColumn(), TextColumn("{task.fields[loss]}"),
-    )  # fmt: skip

@@ -14,15 +14,18 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from multiprocessing import get_context
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, distributed
 from torch.nn import Parameter
 
-from orrery.errors import UserError
+from orrery.errors import BadUse, UserError
 
-__all__ = ["average_gradients", "num_processes", "rank", "rank_zero_first", "together"]
+__all__ = [
+    "average_gradients", "check_device", "from_rank_zero", "joined", "num_processes", "own_device", "rank",
+    "rank_zero_first", "together",
+]  # fmt: skip
 
 TIMEOUT = timedelta(hours=24)
 """How long the others wait for rank 0, which encodes whole data sets meanwhile."""
@@ -39,6 +42,8 @@ def together(num: int, work: Callable[..., T], *arguments: object) -> T:
     """
     if num == 1:
         return work(*arguments)
+    if distributed.is_initialized():
+        raise BadUse("torchrun has started the processes already; leave --processes out")
     context = get_context("spawn")
     with tempfile.TemporaryDirectory() as folder:
         address = f"file://{folder}/rendezvous"
@@ -75,8 +80,63 @@ def _run_rank(
 def _join(address: str, own_rank: int, num: int) -> None:
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // num))
     distributed.init_process_group(
-        "gloo", init_method=address, rank=own_rank, world_size=num, timeout=TIMEOUT
+        _backend(), init_method=address, rank=own_rank, world_size=num, timeout=TIMEOUT
     )
+
+
+def _backend() -> str:
+    """What carries tensors of the CPU, and of CUDA devices where there are some."""
+    return "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+
+
+@contextmanager
+def joined() -> Iterator[None]:
+    """Join the processes that `torchrun` has started this one with, if it has."""
+    if not {"RANK", "WORLD_SIZE", "MASTER_ADDR"} <= os.environ.keys():
+        yield
+        return
+    distributed.init_process_group(_backend(), timeout=TIMEOUT)
+    try:
+        yield
+    finally:
+        distributed.destroy_process_group()
+
+
+def check_device(name: str, num: int) -> None:
+    """BadUse for a device that nothing here runs on, UserError for one that is not there for `num` processes.
+
+    name: `cpu`, `cuda` (one device a process) or `cuda:0`.
+    """
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise BadUse(f"--device {name}: no device is called that; it is cpu, cuda or cuda:0") from error
+    if device.type not in ("cpu", "cuda"):
+        raise BadUse(f"--device {name}: training runs on cpu, cuda or cuda:0")
+    if device.type == "cpu":
+        return
+    if not torch.cuda.is_available():
+        raise UserError(
+            f"--device {name}: torch {torch.__version__} finds no CUDA device; install NVIDIA's driver and a "
+            "CUDA build of torch (https://pytorch.org/get-started), or leave --device out"
+        )
+    there = torch.cuda.device_count()
+    if device.index is not None and num > 1:
+        raise BadUse(f"--device {name}: is one device for {num} processes; say cuda, for one each")
+    if (num if device.index is None else device.index + 1) > there:
+        raise UserError(f"--device {name}: there are {there} CUDA devices, for {num} process(es)")
+
+
+def own_device(name: str) -> torch.device:
+    """The device of this process: of `cuda`, the one of its number on this machine. See `check_device`."""
+    own_number = int(os.environ.get("LOCAL_RANK", rank()))
+    check_device(name, int(os.environ.get("LOCAL_WORLD_SIZE", num_processes())))
+    device = torch.device(name)
+    if device.type != "cuda":
+        return device
+    device = torch.device("cuda", own_number if device.index is None else device.index)
+    torch.cuda.set_device(device)
+    return device
 
 
 def num_processes() -> int:
@@ -93,10 +153,24 @@ def rank() -> int:
 def rank_zero_first() -> Iterator[None]:
     """Rank 0 runs the block before the others do: what it leaves on disk they find done."""
     if rank() > 0:
-        distributed.barrier()
+        _wait_for_all()
     yield
     if rank() == 0 and num_processes() > 1:
-        distributed.barrier()
+        _wait_for_all()
+
+
+def _wait_for_all() -> None:
+    """A barrier on the CPU: that of a CUDA device would keep it busy."""
+    distributed.all_reduce(torch.zeros(1))
+
+
+def from_rank_zero(make: Callable[[], T]) -> T:
+    """What rank 0 makes, in all processes; the others wait for it."""
+    if num_processes() == 1:
+        return make()
+    made: list[Any] = [make() if rank() == 0 else None]
+    distributed.broadcast_object_list(made, device=torch.device("cpu"))
+    return made[0]
 
 
 @torch.no_grad()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from orrery.models.tokenizers.text import TextTokenizer
 from orrery.models.tokenizers.video import resized
 from orrery.streams import Array, StreamSpec, WorldSpec
 from orrery.training.encoded import EncodedEpisodes
-from orrery.training.loop import progress_bar
+from orrery.training.progress import Watch, progress
 from orrery.training.recipe import Recipe
 
 __all__ = ["TEXT", "Episodes", "encode_episodes", "fitted_tokenizers", "picture_stretches", "sound_episodes"]
@@ -177,6 +177,7 @@ def encode_episodes(
     indices: tuple[int, ...],
     tokenizers: dict[str, Tokenizer],
     folder: Path,
+    watch: Watch | None = None,
 ) -> EncodedEpisodes:
     """All ticks of some episodes as latents, kept in `folder` so that it is done once."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -195,7 +196,8 @@ def encode_episodes(
             continue
         file = folder / f"{name}.npy"
         if not file.exists():
-            _encode_stream(episodes, indices, int(lengths.sum()), name, tokenizer, file)
+            with progress(f"encoding {name}", watch) as on_step:
+                _encode_stream(episodes, indices, tokenizer, file, on_step)
         latents[name] = np.load(file, mmap_mode="r")
     text = tuple(name for name, t in tokenizers.items() if isinstance(t, TextTokenizer))
     without_past = {name: tokenizer.without_past for name, tokenizer in tokenizers.items()}
@@ -205,15 +207,15 @@ def encode_episodes(
 def _encode_stream(
     episodes: Episodes,
     indices: tuple[int, ...],
-    total: int,
-    name: str,
     tokenizer: Tokenizer,
     file: Path,
+    on_step: Callable[[float, str], None],
 ) -> None:
-    dtype = np.float16 if tokenizer.learned else np.float32
+    """Latents of all ticks of a stream into one file, which is there when it is complete."""
+    name, dtype = tokenizer.spec.name, np.float16 if tokenizer.learned else np.float32
+    total, done = sum(episodes.data.num_ticks(index) for index in indices), 0
     unfinished = file.with_suffix(".part")
-    with unfinished.open("wb") as handle, progress_bar() as bar:
-        task = bar.add_task(f"encoding {name}", total=total, loss="")
+    with unfinished.open("wb") as handle:
         header = {
             "descr": np.dtype(dtype).str,
             "fortran_order": False,
@@ -223,7 +225,8 @@ def _encode_stream(
         for index in indices:
             for latents in encoded_episode(episodes, index, name, tokenizer):
                 handle.write(np.ascontiguousarray(latents.numpy().astype(dtype)).tobytes())
-                bar.advance(task, len(latents))
+                done += len(latents)
+                on_step(done / total, "")
     unfinished.rename(file)
 
 
@@ -234,6 +237,6 @@ def encoded_episode(episodes: Episodes, index: int, name: str, tokenizer: Tokeni
     total = episodes.data.num_ticks(index)
     for start in range(0, total, ENCODE_TICKS):
         ticks = torch.from_numpy(episodes.load(index, name, start, min(ENCODE_TICKS, total - start)))
-        with mixed_precision(wanted=tokenizer.learned):
-            latents, memory = tokenizer.encode(ticks[None], memory)
-        yield latents[0].float()
+        with mixed_precision(tokenizer.device, wanted=tokenizer.learned):
+            latents, memory = tokenizer.encode(ticks[None].to(tokenizer.device), memory)
+        yield latents[0].float().cpu()

@@ -33,16 +33,15 @@ def video_stages(
     pairs = PicturePairs(picture_stretches(episodes, name, seed))
 
     def losses(context: StepContext) -> dict[str, Tensor]:
-        now, before = pairs.draw(context.rng, recipe.pictures.batch)
-        with mixed_precision():
+        now, before = (p.to(tokenizer.device) for p in pairs.draw(context.rng, recipe.pictures.batch))
+        with mixed_precision(tokenizer.device):
             return picture_loss(tokenizer, now, before, recipe.pictures, context.generator)
 
     def normalise() -> None:
         rng = np.random.default_rng([seed, 2])
-        with torch.no_grad(), mixed_precision():
-            raw = [
-                tokenizer.encode_raw(tokenizer.to_pixels(pairs.draw(rng, 32)[0])).float() for _ in range(16)
-            ]
+        drawn = (pairs.draw(rng, 32)[0].to(tokenizer.device) for _ in range(16))
+        with torch.no_grad(), mixed_precision(tokenizer.device):
+            raw = [tokenizer.encode_raw(tokenizer.to_pixels(pictures)).float() for pictures in drawn]
         tokenizer.normalise(torch.cat(raw))
 
     def freeze_encoder() -> None:
@@ -75,14 +74,12 @@ def audio_stages(
 
     def losses(context: StepContext) -> dict[str, Tensor]:
         clips = draw_audio_clips(sounds, context.rng, AUDIO_BATCH, ticks, chances=chances)
-        return audio_loss(tokenizer, torch.from_numpy(clips), context.generator)
+        return audio_loss(tokenizer, torch.from_numpy(clips).to(tokenizer.device), context.generator)
 
     def normalise() -> None:
-        clips = torch.from_numpy(
-            draw_audio_clips(sounds, np.random.default_rng([seed, 3]), 64, ticks, chances=chances)
-        )
+        clips = draw_audio_clips(sounds, np.random.default_rng([seed, 3]), 64, ticks, chances=chances)
         with torch.no_grad():
-            tokenizer.normalise(tokenizer.encode_raw(clips)[0])
+            tokenizer.normalise(tokenizer.encode_raw(torch.from_numpy(clips).to(tokenizer.device))[0])
 
     def inner(parameter_name: str, parameter: Tensor) -> bool:
         in_block = parameter_name.split(".")[0] in ("encoder", "decoder")

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from orrery.atomic import write_atomically
 from orrery.data.dataset import Dataset
-from orrery.errors import UserError
 from orrery.models.precision import mixed_precision
 from orrery.models.tokenizers import Tokenizer
 from orrery.models.tokenizers.text import TextTokenizer
@@ -34,76 +30,63 @@ from orrery.training import parallel
 from orrery.training.encoded import EncodedEpisodes
 from orrery.training.loop import Stage, StepContext, train_stage
 from orrery.training.prepare import Episodes, encode_episodes, fitted_tokenizers
+from orrery.training.progress import Watch
 from orrery.training.recipe import Recipe
+from orrery.training.run import RunFolder, begin_run
 from orrery.training.tokenizers import TOKENIZER_STAGES
 from orrery.training.world_loss import world_loss
 
-__all__ = ["RunFolder", "train"]
+__all__ = ["train"]
 
 NUM_STARTS = 64
 START_TICKS = 4
 START_BYTES = 700_000
-OF_A_RUN = ("data", "minutes.json")
-"""What may lie in a run's folder before it begins."""
 
 
-@dataclass(frozen=True)
-class RunFolder:
-    """Where everything of a run lies."""
-
-    path: Path
-
-    @property
-    def settings(self) -> Path:
-        """What the run was started with."""
-        return self.path / "run.json"
-
-    @property
-    def checkpoint(self) -> Path:
-        return self.path / "checkpoint"
-
-    def stage(self, name: str) -> Path:
-        """Train state and log of a stage."""
-        return self.path / "stages" / name.replace(" ", "_")
-
-    def latents(self, part: str) -> Path:
-        """Encoded episodes."""
-        return self.path / "latents" / part
-
-
-def train(data: Dataset, recipe: Recipe, out: Path, seed: int = 0, restart: bool = False) -> Path:
+def train(
+    data: Dataset,
+    recipe: Recipe,
+    out: Path,
+    seed: int = 0,
+    restart: bool = False,
+    device: str = "cpu",
+    watch: Watch | None = None,
+) -> Path:
     """Train a world on a data set; returns the folder of its checkpoint.
 
     A run that is there goes on, if it was started with the same data, recipe and seed; UserError if not,
-    unless `restart` says that it is to be lost.
+    unless `restart` says that it is to be lost. device: see `own_device`. watch: is told how far the run is.
     """
-    run = RunFolder(out)
+    run, on = RunFolder(out), parallel.own_device(device)
     episodes = Episodes.of(data, recipe)
     with parallel.rank_zero_first():
-        _begin(run, {"data": data_hash(data), "recipe": recipe.to_json(), "seed": seed}, restart)
+        if parallel.rank() == 0:
+            begin_run(run, {"data": data_hash(data), "recipe": recipe.to_json(), "seed": seed}, restart)
     for note in episodes.notes if parallel.rank() == 0 else ():
         print(note)
     torch.manual_seed(seed)
-    tokenizers = fitted_tokenizers(episodes)
+    tokenizers = {name: tokenizer.to(on) for name, tokenizer in fitted_tokenizers(episodes).items()}
     for name, tokenizer in tokenizers.items():
         if tokenizer.learned:
-            _train_tokenizer(name, tokenizer, episodes, recipe, run, seed)
+            for stage in TOKENIZER_STAGES[tokenizer.spec.kind](name, tokenizer, episodes, recipe, seed):
+                train_stage(stage, run.stage(stage.name), seed, watch)
+            tokenizer.requires_grad_(False)
     with parallel.rank_zero_first():
-        training = encode_episodes(episodes, episodes.training, tokenizers, run.latents("training"))
-        encode_episodes(episodes, episodes.held_out, tokenizers, run.latents("held_out"))
+        training = encode_episodes(episodes, episodes.training, tokenizers, run.latents("training"), watch)
+        encode_episodes(episodes, episodes.held_out, tokenizers, run.latents("held_out"), watch)
     for name, tokenizer in tokenizers.items():
         if not isinstance(tokenizer, TextTokenizer):
             tokenizer.note_range(torch.from_numpy(np.array(training.latents[name][::7], np.float32)))
     torch.manual_seed(seed)
-    model = WorldModel(model_config(episodes, tokenizers, recipe))
+    model = WorldModel(model_config(episodes, tokenizers, recipe)).to(on)
     place_located(model, tokenizers)
-    losses = train_stage(world_stage(model, training, recipe), run.stage("world"), seed)
+    losses = train_stage(world_stage(model, training, recipe), run.stage("world"), seed, watch)
     trained = TrainedWorld(
         episodes.spec,
-        tokenizers,
-        model.eval(),
+        {name: tokenizer.cpu() for name, tokenizer in tokenizers.items()},
+        model.cpu().eval(),
         starts_of(training),
-        _provenance(run, data, recipe, seed, losses),
+        _provenance(run, data, recipe, seed, losses, on),
     )
     if parallel.rank() == 0:
         save_world(run.checkpoint, trained)
@@ -113,15 +96,16 @@ def train(data: Dataset, recipe: Recipe, out: Path, seed: int = 0, restart: bool
 def world_stage(model: WorldModel, training: EncodedEpisodes, recipe: Recipe) -> Stage:
     """The stage that teaches the world model itself."""
     pictures = [s.name for s in model.pictures]
+    device = model.places.device
 
     def losses(context: StepContext) -> dict[str, Tensor]:
         without = context.shared.random() < recipe.few_share
         own = context.progress >= recipe.own_from and context.shared.random() < recipe.own_chance
         batch, ticks = (recipe.few_batch, recipe.few_ticks) if without else (recipe.batch, recipe.ticks)
-        clip = training.draw(context.rng, batch, ticks)
+        clip = training.draw(context.rng, batch, ticks).to(device)
         if without:
             clip = clip.without(pictures)
-        with mixed_precision(wanted=not without):
+        with mixed_precision(device, wanted=not without):
             return world_loss(
                 model, clip, recipe.few_loss if without else recipe.loss, context.generator, own
             )
@@ -187,35 +171,6 @@ def data_hash(data: Dataset) -> str:
     return hashlib.sha256(json.dumps([data.info, rows], sort_keys=True).encode()).hexdigest()
 
 
-def _begin(run: RunFolder, settings: dict[str, Any], restart: bool) -> None:
-    if parallel.rank() > 0:
-        return
-    if run.settings.exists() and not restart:
-        before = json.loads(run.settings.read_text())
-        differing = [key for key in settings if before.get(key) != json.loads(json.dumps(settings[key]))]
-        if differing:
-            raise UserError(
-                f"{run.path} holds a run with other {' and '.join(differing)}; go on with the same, "
-                "choose another folder, or lose it with --restart"
-            )
-        return
-    foreign = [f for f in run.path.iterdir() if f.name not in OF_A_RUN] if run.path.exists() else []
-    if foreign and not run.settings.exists():
-        raise UserError(f"{run.path} holds something that is not a run; choose another folder")
-    for part in ("stages", "latents", "checkpoint"):
-        shutil.rmtree(run.path / part, ignore_errors=True)
-    run.path.mkdir(parents=True, exist_ok=True)
-    write_atomically(run.settings, json.dumps(settings, indent=2).encode())
-
-
-def _train_tokenizer(
-    name: str, tokenizer: Tokenizer, episodes: Episodes, recipe: Recipe, run: RunFolder, seed: int
-) -> None:
-    for stage in TOKENIZER_STAGES[tokenizer.spec.kind](name, tokenizer, episodes, recipe, seed):
-        train_stage(stage, run.stage(stage.name), seed)
-    tokenizer.requires_grad_(False)
-
-
 def _is_inner(name: str, parameter: Tensor) -> bool:
     """What Muon trains: the convolutions inside of blocks, and what mixes ticks. Few tokens are few rows:
     there its five matrix products would cost more than the step."""
@@ -223,7 +178,12 @@ def _is_inner(name: str, parameter: Tensor) -> bool:
 
 
 def _provenance(
-    run: RunFolder, data: Dataset, recipe: Recipe, seed: int, losses: dict[str, float]
+    run: RunFolder,
+    data: Dataset,
+    recipe: Recipe,
+    seed: int,
+    losses: dict[str, float],
+    device: torch.device,
 ) -> dict[str, Any]:
     minutes = {
         stage.name: json.loads((stage / "log.jsonl").read_text().splitlines()[-1])["minutes"]
@@ -233,5 +193,6 @@ def _provenance(
         "data": {"hash": data_hash(data), "collect": data.settings, "episodes": len(data.readable)},
         "recipe": recipe.to_json(), "seed": seed, "minutes": minutes, "losses": losses,
         "commit": git("rev-parse", "HEAD"), "hardware": hardware(), "torch": torch.__version__,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "processes": parallel.num_processes(),
     }  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -81,36 +81,40 @@ def world_loss(
 ) -> dict[str, Tensor]:
     """Mean weighted square error of every stream of the clip, by name.
 
-    own: replace part of the context by the model's own predictions. Streams that the clip lacks are absent.
+    generator: of the CPU, whatever device the model and the clip are on. own: replace part of the context by
+    the model's own predictions. Streams that the clip lacks are absent.
     """
+    draws = _Draws(generator, clip.valid.device)
     names = [s.name for s in model.config.streams if s.name in clip.latents and not s.text]
     order = [[n for n in group if n in names] for group in model.config.order]
     order = [group for group in order if group]
     batch, ticks = clip.valid.shape[0], clip.valid.shape[1] - 1
-    given, levels = _given(model, clip, config, generator)
+    given, levels = _given(model, clip, config, draws)
     chances = [_chance(model, group, config) for group in order]
     drawn = draw_levels(order, (batch, ticks), generator, config.absent_share, chances)
     levels = {**drawn, **levels}
+    learned = [name for name in names if bool((levels[name] >= LOWEST_LEVEL).any())]
+    levels = {name: level.to(draws.device) for name, level in levels.items()}
     clean = {name: clip.latents[name][:, 1:] for name in names}
     context = {name: clip.latents[name][:, :-1] for name in names}
     present = clip.valid[:, :-1]
     replaced = torch.zeros_like(present)
     if own:
-        context, replaced = _with_own(model, clip, context, given, config.own_share, generator)
+        context, replaced = _with_own(model, clip, context, given, config.own_share, draws)
     past = {
-        s.name: _noised_context(context[s.name], present, s, config, generator)
+        s.name: _noised_context(context[s.name], present, s, config, draws)
         for s in model.config.streams
         if s.name in names and s.in_context
     }
     now = {}
     for name, level in levels.items():
-        noise = torch.randn(clean[name].shape, generator=generator)
-        now[name] = Noisy(interpolate(clean[name], level, noise), level)
-    inexact = replaced | _any_noise([*past.values(), *given.values()], present.shape)
+        now[name] = Noisy(interpolate(clean[name], level, draws.normal(clean[name].shape)), level)
+    inexact = replaced
+    for known in (*past.values(), *given.values()):
+        inexact = inexact | (known.level > 0)
     certain = torch.where(inexact, config.inexact_scale, 1.0)
     counted = _Counted(present, clip.targets, certain)
     hidden, _ = model.trunk(past, given, clip.seconds)
-    learned = [name for name in names if bool((levels[name] >= LOWEST_LEVEL).any())]
     predicted = model.head(hidden, {**given, **now}, past, learned)
     return {
         name: _weighted_error(
@@ -119,6 +123,21 @@ def world_loss(
         )
         for name in learned
     }  # fmt: skip
+
+
+class _Draws(NamedTuple):
+    """Random numbers of a generator of the CPU, on the device where they are used: the same on every one."""
+
+    generator: torch.Generator
+    device: torch.device
+
+    def uniform(self, shape: Sequence[int]) -> Tensor:
+        """In [0, 1)."""
+        return torch.rand(*shape, generator=self.generator).to(self.device)
+
+    def normal(self, shape: Sequence[int]) -> Tensor:
+        """Of mean 0 and variance 1."""
+        return torch.randn(*shape, generator=self.generator).to(self.device)
 
 
 class _Counted(NamedTuple):
@@ -138,9 +157,10 @@ def _chance(model: WorldModel, group: Sequence[str], config: LossConfig) -> floa
 
 
 def _given(
-    model: WorldModel, clip: Clip, config: LossConfig, generator: torch.Generator
+    model: WorldModel, clip: Clip, config: LossConfig, draws: _Draws
 ) -> tuple[dict[str, Noisy], dict[str, Tensor]]:
-    """Streams that are known before a tick is imagined, in most clips; and the levels of those that are."""
+    """Streams that are known before a tick is imagined, in most clips; and the levels, on the CPU, of those
+    that are."""
     batch, ticks = clip.valid.shape[0], clip.valid.shape[1] - 1
     given: dict[str, Noisy] = {}
     levels: dict[str, Tensor] = {}
@@ -148,28 +168,27 @@ def _given(
         if stream.name not in clip.latents or not (stream.given or stream.text):
             continue
         length = 1 if stream.text else ticks
-        level = known_or_absent(batch, length, config.known_share, generator)
+        level = known_or_absent(batch, length, config.known_share, draws.generator)
         latents = clip.latents[stream.name] if stream.text else clip.latents[stream.name][:, 1:]
-        given[stream.name] = Noisy(latents, level)
+        given[stream.name] = Noisy(latents, level.to(draws.device))
         if not stream.text and bool((level == 0).all()):
             levels[stream.name] = level
     return given, levels
 
 
 def _noised_context(
-    context: Tensor, present: Tensor, stream: StreamTokens, config: LossConfig, generator: torch.Generator
+    context: Tensor, present: Tensor, stream: StreamTokens, config: LossConfig, draws: _Draws
 ) -> Noisy:
     """The tick before each, with a little noise of a level that is told; absent where there was none."""
     shape = present.shape
     most = config.picture_noise if stream.grid is not None else config.number_noise
-    noisy = torch.rand(shape, generator=generator) < config.noise_chance
-    level = torch.where(noisy, most * torch.rand(shape, generator=generator), 0.0)
+    noisy = draws.uniform(shape) < config.noise_chance
+    level = torch.where(noisy, most * draws.uniform(shape), 0.0)
     if stream.grid is None:
-        dropped = torch.rand(shape[0], 1, generator=generator) < config.drop_share
+        dropped = draws.uniform((shape[0], 1)) < config.drop_share
         level = torch.where(dropped, 1.0, level)
     level = torch.where(present, level, 1.0)
-    noise = torch.randn(context.shape, generator=generator)
-    return Noisy(interpolate(context, level, noise), level)
+    return Noisy(interpolate(context, level, draws.normal(context.shape)), level)
 
 
 @torch.no_grad()
@@ -179,7 +198,7 @@ def _with_own(
     context: Mapping[str, Tensor],
     given: Mapping[str, Noisy],
     share: float,
-    generator: torch.Generator,
+    draws: _Draws,
 ) -> tuple[dict[str, Tensor], Tensor]:
     """The context, with a share of its ticks replaced by what the model says after one step; and which,
     `[B, T]`."""
@@ -192,21 +211,13 @@ def _with_own(
     }
     hidden, _ = model.trunk(past, given, clip.seconds)
     predicted = _in_order(model, hidden, given, past)
-    replaced = (torch.rand(present.shape, generator=generator) < share) & present
+    replaced = (draws.uniform(present.shape) < share) & present
     replaced[:, :2] = False  # the first is real: at least one tick was seen
     mixed = dict(context)
     for name, value in predicted.items():
         earlier = torch.cat([context[name][:, :1], value[:, :-1].to(context[name].dtype)], 1)
         mixed[name] = torch.where(replaced[..., None, None], earlier, context[name])
     return mixed, replaced
-
-
-def _any_noise(known: Iterable[Noisy], shape: Sequence[int]) -> Tensor:
-    """Ticks `[B, T]` at which something is not known exactly."""
-    inexact = torch.zeros(*shape, dtype=torch.bool)
-    for noisy in known:
-        inexact = inexact | (noisy.level > 0)
-    return inexact
 
 
 def _in_order(

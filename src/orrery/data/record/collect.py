@@ -25,7 +25,7 @@ from rich.progress import (
 
 from orrery.data import layout
 from orrery.data.record.execution import Job, Outcome, outcomes
-from orrery.data.record.source import Planned, Request, Source
+from orrery.data.record.source import OnStep, Planned, Request, Source
 from orrery.data.record.sources import source_of
 from orrery.data.writer import finalize, finished_parts, read_episode_rows, write_json
 from orrery.errors import BadUse, UserError
@@ -67,13 +67,15 @@ def collect(
     policy: str | None = None,
     cluster: str | None = None,
     sample_rate: int | None = None,
+    on_step: OnStep | None = None,
 ) -> CollectReport:
     """Record `num_episodes` episodes of a world, or of another source, into the dataset `out`.
 
     world: a name from `orrery.worlds.WORLDS`, a prefix and what it takes (see `SOURCES`), or an importable
     factory (see `WorldFactory`). num_episodes: None for all that the source has. streams: names to record,
     None for all; without pictures nothing is drawn. policy, sample_rate: see `Request`. cluster:
-    address of a Ray cluster to run on, instead of `num_workers` processes here.
+    address of a Ray cluster to run on, instead of `num_workers` processes here. on_step: called with
+    (episodes done, episodes missing at first).
 
     A folder that already holds part of the same collection is completed; UserError if it holds another. An
     episode in which the source raises is dropped and reported; the run goes on. Ctrl-C and a full disk leave
@@ -91,10 +93,13 @@ def collect(
         report.num_wanted = _num_wanted(source, num_episodes)
         present = _present(out)
         missing = [i for i in range(report.num_wanted) if i not in present]
-        for outcome in _watched(
-            outcomes(Job(source, out), missing, num_workers, cluster), len(missing), progress
-        ):
+        runs = outcomes(Job(source, out), missing, num_workers, cluster)
+        if on_step is not None:
+            on_step(0, len(missing))
+        for done, outcome in enumerate(_watched(runs, len(missing), progress), start=1):
             _count(report, outcome)
+            if on_step is not None:
+                on_step(done, len(missing))
         report.num_episodes = finalize(out, settings)
     except KeyboardInterrupt:
         report.stopped = True

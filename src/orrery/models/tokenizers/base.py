@@ -47,6 +47,11 @@ class Tokenizer(nn.Module):
         self.register_buffer("low", torch.full((width,), -CLAMP_DEVIATIONS))
         self.register_buffer("high", torch.full((width,), CLAMP_DEVIATIONS))
 
+    @property
+    def device(self) -> torch.device:
+        """Where it runs."""
+        return self.low.device
+
     @classmethod
     def for_stream(cls, spec: StreamSpec, clock: Clock) -> Self:
         """An untrained tokenizer of the sizes that suit a stream."""
