@@ -37,13 +37,13 @@ class Clip:
     @property
     def targets(self) -> Tensor:
         """Ticks 1 to T that the network is asked for, `[B, T]`: not the first of a clip that was cut."""
-        first = torch.arange(len(self.seconds)) == 0
+        first = torch.arange(len(self.seconds), device=self.valid.device) == 0
         return self.valid[:, 1:] & ~(self.cut[:, None] & first)
 
     def to(self, device: torch.device) -> Clip:
         """The same clip on a device."""
         latents = {name: value.to(device) for name, value in self.latents.items()}
-        return Clip(latents, self.valid.to(device), self.seconds.to(device))
+        return Clip(latents, self.valid.to(device), self.seconds.to(device), self.cut.to(device))
 
     def without(self, names: Sequence[str]) -> Clip:
         """The same clip, in which the named streams are absent."""

@@ -88,10 +88,10 @@ class VectorTokenizer(Tokenizer):
 
     def without_past(self, latents: Tensor) -> Tensor:
         """See `Tokenizer`: changes are those since the tick's own first frame."""
-        frames = latents.unflatten(-1, (self.frames, 2, self.numbers)).clone()
+        frames = latents.to(self.device).unflatten(-1, (self.frames, 2, self.numbers)).clone()
         moved = (frames[..., 0, :] - frames[..., :1, 0, :]) * self.scale
         frames[..., 1, :] = self._squashed(moved)
-        return frames.flatten(-3)
+        return frames.flatten(-3).to(latents.device)
 
     def _squashed(self, changes: Tensor) -> Tensor:
         return torch.asinh(changes / self.change_scale) / self.change_spread
