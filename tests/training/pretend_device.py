@@ -19,7 +19,7 @@ __all__ = ["PRETENDED", "PretendDevice"]
 PRETENDED = torch.device("cpu", 0)
 HERE = torch.device("cpu")
 SET_DATA = Tensor.data.__set__  # pyright: ignore[reportAttributeAccessIssue]
-MOVES = {Tensor.copy_, SET_DATA, torch._has_compatible_shallow_copy_type}
+MOVES = {Tensor.copy_, SET_DATA, torch._has_compatible_shallow_copy_type}  # pyright: ignore[reportPrivateImportUsage]
 TO_NUMPY = {Tensor.numpy, Tensor.__array__}
 INDEXING = {Tensor.__getitem__, Tensor.__setitem__}
 """An index may be on the CPU."""

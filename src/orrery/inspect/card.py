@@ -49,7 +49,7 @@ def card_text(world: TrainedWorld, rollouts: Rollouts, bars: Sequence[Mapping[st
         f"`orrery train`, seed {made['seed']}, commit {made['commit'][:12] or 'unknown'}, on "
         f"{made['hardware']}, device {made.get('device', 'cpu')}, torch {made['torch']}, "
         f"{made['processes']} process(es). "
-        f"Minutes: {minutes}.", "",
+        f"Minutes: {minutes}.", "", *_skipped(made.get("skipped", {})),
         "Licence: Apache-2.0.", "",
     ]  # fmt: skip
     return "\n".join(lines)
@@ -64,6 +64,12 @@ def _asked(bars: Sequence[Mapping[str, Any]]) -> list[str]:
     ]
     table = ["| against the real world | measured | asked | |", "|---|---|---|---|", *rows, ""]
     return table if rows else []
+
+
+def _skipped(stages: dict[str, int]) -> list[str]:
+    """How many steps were not taken, where there are any."""
+    told = ", ".join(f"{stage} {num}" for stage, num in stages.items() if num)
+    return [f"Steps skipped, because their gradients were not finite: {told}.", ""] if told else []
 
 
 def _collected(settings: dict[str, Any]) -> str:

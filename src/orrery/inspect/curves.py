@@ -16,7 +16,7 @@ LEFT, BOTTOM = 60, 24
 """Pixels beside the curves, for their axes."""
 MOST_POINTS = 400
 COLOURS = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#17becf")
-NO_LOSSES = ("step", "num_steps", "minutes")
+NO_LOSSES = ("step", "num_steps", "minutes", "skipped")
 
 
 class Curve(NamedTuple):
@@ -28,11 +28,14 @@ class Curve(NamedTuple):
 
 
 class Chart(NamedTuple):
-    """Losses over minutes, on a logarithmic axis. ticks: height and words of what stands beside it."""
+    """Losses over minutes, on a logarithmic axis. ticks: height and words of what stands beside it. steps,
+    skipped: how many there were, and how many were not taken."""
 
     curves: list[Curve]
     ticks: list[tuple[float, str]]
     minutes: float
+    steps: int
+    skipped: int
     width: int = WIDTH
     height: int = HEIGHT
     left: int = LEFT
@@ -58,12 +61,14 @@ def loss_chart(log: Sequence[Mapping[str, Any]]) -> Chart:
     names = dict.fromkeys(name for row in thinned for name in row if name not in NO_LOSSES)
     series = {name: [(r["minutes"], r[name]) for r in thinned if r.get(name, 0) > 0] for name in names}
     series = {name: points for name, points in series.items() if points}
+    last = log[-1] if log else {"minutes": 0.0, "step": 0}
+    counts = last["step"], last.get("skipped", 0)
     if not series:
-        return Chart([], [], 0.0)
+        return Chart([], [], 0.0, *counts)
     values = [value for points in series.values() for _, value in points]
     low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
     high = max(high, low + 1)
-    minutes = max(log[-1]["minutes"], 1e-3)
+    minutes = max(last["minutes"], 1e-3)
 
     def at(minute: float, value: float) -> str:
         x = LEFT + (WIDTH - LEFT) * min(1.0, minute / minutes)
@@ -75,7 +80,7 @@ def loss_chart(log: Sequence[Mapping[str, Any]]) -> Chart:
     ]
     step = max(1, math.ceil((high - low) / 5))
     ticks = [(_height(power, low, high), f"{10.0**power:g}") for power in range(low, high + 1, step)]
-    return Chart(curves, ticks, minutes)
+    return Chart(curves, ticks, minutes, *counts)
 
 
 def _height(power: float, low: int, high: int) -> float:

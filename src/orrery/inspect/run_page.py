@@ -195,6 +195,8 @@ shares of their spread.</p>{% endif %}
 <img class="{{ 'curve' }}" src="{{ url }}" alt="{{ name }}, real and imagined">{% endfor %}
 {% if charts %}<h2>Losses</h2>{% endif %}
 {% for name, chart in charts.items() %}<h3>{{ name }}</h3>
+{% if chart.skipped %}<p>{{ chart.skipped }} of {{ chart.steps }} steps were skipped: their gradients were not
+finite.</p>{% endif %}
 {% if chart.curves %}<svg viewBox="0 0 {{ chart.width }} {{ chart.height }}">
 <title>losses of {{ name }} over minutes</title>
 {% for y, words in chart.ticks %}

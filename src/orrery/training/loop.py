@@ -26,9 +26,14 @@ from orrery.training.progress import Watch, progress
 
 __all__ = ["LOG", "Budget", "Stage", "StepContext", "train_stage"]
 
-CALIBRATION_STEPS = 24
+SETTLED_AT = 0.5
+"""Share of a budget in minutes at which the number of steps is known: by then each kind of step was taken."""
+FEWEST_STEPS = 24
+"""Of a budget in minutes, however few those are."""
 SAVE_SECONDS = 60.0
 LOG_SECONDS = 5.0
+MOST_SKIPPED, FIRST_STEPS = 0.1, 100
+"""Share of the steps that may be skipped, and after how many it is asked."""
 STATE = "train_state.pt"
 LOG = "log.jsonl"
 
@@ -86,12 +91,19 @@ class Stage:
 
 @dataclass
 class _State:
-    """How far a stage is. num_steps: 0 until it is known."""
+    """How far a stage is. num_steps: 0 until it is known. skipped: steps that were not taken, because their
+    gradients were not finite."""
 
     step: int = 0
     num_steps: int = 0
+    skipped: int = 0
     seconds: float = 0.0
     totals: dict[str, list[float]] = field(default_factory=dict)
+
+    def note(self, losses: dict[str, Tensor]) -> None:
+        """Add the losses of a step to those of the next line of the log."""
+        for name, loss in losses.items():
+            self.totals.setdefault(name, []).append(float(loss.detach()))
 
 
 def train_stage(stage: Stage, folder: Path, seed: int, watch: Watch | None = None) -> dict[str, float]:
@@ -99,7 +111,8 @@ def train_stage(stage: Stage, folder: Path, seed: int, watch: Watch | None = Non
 
     Leaves the averaged weights in `stage.module`, a log (`LOG`) and the train state in `folder`.
     Returns the mean losses since the last line of the log but one, none for a stage that was over already.
-    UserError for a train state of something else.
+    A step whose gradients are not finite is skipped, and counted in the log. UserError where those are more
+    than a tenth, and for a train state of something else.
     """
     folder.mkdir(parents=True, exist_ok=True)
     stage.prepare()
@@ -127,23 +140,27 @@ def train_stage(stage: Stage, folder: Path, seed: int, watch: Watch | None = Non
             if torch.isfinite(norm):
                 optimizer.set_scale(_rate(stage, state, elapsed))
                 optimizer.step()
+                state.note(losses)
+            else:
+                state.skipped += 1
             state.step += 1
             _average(average, module, state.step, stage.ema_decay)
-            if state.num_steps == 0 and state.step == CALIBRATION_STEPS:
-                minutes = stage.budget.minutes or 0.0
-                state.num_steps = max(CALIBRATION_STEPS, int(60 * minutes / elapsed * CALIBRATION_STEPS))
-            for name, loss in losses.items():
-                state.totals.setdefault(name, []).append(float(loss.detach()))
+            if state.num_steps == 0 and state.step >= FEWEST_STEPS:
+                share = elapsed / (60 * (stage.budget.minutes or 1.0))
+                state.num_steps = max(state.step, round(state.step / share)) if share >= SETTLED_AT else 0
             now = time.monotonic()
             if now - logged > LOG_SECONDS or state.step == state.num_steps:
                 recent = _log(folder, state, elapsed)
                 words = " ".join(f"{name} {np.mean(values):.3f}" for name, values in recent.items())
                 on_step(_progress(state, stage.budget, elapsed), words)
                 logged = now
+                _refuse_to_go_on(stage, state)
             if now - saved > SAVE_SECONDS:
                 _save(folder / STATE, module, average, optimizer, state, elapsed)
                 saved = now
     _save(folder / STATE, module, average, optimizer, state, elapsed)
+    if state.skipped and parallel.rank() == 0:
+        print(f"{stage.name}: {_skipped(state)}")
     module.load_state_dict(average)
     stage.finish()
     return {name: float(np.mean(values)) for name, values in recent.items()}
@@ -164,7 +181,7 @@ def _context(seed: int, state: _State, budget: Budget, elapsed: float) -> StepCo
 def _progress(state: _State, budget: Budget, elapsed: float) -> float:
     if state.num_steps:
         return state.step / state.num_steps
-    return min(0.5, elapsed / (60 * (budget.minutes or 1.0)))
+    return min(SETTLED_AT, elapsed / (60 * (budget.minutes or 1.0)))
 
 
 def _rate(stage: Stage, state: _State, elapsed: float) -> float:
@@ -186,12 +203,28 @@ def _average(average: dict[str, Tensor], module: nn.Module, step: int, decay: fl
 
 def _log(folder: Path, state: _State, elapsed: float) -> dict[str, list[float]]:
     means = {name: round(float(np.mean(values)), 5) for name, values in state.totals.items()}
-    row = {"step": state.step, "num_steps": state.num_steps, "minutes": round(elapsed / 60, 3), **means}
+    row = {
+        "step": state.step, "num_steps": state.num_steps, "minutes": round(elapsed / 60, 3),
+        "skipped": state.skipped, **means,
+    }  # fmt: skip
     if parallel.rank() == 0:
         with (folder / LOG).open("a") as file:
             file.write(json.dumps(row) + "\n")
     recent, state.totals = state.totals, {}
     return recent
+
+
+def _skipped(state: _State) -> str:
+    return f"{state.skipped:,} of {state.step:,} steps were skipped: their gradients were not finite"
+
+
+def _refuse_to_go_on(stage: Stage, state: _State) -> None:
+    """UserError where too many steps were skipped."""
+    if state.step >= FIRST_STEPS and state.skipped > MOST_SKIPPED * state.step:
+        raise UserError(
+            f"{stage.name}: {_skipped(state)}; too many to go on. Look for values that are far out "
+            "(orrery inspect DATASET), leave such a stream out with --streams, and begin anew with --restart"
+        )
 
 
 def _save(
@@ -203,6 +236,7 @@ def _save(
     values = {
         "module": module.state_dict(), "average": average, "optimizer": optimizer.state_dict(),
         "step": state.step, "num_steps": state.num_steps, "seconds": elapsed,
+        "skipped": state.skipped,
     }  # fmt: skip
     unfinished = file.with_name(f"{file.name}.part")
     torch.save(values, unfinished)
@@ -219,6 +253,7 @@ def _load(file: Path, module: nn.Module, average: dict[str, Tensor], optimizer: 
             average[name].copy_(value)
         optimizer.load_state_dict(values["optimizer"])
         state.step, state.num_steps, state.seconds = values["step"], values["num_steps"], values["seconds"]
+        state.skipped = values.get("skipped", 0)
     except (RuntimeError, ValueError, KeyError, TypeError, EOFError, UnpicklingError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(
