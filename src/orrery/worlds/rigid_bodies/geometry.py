@@ -20,6 +20,7 @@ __all__ = [
     "cross",
     "lying",
     "quaternion_product",
+    "rotate",
     "yawed",
 ]
 
@@ -86,6 +87,13 @@ def quaternion_product(a: tuple[float, ...], b: tuple[float, ...]) -> tuple[floa
         w * j - x * k + y * s + z * i,
         w * k + x * j - y * i + z * s,
     )
+
+
+def rotate(quaternion: np.ndarray, vector: np.ndarray) -> np.ndarray:
+    """Rotate `vector [..., 3]` by unit wxyz `quaternion [..., 4]`."""
+    w, u = quaternion[..., :1], quaternion[..., 1:]
+    twice = 2.0 * cross(u, vector)
+    return vector + w * twice + cross(u, twice)
 
 
 def cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
