@@ -72,13 +72,15 @@ def test_pong_with_its_sound(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["laboratory", "tabletop", "dummy"])
+@pytest.mark.parametrize("name", ["laboratory", "tabletop", "tabletop:close", "dummy"])
 def test_our_own_worlds_by_the_same_path(name: str, tmp_path: Path) -> None:
     if name != "dummy":
         pytest.importorskip("mujoco_warp")
     world = trained(name, tmp_path / "run", "--episodes", "3", "--seconds", "1", "--image-size", "32")
     tick = stepped(world)
     assert {"video.main", "audio.main", "state"} <= set(tick)
+    for stream in world.spec.of_kind("vector"):
+        assert not stream.located_in or world.engine.streams[stream.name].located_in == stream.located_in
 
 
 @pytest.mark.slow
