@@ -79,8 +79,7 @@ def test_our_own_worlds_by_the_same_path(name: str, tmp_path: Path) -> None:
     world = trained(name, tmp_path / "run", "--episodes", "3", "--seconds", "1", "--image-size", "32")
     tick = stepped(world)
     assert {"video.main", "audio.main", "state"} <= set(tick)
-    for stream in world.spec.of_kind("vector"):
-        assert not stream.located_in or world.engine.streams[stream.name].located_in == stream.located_in
+    assert ("tracks.main" in tick) == (name == "tabletop:close")
 
 
 @pytest.mark.slow

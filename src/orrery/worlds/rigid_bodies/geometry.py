@@ -1,4 +1,4 @@
-"""Where things are on a table: directions, trays, cameras, and turning.
+"""Where things are on a table: directions, trays, cameras and lamps, and turning.
 
 World frame: x right, y away from the front camera, z up, metres; the table's top is z = 0. Quaternions are
 wxyz.
@@ -15,6 +15,8 @@ import numpy as np
 __all__ = [
     "DIRECTIONS",
     "Camera",
+    "Colour",
+    "Lamp",
     "Tray",
     "about_x",
     "cross",
@@ -31,6 +33,7 @@ DIRECTIONS: dict[str, tuple[float, float]] = {
     "back": (0.0, 1.0),
 }
 """Where a moving thing heads, as the front camera sees it: `forward` is towards the viewer."""
+Colour = tuple[float, float, float]
 _UP = np.array([0.0, 0.0, 1.0])
 
 
@@ -60,6 +63,14 @@ class Camera:
         right = cross(_UP, backward)
         right /= math.sqrt(right @ right)
         return np.array([right, cross(backward, right), backward]).T.copy()
+
+
+@dataclass(frozen=True)
+class Lamp:
+    """A lamp far away. direction: in which it shines, world frame. diffuse: linear RGB."""
+
+    direction: tuple[float, float, float] = (0.35, 0.45, -1.0)
+    diffuse: Colour = (0.62, 0.61, 0.58)
 
 
 def yawed(angle: float) -> tuple[float, float, float, float]:

@@ -7,26 +7,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import mujoco
 
-from orrery.worlds.rigid_bodies.geometry import Tray
+from orrery.worlds.rigid_bodies.geometry import Colour, Lamp, Tray
 from orrery.worlds.rigid_bodies.materials import Material
 from orrery.worlds.rigid_bodies.physics import FINGER_COLOUR, FINGER_HALF_LENGTH_M, FINGER_RADIUS_M, rim_boxes
 from orrery.worlds.rigid_bodies.ray_tracer import BURIED_M, add_look, add_texture, grain_pixels
 
-__all__ = ["Colour", "Lamp", "add_rims_and_finger", "lit_stage"]
-
-Colour = tuple[float, float, float]
-
-
-@dataclass(frozen=True)
-class Lamp:
-    """A lamp far away. direction: in which it shines, world frame. diffuse: linear RGB."""
-
-    direction: tuple[float, float, float] = (0.35, 0.45, -1.0)
-    diffuse: Colour = (0.62, 0.61, 0.58)
+__all__ = ["add_rims_and_finger", "lit_stage"]
 
 
 def lit_stage(

@@ -6,8 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from orrery.worlds.rigid_bodies.geometry import Camera
-from orrery.worlds.rigid_bodies.stage import Colour, Lamp
+from orrery.worlds.rigid_bodies.geometry import Camera, Colour, Lamp
 from orrery.worlds.rigid_bodies.state import STATE, StateLayout
 
 __all__ = ["CLOSE", "PLAIN", "SETTING", "Decor", "Setting"]
