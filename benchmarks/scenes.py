@@ -27,8 +27,8 @@ from orrery.worlds.laboratory.families import FAMILIES, sample_laboratory
 from orrery.worlds.laboratory.language import caption_laboratory, disagreements, parse_laboratory
 from orrery.worlds.laboratory.scene import LAB_STATE, LabScene
 from orrery.worlds.laboratory.world import LaboratoryWorld
+from orrery.worlds.rigid_bodies.geometry import rotate
 from orrery.worlds.rigid_bodies.materials import ALL_MATERIALS
-from orrery.worlds.rigid_bodies.physics import rotate
 
 SEED = 960_000
 FASTEST_M_S = 6.0

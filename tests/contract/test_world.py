@@ -23,10 +23,11 @@ MakeWorld = Callable[[int], World]
 
 def _named(name: str, image_size: int, without_video: bool = False) -> MakeWorld:
     def make(num_worlds: int) -> World:
-        if name in ("tabletop", "laboratory"):
+        if name in ("tabletop", "tabletop:close", "laboratory"):
             pytest.importorskip("mujoco")
-        streams = ["audio.main", "touch.finger", "state", "camera.main", "action"] if without_video else None
-        return world_factory(name)(num_worlds=num_worlds, streams=streams, image_size=image_size)
+        factory = world_factory(name)
+        streams = [s for s in factory().spec.streams if s != "video.main"] if without_video else None
+        return factory(num_worlds=num_worlds, streams=streams, image_size=image_size)
 
     return make
 
@@ -40,6 +41,8 @@ WORLDS_UNDER_TEST = [
     pytest.param(_gymnasium, id="gymnasium"),
     pytest.param(_named("tabletop", 32, without_video=True), id="tabletop-without-video"),
     pytest.param(_named("tabletop", 128), id="tabletop", marks=pytest.mark.slow),
+    pytest.param(_named("tabletop:close", 32, without_video=True), id="tabletop-close-without-video"),
+    pytest.param(_named("tabletop:close", 64), id="tabletop-close", marks=pytest.mark.slow),
     pytest.param(_named("laboratory", 32, without_video=True), id="laboratory-without-video"),
     pytest.param(_named("laboratory", 64), id="laboratory", marks=pytest.mark.slow),
     *[pytest.param(_named(f"phyworld:{kind}", 32), id=f"phyworld-{kind}") for kind in KINDS],

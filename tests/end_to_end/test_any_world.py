@@ -72,13 +72,14 @@ def test_pong_with_its_sound(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["laboratory", "tabletop", "dummy"])
+@pytest.mark.parametrize("name", ["laboratory", "tabletop", "tabletop:close", "dummy"])
 def test_our_own_worlds_by_the_same_path(name: str, tmp_path: Path) -> None:
     if name != "dummy":
         pytest.importorskip("mujoco_warp")
     world = trained(name, tmp_path / "run", "--episodes", "3", "--seconds", "1", "--image-size", "32")
     tick = stepped(world)
     assert {"video.main", "audio.main", "state"} <= set(tick)
+    assert ("tracks.main" in tick) == (name == "tabletop:close")
 
 
 @pytest.mark.slow

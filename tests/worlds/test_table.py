@@ -61,3 +61,14 @@ def test_without_any_named_world_the_rest_still_works(tmp_path: Path) -> None:
         "print(len(dataset.Dataset('data')), *WORLDS)\n"
     )
     assert _run_without(NAMED, tmp_path, "-c", program).split() == ["1", "dummy"]
+
+
+def test_sentences_are_read_where_no_simulator_is_installed() -> None:
+    """A model is asked in the tabletop's language on machines that have no MuJoCo."""
+    program = (
+        "import sys\n"
+        "for name in ('mujoco', 'mujoco_warp', 'warp', 'scipy'): sys.modules[name] = None\n"
+        "from orrery.worlds.tabletop.language import parse\n"
+        "assert parse('a red ball drops').bodies[0].shape == 'ball'"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -35,6 +35,7 @@ WORLDS: dict[str, str] = {
     for name, folder, factory in (
         ("dummy", "dummy", "make_world"),
         ("tabletop", "tabletop", "make_world"),
+        ("tabletop:close", "tabletop", "make_close"),
         ("laboratory", "laboratory", "make_world"),
         ("phyworld:uniform", "phyworld", "make_uniform"),
         ("phyworld:collision", "phyworld", "make_collision"),

@@ -26,13 +26,12 @@ from orrery.worlds.laboratory.scene import (  # noqa: E402
     Orbit,
     Thing,
 )
-from orrery.worlds.rigid_bodies.geometry import lying, quaternion_product  # noqa: E402
+from orrery.worlds.rigid_bodies.geometry import lying, quaternion_product, rotate  # noqa: E402
 from orrery.worlds.rigid_bodies.materials import ALL_MATERIALS, SURFACES  # noqa: E402
 from orrery.worlds.rigid_bodies.physics import (  # noqa: E402
     FINGER_HALF_LENGTH_M,
     FINGER_PARKED_M,
     FINGER_RADIUS_M,
-    rotate,
     simulate_frame,
 )
 

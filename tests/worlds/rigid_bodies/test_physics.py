@@ -12,12 +12,12 @@ mujoco = pytest.importorskip("mujoco")
 from simulated import STEP_SECONDS, Run  # noqa: E402
 
 from orrery.streams import Array, Clock  # noqa: E402
+from orrery.worlds.rigid_bodies.geometry import rotate  # noqa: E402
 from orrery.worlds.rigid_bodies.materials import MATERIAL_TABLE  # noqa: E402
 from orrery.worlds.rigid_bodies.physics import (  # noqa: E402
     FINGER_PARKED_M,
     SUBSTEPS_PER_FRAME,
     contact_solref,
-    rotate,
     simulate_frame,
 )
 from orrery.worlds.tabletop.finger import plan_script  # noqa: E402

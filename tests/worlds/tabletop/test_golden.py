@@ -23,7 +23,7 @@ pytest.importorskip("mujoco_warp")
 from orrery.streams import Array, Observation
 from orrery.worlds.tabletop.language import caption, parse, vocabulary
 from orrery.worlds.tabletop.scene import sample_scene
-from orrery.worlds.tabletop.world import TabletopWorld, tabletop_spec
+from orrery.worlds.tabletop.world import TabletopWorld
 
 GOLDEN = Path(__file__).with_name("golden.json")
 BLIND = ["audio.main", "touch.finger", "state", "camera.main", "action"]
@@ -53,7 +53,7 @@ def told() -> dict[str, str]:
         "sentences": digest(texts),
         "asked": digest([scene.to_json() for scene in asked]),
         "vocabulary": digest(list(vocabulary())),
-        "spec": digest(tabletop_spec().to_json()),
+        "spec": digest(TabletopWorld().spec.to_json()),
     }
 
 

@@ -12,15 +12,15 @@ mujoco = pytest.importorskip("mujoco")
 from orrery.errors import UserError  # noqa: E402
 from orrery.streams import Array, Clock, Observation  # noqa: E402
 from orrery.worlds.rigid_bodies.finger import MAX_SPEED_M_S  # noqa: E402
-from orrery.worlds.rigid_bodies.geometry import DIRECTIONS  # noqa: E402
+from orrery.worlds.rigid_bodies.geometry import DIRECTIONS, rotate  # noqa: E402
 from orrery.worlds.rigid_bodies.materials import COLOURS  # noqa: E402
 from orrery.worlds.rigid_bodies.physics import (  # noqa: E402
     FINGER_HALF_LENGTH_M,
     FINGER_PARKED_M,
     FINGER_RADIUS_M,
-    rotate,
 )
 from orrery.worlds.rigid_bodies.state import MATERIALS, SHAPES, STATE  # noqa: E402
+from orrery.worlds.rigid_bodies.tracks import tracks_of  # noqa: E402
 from orrery.worlds.tabletop.language import parse  # noqa: E402
 from orrery.worlds.tabletop.scene import (  # noqa: E402
     CAMERAS,
@@ -28,6 +28,7 @@ from orrery.worlds.tabletop.scene import (  # noqa: E402
     Push,
     Scene,
 )
+from orrery.worlds.tabletop.setting import CLOSE  # noqa: E402
 from orrery.worlds.tabletop.world import NUM_SLOTS, TabletopWorld, tabletop_spec  # noqa: E402
 
 BLIND = ["audio.main", "touch.finger", "state", "camera.main", "action"]
@@ -57,6 +58,29 @@ def assert_same(left: list[Observation], right: list[Observation]) -> None:
         assert a.keys() == b.keys()
         for name in a:
             np.testing.assert_array_equal(a[name], b[name], err_msg=name)
+
+
+def test_tracks_are_of_every_frame_and_only_where_they_are_named() -> None:
+    assert "tracks.main" not in TabletopWorld().spec.streams  # a data set of the shipped checkpoint has none
+    world = TabletopWorld(2, streams=[*BLIND, "tracks.main"])
+    ticks = [world.reset(seed=1), *(world.step() for _ in range(5))]
+    for b in range(2):
+        camera = CAMERAS[world.scene(b)["camera"]]
+        for tick in ticks:
+            expected = [tracks_of(state, STATE, camera) for state in tick["state"][b].astype(float)]
+            np.testing.assert_allclose(tick["tracks.main"][b], expected, atol=1e-5)
+    assert np.abs(np.diff(ticks[-1]["tracks.main"], axis=1)).max() > 1e-3, "nothing moved"
+
+
+def test_the_close_setting_writes_rotations_as_axes() -> None:
+    close, plain = TabletopWorld(streams=["state"], setting=CLOSE), TabletopWorld(streams=["state"])
+    layout = CLOSE.layout
+    for mine, other in zip(run(close, close.reset(4), 8), run(plain, plain.reset(4), 8), strict=True):
+        axes = layout.body_axes(mine["state"])
+        there = STATE.get(other["state"], "present")[..., 0] > 0.5
+        np.testing.assert_allclose(axes[there], STATE.body_axes(other["state"])[there], atol=1e-5)
+        for name in ("position", "angular_velocity", "colour", "material"):
+            np.testing.assert_array_equal(layout.get(mine["state"], name), STATE.get(other["state"], name))
 
 
 def test_slots_say_what_is_where() -> None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from orrery.streams import Clock
 from orrery.worlds.laboratory.scene import LAB_TRAY, Fixture, LabScene, Thing
+from orrery.worlds.rigid_bodies.geometry import rotate
 from orrery.worlds.rigid_bodies.materials import ALL_MATERIALS, SURFACES
 from orrery.worlds.rigid_bodies.physics import (
     FINGER_HALF_LENGTH_M,
@@ -23,7 +24,6 @@ from orrery.worlds.rigid_bodies.physics import (
     bare_table,
     contact_friction,
     contact_solref,
-    rotate,
 )
 from orrery.worlds.rigid_bodies.sound import SoundingBody
 

@@ -11,9 +11,9 @@ import numpy as np
 
 from orrery.streams import Array
 from orrery.worlds.laboratory.scene import BACKGROUNDS, LAB_TRAY, LIGHTS, NATURAL_COLOURS, LabScene, Orbit
-from orrery.worlds.rigid_bodies.geometry import Camera
+from orrery.worlds.rigid_bodies.geometry import Camera, rotate
 from orrery.worlds.rigid_bodies.materials import ALL_MATERIALS, COLOURS, SURFACES
-from orrery.worlds.rigid_bodies.physics import GEOM_TYPES, geom_size, rotate
+from orrery.worlds.rigid_bodies.physics import GEOM_TYPES, geom_size
 from orrery.worlds.rigid_bodies.ray_tracer import (
     BURIED_M,
     RayTracer,

@@ -19,7 +19,7 @@ import numpy as np
 from orrery.errors import BadUse
 from orrery.streams import Array, Clock, Event, Observation, WorldSpec
 from orrery.worlds.rigid_bodies.finger import MAX_SPEED_M_S, FingerScript
-from orrery.worlds.rigid_bodies.geometry import Camera, cross
+from orrery.worlds.rigid_bodies.geometry import Camera, cross, rotate
 from orrery.worlds.rigid_bodies.physics import (
     FINGER_COLOUR,
     FINGER_HALF_LENGTH_M,
@@ -29,7 +29,6 @@ from orrery.worlds.rigid_bodies.physics import (
     SUBSTEPS_PER_FRAME,
     Contacts,
     Motion,
-    rotate,
     simulate_frame,
 )
 from orrery.worlds.rigid_bodies.sound import ContactSamples, ContactSound, SoundingBody
@@ -244,9 +243,11 @@ class Bench(ABC):
         movers = self._slots[: self._num_movers]
         visible = visible_slots(self._model, self._data, self._camera)
         state[self._slots, layout.slice("visible")] = visible[:, None]
+        quaternion = motion.quaternion[-1]
+        axes = rotate(quaternion[:, None], np.eye(3)[:2]).reshape(-1, 6)
         parts = {
             "position": motion.position_m[-1],
-            "quaternion": motion.quaternion[-1],
+            layout.rotation: quaternion if layout.rotation == "quaternion" else axes,
             "linear_velocity": motion.linear_velocity_m_s[-1],
             "angular_velocity": motion.angular_velocity_rad_s[-1],
         }

@@ -1,4 +1,4 @@
-"""Where things are on a table: directions, trays, cameras, and turning.
+"""Where things are on a table: directions, trays, cameras and lamps, and turning.
 
 World frame: x right, y away from the front camera, z up, metres; the table's top is z = 0. Quaternions are
 wxyz.
@@ -15,11 +15,14 @@ import numpy as np
 __all__ = [
     "DIRECTIONS",
     "Camera",
+    "Colour",
+    "Lamp",
     "Tray",
     "about_x",
     "cross",
     "lying",
     "quaternion_product",
+    "rotate",
     "yawed",
 ]
 
@@ -30,6 +33,7 @@ DIRECTIONS: dict[str, tuple[float, float]] = {
     "back": (0.0, 1.0),
 }
 """Where a moving thing heads, as the front camera sees it: `forward` is towards the viewer."""
+Colour = tuple[float, float, float]
 _UP = np.array([0.0, 0.0, 1.0])
 
 
@@ -61,6 +65,14 @@ class Camera:
         return np.array([right, cross(backward, right), backward]).T.copy()
 
 
+@dataclass(frozen=True)
+class Lamp:
+    """A lamp far away. direction: in which it shines, world frame. diffuse: linear RGB."""
+
+    direction: tuple[float, float, float] = (0.35, 0.45, -1.0)
+    diffuse: Colour = (0.62, 0.61, 0.58)
+
+
 def yawed(angle: float) -> tuple[float, float, float, float]:
     """Turned by `angle` radians about the vertical."""
     return (math.cos(angle / 2), 0.0, 0.0, math.sin(angle / 2))
@@ -86,6 +98,13 @@ def quaternion_product(a: tuple[float, ...], b: tuple[float, ...]) -> tuple[floa
         w * j - x * k + y * s + z * i,
         w * k + x * j - y * i + z * s,
     )
+
+
+def rotate(quaternion: np.ndarray, vector: np.ndarray) -> np.ndarray:
+    """Rotate `vector [..., 3]` by unit wxyz `quaternion [..., 4]`."""
+    w, u = quaternion[..., :1], quaternion[..., 1:]
+    twice = 2.0 * cross(u, vector)
+    return vector + w * twice + cross(u, twice)
 
 
 def cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -13,14 +13,14 @@ import mujoco
 import numpy as np
 
 from orrery.streams import Array, Clock
-from orrery.worlds.rigid_bodies.geometry import Tray, cross, quaternion_product
+from orrery.worlds.rigid_bodies.geometry import Tray, cross, quaternion_product, rotate
 from orrery.worlds.rigid_bodies.materials import ALL_MATERIALS
 
 __all__ = [
     "FINGER_COLOUR", "FINGER_HALF_LENGTH_M", "FINGER_MATERIAL", "FINGER_PARKED_M", "FINGER_RADIUS_M",
     "GEOM_TYPES", "SOLIMP", "SUBSTEPS_PER_FRAME", "TABLE_MATERIAL", "Contacts", "Motion", "add_finger",
     "add_geom", "bare_table", "contact_friction", "contact_solref", "geom_size", "rim_boxes",
-    "rotate", "simulate_frame",
+    "simulate_frame",
 ]  # fmt: skip
 
 SUBSTEPS_PER_FRAME = 40
@@ -347,10 +347,3 @@ def _stack_contacts(
     force[touching] = forces[(address + np.repeat(first, num_contacts))[touching]]
     pair = np.sort(model.geom_bodyid[geoms], axis=1)
     return Contacts(np.repeat(substeps, num_contacts), pair, force, point, frame[:, :3].copy())
-
-
-def rotate(quaternion: Array, vector: Array) -> Array:
-    """Rotate `vector [..., 3]` by unit wxyz `quaternion [..., 4]`."""
-    w, u = quaternion[..., :1], quaternion[..., 1:]
-    twice = 2.0 * cross(u, vector)
-    return vector + w * twice + cross(u, twice)

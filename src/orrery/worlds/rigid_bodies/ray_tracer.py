@@ -18,11 +18,14 @@ from orrery.streams import Array
 from orrery.worlds.rigid_bodies.geometry import Camera
 
 __all__ = [
-    "BURIED_M", "RayTracer", "add_look", "add_texture", "grain_pixels", "packed_colours", "texture_bytes",
+    "BURIED_M", "RayTracer", "add_look", "add_texture", "grain_pixels", "packed_colours", "plank_pixels",
+    "texture_bytes",
 ]  # fmt: skip
 
 BURIED_M = (0.0, 0.0, -5.0)
 """Where geoms lie that are not in use."""
+PLANKS = 6
+"""Across a texture of planks."""
 
 
 class RayTracer:
@@ -136,6 +139,20 @@ def grain_pixels(size: int = 64) -> list[int]:
     rings = np.sin(2 * np.pi * (4 * v + 0.15 * np.sin(2 * np.pi * u)))
     brightness = 1.0 - 0.30 * (rings > 0.35)
     return texture_bytes(brightness)
+
+
+def plank_pixels(size: int = 256) -> list[int]:
+    """Wooden planks of several tones, with a soft grain and dark joints, `[size, size, 3]` sRGB bytes."""
+    rng = np.random.default_rng(0)
+    v, u = np.mgrid[0:size, 0:size] / size
+    plank = (v * PLANKS).astype(int)
+    tone = rng.uniform(0.86, 1.0, PLANKS)[plank]
+    phase, bend = rng.uniform(0, 2 * np.pi, (2, PLANKS))
+    waves = 9 * v + 0.25 * np.sin(2 * np.pi * u + bend[plank]) + 0.1 * np.sin(6 * np.pi * u + phase[plank])
+    grain = 0.5 + 0.5 * np.sin(2 * np.pi * waves + phase[plank])
+    joint = np.exp(-((np.abs(v * PLANKS - np.round(v * PLANKS)) * size / (2.5 * PLANKS)) ** 2))
+    brightness = tone * (1 - 0.06 * grain**2) * (1 - 0.22 * joint)
+    return (255 * brightness[..., None] ** (1.0, 1.12, 1.25)).astype(int).ravel().tolist()
 
 
 def texture_bytes(brightness: Array) -> list[int]:

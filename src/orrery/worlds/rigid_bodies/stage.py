@@ -10,21 +10,22 @@ from collections.abc import Mapping
 
 import mujoco
 
-from orrery.worlds.rigid_bodies.geometry import Tray
+from orrery.worlds.rigid_bodies.geometry import Colour, Lamp, Tray
 from orrery.worlds.rigid_bodies.materials import Material
 from orrery.worlds.rigid_bodies.physics import FINGER_COLOUR, FINGER_HALF_LENGTH_M, FINGER_RADIUS_M, rim_boxes
 from orrery.worlds.rigid_bodies.ray_tracer import BURIED_M, add_look, add_texture, grain_pixels
 
 __all__ = ["add_rims_and_finger", "lit_stage"]
 
-Colour = tuple[float, float, float]
 
-
-def lit_stage(ambient: Colour, materials: Mapping[str, Material], field_of_view_rad: float) -> mujoco.MjSpec:
+def lit_stage(
+    ambient: Colour, materials: Mapping[str, Material], field_of_view_rad: float, lamp: Lamp | None = None
+) -> mujoco.MjSpec:
     """A stage with one lamp that throws shadows, one camera `main`, and the looks of `materials` and `matte`.
 
     ambient: light from everywhere, linear RGB. field_of_view_rad: vertical.
     """
+    lamp = lamp or Lamp()
     spec = mujoco.MjSpec()
     spec.visual.headlight.active = 1
     spec.visual.headlight.ambient = ambient
@@ -35,8 +36,8 @@ def lit_stage(ambient: Colour, materials: Mapping[str, Material], field_of_view_
         add_look(spec, name, stuff.specular, stuff.shininess, "grain" if stuff.texture == "grain" else "")
     add_look(spec, "matte", 0.0, 0.0)
     spec.worldbody.add_light(
-        type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL, pos=[-0.6, -0.8, 1.6], dir=[0.35, 0.45, -1.0],
-        diffuse=[0.62, 0.61, 0.58], specular=[0.4] * 3, castshadow=True,
+        type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL, pos=[-0.6, -0.8, 1.6], dir=lamp.direction,
+        diffuse=lamp.diffuse, specular=[0.4] * 3, castshadow=True,
     )  # fmt: skip
     spec.worldbody.add_camera(name="main", pos=[0, 0, 1], fovy=math.degrees(field_of_view_rad))
     return spec

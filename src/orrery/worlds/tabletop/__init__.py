@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from orrery.world import World
 
-__all__ = ["make_world"]
+__all__ = ["make_close", "make_world"]
 
 
 def make_world(num_worlds: int = 1, streams: Sequence[str] | None = None, image_size: int = 128) -> World:
@@ -14,3 +14,11 @@ def make_world(num_worlds: int = 1, streams: Sequence[str] | None = None, image_
     from orrery.worlds.tabletop.world import TabletopWorld  # imports MuJoCo, which not every install has
 
     return TabletopWorld(num_worlds, streams=streams, image_size=image_size)
+
+
+def make_close(num_worlds: int = 1, streams: Sequence[str] | None = None, image_size: int = 128) -> World:
+    """The tabletop in its close setting; see `orrery.worlds.WorldFactory`."""
+    from orrery.worlds.tabletop.setting import CLOSE
+    from orrery.worlds.tabletop.world import TabletopWorld
+
+    return TabletopWorld(num_worlds, streams, image_size, CLOSE)

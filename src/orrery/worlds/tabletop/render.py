@@ -14,28 +14,39 @@ from orrery.streams import Array
 from orrery.worlds.rigid_bodies.geometry import Camera
 from orrery.worlds.rigid_bodies.materials import COLOURS, MATERIAL_TABLE
 from orrery.worlds.rigid_bodies.physics import GEOM_TYPES
-from orrery.worlds.rigid_bodies.ray_tracer import BURIED_M, RayTracer
+from orrery.worlds.rigid_bodies.ray_tracer import BURIED_M, RayTracer, add_look, add_texture, plank_pixels
 from orrery.worlds.rigid_bodies.stage import add_rims_and_finger, lit_stage
-from orrery.worlds.rigid_bodies.state import STATE
-from orrery.worlds.tabletop.scene import BODY_SHAPES, CAMERAS, MAX_BODIES, TRAY, Scene
+from orrery.worlds.rigid_bodies.state import StateLayout
+from orrery.worlds.tabletop.scene import BODY_SHAPES, MAX_BODIES, TRAY, Scene
+from orrery.worlds.tabletop.setting import SETTING, Setting
 
-__all__ = ["TABLE_COLOUR", "Look", "Renderer", "draw_states", "shared_renderer"]
+__all__ = ["Look", "Renderer", "draw_states", "shared_renderer"]
 
-TABLE_COLOUR = (0.56, 0.52, 0.47)
-_RIM_COLOUR = (0.36, 0.27, 0.20)
-_FIELD_OF_VIEW_RAD = next(iter(CAMERAS.values())).field_of_view_rad
-_SKY_COLOUR = (0.75, 0.78, 0.82)
+_TILES_PER_M = 1.0
+"""Textures of the table, which is drawn over and over."""
+_CLOTH_M = 0.0004
+"""How high the cloth that lines the tray is drawn; things stand on the table's top."""
 
 
-def _stage() -> mujoco.MjModel:
+def _stage(setting: Setting) -> mujoco.MjModel:
     """The fixed stage: table, rims, finger, one buried geom per slot and shape."""
-    spec = lit_stage((0.38, 0.38, 0.40), MATERIAL_TABLE, _FIELD_OF_VIEW_RAD)
+    decor = setting.decor
+    spec = lit_stage(decor.ambient, MATERIAL_TABLE, setting.field_of_view_rad, decor.lamp)
     root = spec.worldbody
+    if decor.grain:
+        add_texture(spec, "planks", plank_pixels(), 256)
+        planks = add_look(spec, "planks", 0.0, 0.0, "planks")
+        planks.texrepeat, planks.texuniform = [2 * _TILES_PER_M] * 2, True
     root.add_geom(
-        name="table", type=mujoco.mjtGeom.mjGEOM_PLANE, size=[3, 3, 0.1], material="matte",
-        rgba=[*TABLE_COLOUR, 1],
+        name="table", type=mujoco.mjtGeom.mjGEOM_PLANE, size=[3, 3, 0.1],
+        material="planks" if decor.grain else "matte", rgba=[*decor.table, 1],
     )  # fmt: skip
-    add_rims_and_finger(root, TRAY, _RIM_COLOUR)
+    if decor.cloth is not None:
+        root.add_geom(
+            name="cloth", type=mujoco.mjtGeom.mjGEOM_BOX, size=[TRAY.half_x, TRAY.half_y, _CLOTH_M],
+            material="matte", rgba=[*decor.cloth, 1],
+        )  # fmt: skip
+    add_rims_and_finger(root, TRAY, decor.rim)
     for slot in range(MAX_BODIES):
         for shape in BODY_SHAPES:
             root.add_geom(
@@ -58,13 +69,13 @@ class Look:
 class Renderer:
     """Draws `[H, W, 3]` uint8 sRGB pictures of one scene after the other, over a fixed stage.
 
-    Call `set_scene` before the first `draw`; all cameras share one field of view. image_size: height and
-    width in pixels. samples_per_pixel: rays along each axis of a pixel.
+    Call `set_scene` before the first `draw`. image_size: height and width in pixels. samples_per_pixel: rays
+    along each axis of a pixel.
     """
 
-    def __init__(self, image_size: int = 128, samples_per_pixel: int = 1) -> None:
+    def __init__(self, image_size: int = 128, samples_per_pixel: int = 1, setting: Setting = SETTING) -> None:
         self.image_size = image_size
-        self._tracer = RayTracer(_stage(), image_size, _SKY_COLOUR, samples_per_pixel)
+        self._tracer = RayTracer(_stage(setting), image_size, setting.decor.sky, samples_per_pixel)
         self._mjm = self._tracer.mjm
         self._finger = self._mjm.geom("finger").id
         self._slots = [
@@ -104,40 +115,47 @@ class Renderer:
         return self._tracer.picture()
 
 
-def draw_states(state: Array, camera: Camera, image_size: int = 128) -> Array:
+def draw_states(state: Array, camera: Camera, image_size: int = 128, setting: Setting = SETTING) -> Array:
     """Pictures `[n, H, W, 3]` uint8 of any states `[n, K, D]` of the tabletop, whoever made them.
 
     The last slot is the finger; a slot that is not present is not drawn.
     """
-    renderer, shown = shared_renderer(image_size), None
+    renderer, layout, shown = shared_renderer(image_size, setting), setting.layout, None
     pictures = np.empty((len(state), image_size, image_size, 3), np.uint8)
     for number, frame in enumerate(state):
-        bodies = frame[:-1][STATE.get(frame[:-1], "present")[:, 0] > 0.5]
-        looks = [_look(body) for body in bodies]
+        bodies = frame[:-1][layout.get(frame[:-1], "present")[:, 0] > 0.5]
+        looks = [_look(body, layout) for body in bodies]
         if looks != shown:
             renderer.set_looks(looks, camera)
             shown = looks
-        turned = (
-            Rotation.from_quat(STATE.get(bodies, "quaternion"), scalar_first=True) if len(bodies) else None
-        )
-        rotations = np.zeros((0, 3, 3)) if turned is None else turned.as_matrix()
         pictures[number] = renderer.draw(
-            STATE.get(bodies, "position"), rotations, STATE.get(frame[-1], "position")
+            layout.get(bodies, "position"), _rotations(bodies, layout), layout.get(frame[-1], "position")
         )
     return pictures
 
 
-def _look(body: Array) -> Look:
+def _rotations(bodies: Array, layout: StateLayout) -> Array:
+    """Rotations (body to world) `[n, 3, 3]` of bodies `[n, D]`, made orthonormal: whoever imagined them may
+    not have kept to it."""
+    if not len(bodies):
+        return np.zeros((0, 3, 3))
+    if layout.rotation == "quaternion":
+        return Rotation.from_quat(layout.get(bodies, "quaternion"), scalar_first=True).as_matrix()
+    left, _, right = np.linalg.svd(np.swapaxes(layout.body_axes(bodies), -1, -2))
+    return left @ right
+
+
+def _look(body: Array, layout: StateLayout) -> Look:
     """How a body's state `[D]` looks."""
-    values = {name: tuple(map(float, STATE.get(body, name))) for name in ("size", "colour")}
+    values = {name: tuple(map(float, layout.get(body, name))) for name in ("size", "colour")}
     shape, material = (
-        names[int(STATE.get(body, name).argmax())]
-        for name, names in (("shape", STATE.shapes), ("material", STATE.materials))
+        names[int(layout.get(body, name).argmax())]
+        for name, names in (("shape", layout.shapes), ("material", layout.materials))
     )
     return Look(shape, values["size"], values["colour"], material)
 
 
 @lru_cache(maxsize=4)
-def shared_renderer(image_size: int) -> Renderer:
+def shared_renderer(image_size: int, setting: Setting = SETTING) -> Renderer:
     """The process's renderer of this size: compiling it takes seconds, and worlds take turns."""
-    return Renderer(image_size)
+    return Renderer(image_size, setting=setting)

@@ -16,7 +16,6 @@ import numpy as np
 
 from orrery.worlds.rigid_bodies.geometry import (
     DIRECTIONS,
-    Camera,
     Tray,
     about_x,
     lying,
@@ -24,6 +23,7 @@ from orrery.worlds.rigid_bodies.geometry import (
     yawed,
 )
 from orrery.worlds.rigid_bodies.materials import COLOURS, MATERIAL_TABLE
+from orrery.worlds.tabletop.setting import SETTING
 
 __all__ = [
     "BODY_SHAPES", "CAMERAS", "MAX_BODIES", "MOTIONS", "SIZES", "TRAY", "Body", "BodyRequest", "Push",
@@ -40,11 +40,7 @@ MAX_BODIES = 3
 TRAY = Tray()
 
 
-CAMERAS: dict[str, Camera] = {
-    "front": Camera((0.0, -0.92, 0.52), (0.0, 0.0, 0.10), math.radians(44.0)),
-    "left": Camera((-0.62, -0.72, 0.50), (0.0, 0.0, 0.10), math.radians(44.0)),
-    "right": Camera((0.62, -0.72, 0.50), (0.0, 0.0, 0.10), math.radians(44.0)),
-}
+CAMERAS = SETTING.cameras
 
 
 @dataclass(frozen=True)

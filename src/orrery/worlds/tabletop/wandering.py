@@ -34,7 +34,7 @@ def wander(tick: Mapping[str, Array], rng: np.random.Generator, world: object = 
     then one towards a new aim, which the finger may reach, miss or go beyond.
 
     tick: streams of one world; `action [frames, 3]` and `state [frames, K, D]` are used, the finger in the
-    last slot.
+    last slot. (Presence and position come first in every layout of a state.)
     """
     action, state = tick["action"], tick["state"][-1]
     rests = not action.any()

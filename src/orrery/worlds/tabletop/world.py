@@ -1,7 +1,8 @@
 """The exact world: MuJoCo physics on a tray, ray-traced pictures, modal sound, and a finger that feels.
 
-Streams: `video.main`, `audio.main`, `touch.finger`, `state`, `camera.main`, `action`. State slots 0 to 2 are
-the scene's bodies in order; the last slot is the finger.
+Streams: `video.main`, `audio.main`, `touch.finger`, `state`, `camera.main`, `action`, and `tracks.main` (in
+the plain setting only where it is named). State slots 0 to 2 are the scene's bodies in order; the last slot
+is the finger. Group k of the tracks is the thing in slot k.
 """
 
 from __future__ import annotations
@@ -16,21 +17,23 @@ from orrery.errors import BadUse
 from orrery.streams import Array, Clock, StreamSpec, WorldSpec
 from orrery.worlds.rigid_bodies.exact import Bench, ExactWorld, camera_pose, describe, describe_finger
 from orrery.worlds.rigid_bodies.finger import MAX_SPEED_M_S
+from orrery.worlds.rigid_bodies.geometry import rotate
 from orrery.worlds.rigid_bodies.materials import COLOURS
 from orrery.worlds.rigid_bodies.physics import (
     FINGER_HALF_LENGTH_M,
     FINGER_MATERIAL,
     TABLE_MATERIAL,
     Motion,
-    rotate,
 )
 from orrery.worlds.rigid_bodies.sound import SoundingBody
-from orrery.worlds.rigid_bodies.state import STATE
+from orrery.worlds.rigid_bodies.state import StateLayout
+from orrery.worlds.rigid_bodies.tracks import TRACK_NUMBERS, tracks_of
 from orrery.worlds.tabletop.finger import begins_clear, plan_script
 from orrery.worlds.tabletop.language import caption, parse
 from orrery.worlds.tabletop.model import build_model
 from orrery.worlds.tabletop.render import shared_renderer
-from orrery.worlds.tabletop.scene import CAMERAS, MAX_BODIES, Scene, SceneRequest, sample_scene
+from orrery.worlds.tabletop.scene import MAX_BODIES, Scene, SceneRequest, sample_scene
+from orrery.worlds.tabletop.setting import SETTING, Setting
 
 __all__ = ["NUM_SLOTS", "TabletopWorld", "draw_scene", "tabletop_spec"]
 
@@ -38,10 +41,11 @@ NUM_SLOTS = MAX_BODIES + 1
 FINGER_SLOT = MAX_BODIES
 
 
-def tabletop_spec(image_size: int = 128, clock: Clock | None = None) -> WorldSpec:
+def tabletop_spec(image_size: int = 128, clock: Clock | None = None, setting: Setting = SETTING) -> WorldSpec:
     """All streams of the tabletop. image_size: pixels, height and width."""
     clock = clock or Clock()
     frames = clock.frames_per_tick
+    slots = (frames, NUM_SLOTS)
     streams = [
         StreamSpec("video.main", "video", "observed", (frames, image_size, image_size, 3), "uint8", "sRGB"),
         StreamSpec(
@@ -49,10 +53,20 @@ def tabletop_spec(image_size: int = 128, clock: Clock | None = None) -> WorldSpe
         ),
         StreamSpec("touch.finger", "vector", "observed", (frames, 4, 4, 3), "float32", "N"),
         StreamSpec(
-            "state", "vector", "observed", (frames, NUM_SLOTS, STATE.width), "float32", groups=NUM_SLOTS
+            "state", "vector", "observed", (*slots, setting.layout.width), "float32", groups=NUM_SLOTS
         ),
         StreamSpec("camera.main", "vector", "observed", (frames, 8), "float32", "m, wxyz, rad"),
         StreamSpec("action", "vector", "given", (frames, 3), "float32", "m/s", -MAX_SPEED_M_S, MAX_SPEED_M_S),
+        StreamSpec(
+            "tracks.main",
+            "vector",
+            "observed",
+            (*slots, TRACK_NUMBERS),
+            "float32",
+            "pictures, m",
+            groups=NUM_SLOTS,
+            located_in="video.main",
+        ),
     ]
     return WorldSpec(clock, {spec.name: spec for spec in streams})
 
@@ -60,25 +74,29 @@ def tabletop_spec(image_size: int = 128, clock: Clock | None = None) -> WorldSpe
 class TabletopWorld(ExactWorld):
     """`num_worlds` independent tabletops.
 
-    streams: names of those to produce; None for all. Without `video.main` nothing is drawn, which makes an
-    episode several times cheaper. image_size: pixels. Its action is m/s of the finger's target, `[frames,
-    3]`.
+    streams: names of those to produce; None for all but the setting's labels. Without `video.main` nothing is
+    drawn, which makes an episode several times cheaper. image_size: pixels. Its action is m/s of the finger's
+    target, `[frames, 3]`.
     """
 
     what = "tabletop"
 
     def __init__(
-        self, num_worlds: int = 1, streams: Iterable[str] | None = None, image_size: int = 128
+        self,
+        num_worlds: int = 1,
+        streams: Iterable[str] | None = None,
+        image_size: int = 128,
+        setting: Setting = SETTING,
     ) -> None:
-        spec = tabletop_spec(image_size)
-        unknown = set(streams or ()) - set(spec.streams)
+        spec = tabletop_spec(image_size, setting=setting)
+        names = set(spec.streams) - set(setting.labels) if streams is None else set(streams)
+        unknown = names - set(spec.streams)
         if unknown:
             raise BadUse(
                 f"tabletop has no stream {', '.join(sorted(unknown))}; it has {', '.join(spec.streams)}"
             )
-        action_shape = spec.streams["action"].shape
-        super().__init__(spec if streams is None else spec.only(streams), action_shape, num_worlds)
-        self._image_size = image_size
+        super().__init__(spec.only(names), spec.streams["action"].shape, num_worlds)
+        self._image_size, self._setting = image_size, setting
 
     def _read_scene(self, scene: Scene | Mapping[str, Any]) -> Scene:
         return scene if isinstance(scene, Scene) else Scene.from_json(scene)
@@ -87,10 +105,8 @@ class TabletopWorld(ExactWorld):
         if scene is None:
             scene = draw_scene(rng, None if prompt is None else parse(prompt))
         text = prompt or caption(scene, (), rng)
-        draws = "video.main" in self.spec.streams
-        return _Table(
-            scene, self.spec.clock, text, int(rng.integers(2**31)), self._image_size if draws else 0
-        )
+        seed = int(rng.integers(2**31))
+        return _Table(scene, self.spec, text, seed, self._image_size, self._setting)
 
 
 def draw_scene(rng: np.random.Generator, request: SceneRequest | None) -> Scene:
@@ -103,27 +119,33 @@ def draw_scene(rng: np.random.Generator, request: SceneRequest | None) -> Scene:
 
 
 class _Table(Bench):
-    """One tabletop. image_size: pixels, or 0 to draw nothing."""
+    """One tabletop. spec: the streams wanted. image_size: pixels."""
 
-    def __init__(self, scene: Scene, clock: Clock, text: str, seed: int, image_size: int) -> None:
-        model, camera = build_model(scene, clock), CAMERAS[scene.camera]
+    def __init__(
+        self, scene: Scene, spec: WorldSpec, text: str, seed: int, image_size: int, setting: Setting
+    ) -> None:
+        clock, camera = spec.clock, setting.cameras[scene.camera]
+        layout, model = setting.layout, build_model(scene, clock)
         slots = [*range(len(scene.bodies)), FINGER_SLOT]
         bodies = _sounding_bodies(scene, model)
         script = plan_script(scene)
         super().__init__(
-            scene, model, bodies, slots, _resting_state(scene), STATE, script, camera, clock, text, seed
-        )
-        self._image_size = image_size
+            scene, model, bodies, slots, _resting_state(scene, layout), layout, script, camera, clock,
+            text, seed,
+        )  # fmt: skip
+        self._wanted, self._image_size, self._setting = set(spec.streams), image_size, setting
         self._start(scene.bodies)
 
     def _look(self, motion: Motion, state: Array) -> dict[str, Array]:
         look = {"camera.main": camera_pose(self._camera)}
-        if self._image_size:
+        if "tracks.main" in self._wanted:
+            look["tracks.main"] = tracks_of(state, self._layout, self._camera)
+        if "video.main" in self._wanted:
             look["video.main"] = self._picture(motion)
         return look
 
     def _picture(self, motion: Motion) -> Array:
-        renderer = shared_renderer(self._image_size)
+        renderer = shared_renderer(self._image_size, self._setting)
         renderer.set_scene(self.scene, self._camera)
         num_bodies = len(self.scene.bodies)
         axes = rotate(motion.quaternion[-1, :num_bodies, None], np.eye(3))
@@ -132,12 +154,12 @@ class _Table(Bench):
         )
 
 
-def _resting_state(scene: Scene) -> Array:
+def _resting_state(scene: Scene, layout: StateLayout) -> Array:
     """What of the state never changes, `[slots, D]` float32."""
-    state = np.zeros((NUM_SLOTS, STATE.width), np.float32)
+    state = np.zeros((NUM_SLOTS, layout.width), np.float32)
     for slot, body in enumerate(scene.bodies):
-        describe(state[slot], STATE, body.shape, body.half_extents_m, COLOURS[body.colour], body.material)
-    describe_finger(state[FINGER_SLOT], STATE)
+        describe(state[slot], layout, body.shape, body.half_extents_m, COLOURS[body.colour], body.material)
+    describe_finger(state[FINGER_SLOT], layout)
     return state
 
 
