@@ -49,7 +49,8 @@ from orrery.registry import resolve_model
 from orrery.streams import Array, StreamSpec
 from orrery.training.prepare import Episodes
 from orrery.training.recipe import Recipe, sized_recipe
-from orrery.training.train import data_hash, train
+from orrery.training.run import data_hash, is_data_of
+from orrery.training.train import train
 
 
 @dataclass
@@ -115,7 +116,7 @@ def ours_given(data: Dataset, path: Path) -> Ours:
     """A checkpoint of `orrery train` on the same data; UserError for another."""
     folder = resolve_model(path)
     world = load_trained(folder)
-    if world.provenance.get("data", {}).get("hash") != data_hash(data):
+    if not is_data_of(data, world.provenance.get("data", {}).get("hash")):
         raise UserError(f"--ours {path}: was not trained on {data.path}; name its own data with --data")
     used = world.provenance["recipe"]
     recipe = sized_recipe(data.spec, 1.0, streams=used["streams"], image_size=used["image_size"])

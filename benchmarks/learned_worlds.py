@@ -39,7 +39,7 @@ from orrery.models.trained import TrainedWorld, load_trained
 from orrery.streams import Array
 from orrery.training.prepare import Episodes
 from orrery.training.recipe import Recipe, sized_recipe
-from orrery.training.train import data_hash
+from orrery.training.run import data_hash, is_data_of
 
 RUNS = Path(__file__).parents[1] / "runs"
 NO_WORLD = "none"
@@ -107,11 +107,12 @@ def held_out_episodes(trained: TrainedWorld, data: Dataset) -> Episodes:
 
 def provenance(trained: TrainedWorld, episodes: Episodes) -> dict[str, Any]:
     """Which data, whether it is what was trained on, and how long that was."""
-    found, told = data_hash(episodes.data), trained.provenance.get("data", {})
-    if told.get("hash") not in (None, found):
+    told = trained.provenance.get("data", {}).get("hash")
+    is_that = is_data_of(episodes.data, told)
+    if told is not None and not is_that:
         console.print("[yellow]this is not the data set of the training: nothing in it was held out[/]")
     return {
-        "hash": found, "is_that_of_training": told.get("hash") == found,
+        "hash": data_hash(episodes.data), "is_that_of_training": is_that,
         "held_out": list(episodes.held_out), "training_minutes": trained.provenance.get("minutes"),
         "training_hardware": trained.provenance.get("hardware"),
     }  # fmt: skip

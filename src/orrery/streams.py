@@ -67,8 +67,10 @@ class Clock:
         return max(1, int(np.ceil(seconds * self.ticks_per_second - 1e-9)))
 
 
-Kind = Literal["video", "audio", "vector", "choice", "text"]
-"""What a payload is, and so how it is learned."""
+Kind = str
+"""What a payload is, and so how it is learned: one of `KINDS`."""
+KINDS = ["video", "audio", "vector", "choice", "text"]
+"""The kinds there are; `orrery.models.tokenizers.register` adds one."""
 Role = Literal["given", "observed", "outcome"]
 """given: what is done or said to the world (actions, text). observed: what it shows. outcome: what comes of
 it (reward, termination)."""
@@ -81,7 +83,8 @@ class StreamSpec:
     name: a word, or `word.instance`, such as `video.main`, `action`, `observation.position`.
     kind: `video` is `[frames, H, W, 3]` uint8; `audio` `[samples, channels]` float32 with full scale 1;
     `choice` one index in `[0, num_choices)`, `[frames, 1]` or `[1]` int64; everything else that is numbers is
-    a `vector`, float32. (A simulator's maps of depth and labels are vectors that keep their own type.)
+    a `vector`, float32. (A simulator's maps of depth and labels are vectors that keep their own type.) A kind
+    that was registered is what its tokenizer says.
     shape: payload of one tick, without batch.
     dtype: numpy dtype name.
     unit: physical unit of the payload.
@@ -105,8 +108,8 @@ class StreamSpec:
     located_in: str = ""
 
     def __post_init__(self) -> None:
-        if self.kind not in get_args(Kind) or self.role not in get_args(Role):
-            kinds, roles = ", ".join(get_args(Kind)), ", ".join(get_args(Role))
+        if self.kind not in KINDS or self.role not in get_args(Role):
+            kinds, roles = ", ".join(KINDS), ", ".join(get_args(Role))
             raise ValueError(
                 f"{self.name}: a stream's kind is one of {kinds} and its role one of {roles}, "
                 f"got {self.kind!r} and {self.role!r}"
@@ -120,6 +123,11 @@ class StreamSpec:
             )
         if self.groups < 1 or (self.kind != "vector" and self.groups > 1):
             raise ValueError(f"{self.name}: only a vector has groups, and at least one, got {self.groups}")
+
+    @property
+    def is_numbers(self) -> bool:
+        """Whether a tick of it is a few exact numbers, and no picture, sound or sentence."""
+        return self.kind not in ("video", "audio", "text")
 
     def zeros(self, *leading: int) -> Array:
         """An array of zeros with the given leading axes."""

@@ -24,7 +24,7 @@ from orrery.training.train import train
 def test_a_run_on_a_device_is_the_run_on_the_cpu(tmp_path: Path) -> None:
     """Pictures, sound, numbers, actions and sentences: no tensor of another place meets those of the device,
     nothing reaches numpy from there, and random numbers, losses and weights are the same."""
-    collect("dummy", tmp_path / "data", 3, seconds=1.0, image_size=32, progress=False)
+    collect("dummy", tmp_path / "data", 2, seconds=0.5, image_size=16, progress=False)
     data = Dataset(tmp_path / "data")
     recipe = sized_recipe(data.spec, steps=2)
     here = train(data, recipe, tmp_path / "here", seed=1)

@@ -185,7 +185,7 @@ class ImaginedWorld:
         for name, value in latents.items():
             if name not in payloads:
                 payloads[name], state = engine.decode(state, name, value)
-                if engine.spec.streams[name].kind in ("vector", "choice"):  # exact: written as it was read
+                if engine.spec.streams[name].is_numbers:  # exact: written as it was read
                     latents[name], state = engine.encode(state, name, payloads[name])
         for life in lives:
             life.tick += 1
@@ -278,11 +278,9 @@ def _needed(engine: Engine, observed: Iterable[str]) -> tuple[str, ...]:
     """The streams that have to be made for those that are observed: all numbers, in order; and pictures and
     sound that are observed, or all, where there are no observed numbers that carry the world."""
     streams = {n: s for n, s in engine.spec.streams.items() if s.role != "given"}
-    carried = any(s.role == "observed" and s.kind in ("vector", "choice") for s in streams.values())
+    carried = any(s.role == "observed" and s.is_numbers for s in streams.values())
     observed = set(observed)
-    return tuple(
-        n for n, s in streams.items() if n in observed or not carried or s.kind in ("vector", "choice")
-    )
+    return tuple(n for n, s in streams.items() if n in observed or not carried or s.is_numbers)
 
 
 def _replaced(whole: Array, worlds: Array, part: Array) -> Array:

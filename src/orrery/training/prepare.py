@@ -88,7 +88,7 @@ class Episodes:
 
 def _problem(data: Dataset, index: int, spec: WorldSpec) -> str | None:
     """Why an episode cannot be learned from; None where it can."""
-    numbers = [name for name, s in spec.streams.items() if s.kind in ("vector", "audio", "choice")]
+    numbers = [name for name, s in spec.streams.items() if s.is_numbers or s.kind == "audio"]
     try:
         values = data.load(index, numbers)
     except UserError as error:

@@ -18,6 +18,12 @@ __all__ = ["Recipe", "default_order", "sized_recipe"]
 LARGEST_VECTOR = 4096
 """Numbers of a tick beyond which a vector is a picture of something (depth, labels) and is not learned."""
 IMAGE_SIZE = 128
+STAGE_SHARES: dict[str, dict[str, float]] = {
+    "video": {"": 0.10, " decoder": 0.14},
+    "audio": {"": 0.08},
+}
+"""Kind of a stream to the stages that train its tokenizer, by what their names add to the stream's, and the
+share of the run that each takes; all streams of a kind share it."""
 FEW_NUMBERS = 64
 """Numbers of a tick up to which a narrow network learns them, in the same minutes, more exactly."""
 
@@ -82,11 +88,11 @@ def sized_recipe(
     audios = [s for s in learned if s.kind == "audio"]
     few = [s for s in learned if s.kind not in ("video", "audio") and s.role == "observed"]
     shares: dict[str, float] = {}
-    for stream in videos:
-        shares[stream.name] = 0.10 / len(videos)
-        shares[f"{stream.name} decoder"] = 0.14 / len(videos)
-    for stream in audios:
-        shares[stream.name] = 0.08 / len(audios)
+    for kind, stages in STAGE_SHARES.items():
+        of_kind = [s for s in learned if s.kind == kind]
+        shares |= {
+            f"{s.name}{stage}": share / len(of_kind) for s in of_kind for stage, share in stages.items()
+        }
     shares["world"] = 1.0 - sum(shares.values())
     budgets = {
         name: Budget(steps=steps) if steps is not None else Budget(minutes=share * (minutes or 30.0))
@@ -119,14 +125,11 @@ def default_order(streams: Sequence[StreamSpec]) -> tuple[tuple[str, ...], ...]:
     """What is given; then numbers, and where they lie in pictures; pictures; sound (before the pictures where
     there are numbers to make it); and what comes of it all."""
 
-    def names(*kinds: str, role: str = "observed", located: bool = False) -> tuple[str, ...]:
-        return tuple(
-            s.name for s in streams if s.kind in kinds and s.role == role and bool(s.located_in) == located
-        )
-
+    observed = [s for s in streams if s.role == "observed"]
     given = tuple(s.name for s in streams if s.role == "given" and s.kind != "text")
-    numbers, located = names("vector", "choice"), names("vector", located=True)
-    sound, pictures = names("audio"), names("video")
+    numbers = tuple(s.name for s in observed if s.is_numbers and not s.located_in)
+    located = tuple(s.name for s in observed if s.is_numbers and s.located_in)
+    sound, pictures = (tuple(s.name for s in observed if s.kind == kind) for kind in ("audio", "video"))
     outcomes = tuple(s.name for s in streams if s.role == "outcome")
     middle = (sound, pictures) if numbers else (pictures, sound)
     return tuple(group for group in (given, numbers, located, *middle, outcomes) if group)

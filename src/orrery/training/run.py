@@ -1,21 +1,29 @@
-"""A run's folder: where everything of it lies, and what it was started with."""
+"""A run's folder: where everything of it lies, what it was started with, and of which data."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from orrery.atomic import write_atomically
+from orrery.data.checksums import content_hash
+from orrery.data.dataset import Dataset
 from orrery.errors import UserError
+from orrery.models.tokenizers import Tokenizer
 from orrery.training.loop import LOG
 
-__all__ = ["RunFolder", "begin_run", "refuse_foreign"]
+__all__ = ["RunFolder", "begin_run", "data_hash", "is_data_of", "keep_latents_of", "refuse_foreign"]
 
 BEFORE_A_RUN = ("data", "minutes.json", "page.html")
 """What may lie in a run's folder before it begins."""
+OF_FILES = "files:"
+"""Begins a hash of what is in a data set's files; one without it is of an older version, and covers its
+description and lengths."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +53,25 @@ class RunFolder:
         """Encoded episodes."""
         return self.path / "latents" / part
 
+    def data(self) -> dict[str, Any]:
+        """Of which data it is: `hash` (see `data_hash`), and how many `episodes` of how many `ticks` in
+        all."""
+        told = json.loads(self.settings.read_text())["data"]
+        return {"hash": told} if isinstance(told, str) else told
+
+
+def data_hash(data: Dataset) -> str:
+    """A hash of all that is in the data set's files."""
+    return f"{OF_FILES}{content_hash(data.path)}"
+
+
+def is_data_of(data: Dataset, told: str | None) -> bool:
+    """Whether a hash, also one of an older version, is that of a data set."""
+    if told is None or told.startswith(OF_FILES):
+        return told == data_hash(data)
+    rows = [[index, data.num_ticks(index), data.text(index)] for index in data.readable]
+    return told == hashlib.sha256(json.dumps([data.info, rows], sort_keys=True).encode()).hexdigest()
+
 
 def refuse_foreign(run: RunFolder) -> None:
     """UserError for a folder that holds something that is not a run."""
@@ -54,12 +81,14 @@ def refuse_foreign(run: RunFolder) -> None:
         raise UserError(f"{run.path} holds something that is not a run; choose another folder")
 
 
-def begin_run(run: RunFolder, settings: dict[str, Any], restart: bool) -> None:
-    """Begin a run, or go on with one that was started with the same settings; UserError for one that was not,
-    unless `restart` says that it is to be lost."""
+def begin_run(run: RunFolder, data: Dataset, settings: dict[str, Any], restart: bool) -> None:
+    """Begin a run, or go on with one that was started with the same data and settings; UserError for one that
+    was not, unless `restart` says that it is to be lost."""
     if run.settings.exists() and not restart:
         before = json.loads(run.settings.read_text())
         differing = [key for key in settings if before.get(key) != json.loads(json.dumps(settings[key]))]
+        if not is_data_of(data, run.data()["hash"]):
+            differing.insert(0, f"data ({_how_changed(run.data(), data)})")
         if differing:
             raise UserError(
                 f"{run.path} holds a run with other {' and '.join(differing)}; go on with the same, "
@@ -70,4 +99,39 @@ def begin_run(run: RunFolder, settings: dict[str, Any], restart: bool) -> None:
     for part in ("stages", "latents", "checkpoint"):
         shutil.rmtree(run.path / part, ignore_errors=True)
     run.path.mkdir(parents=True, exist_ok=True)
-    write_atomically(run.settings, json.dumps(settings, indent=2).encode())
+    of = {"hash": data_hash(data), **_counts(data)}
+    write_atomically(run.settings, json.dumps({"data": of, **settings}, indent=2).encode())
+
+
+def _counts(data: Dataset) -> dict[str, int]:
+    return {"episodes": len(data.readable), "ticks": sum(map(data.num_ticks, data.readable))}
+
+
+def _how_changed(before: dict[str, Any], data: Dataset) -> str:
+    """What has become of a run's data, in words."""
+    there = _counts(data)
+    if "episodes" not in before:
+        return "those it was begun with had other episodes"
+    words = [f"{before[key]:,} {key} when it was begun, {num:,} now" for key, num in there.items()]
+    changed = [word for word, (key, num) in zip(words, there.items(), strict=True) if before[key] != num]
+    return changed[0] if changed else "as many episodes, but their files have changed since it was begun"
+
+
+def keep_latents_of(run: RunFolder, tokenizers: Mapping[str, Tokenizer]) -> None:
+    """Remove encoded episodes that other data or other tokenizers made."""
+    folder = run.path / "latents"
+    made_from = {"data": run.data()["hash"], **{name: _hash(t) for name, t in tokenizers.items()}}
+    file = folder / "made_from.json"
+    if not file.exists() or json.loads(file.read_text()) != made_from:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        write_atomically(file, json.dumps(made_from, indent=2).encode())
+
+
+def _hash(tokenizer: Tokenizer) -> str:
+    """Of all that a tokenizer's latents follow from."""
+    digest = hashlib.sha256(json.dumps([vars(tokenizer.spec), tokenizer.config()]).encode())
+    for name, value in tokenizer.state_dict().items():
+        digest.update(name.encode())
+        digest.update(value.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

@@ -8,7 +8,6 @@ where it was.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -28,11 +27,11 @@ from orrery.models.world_model import WorldModel
 from orrery.provenance import git, hardware
 from orrery.training import parallel
 from orrery.training.encoded import EncodedEpisodes
-from orrery.training.loop import Stage, StepContext, train_stage
+from orrery.training.loop import LOG, Stage, StepContext, train_stage
 from orrery.training.prepare import Episodes, encode_episodes, fitted_tokenizers
 from orrery.training.progress import Watch
 from orrery.training.recipe import Recipe
-from orrery.training.run import RunFolder, begin_run
+from orrery.training.run import RunFolder, begin_run, keep_latents_of
 from orrery.training.tokenizers import TOKENIZER_STAGES
 from orrery.training.world_loss import world_loss
 
@@ -61,7 +60,7 @@ def train(
     episodes = Episodes.of(data, recipe)
     with parallel.rank_zero_first():
         if parallel.rank() == 0:
-            begin_run(run, {"data": data_hash(data), "recipe": recipe.to_json(), "seed": seed}, restart)
+            begin_run(run, data, {"recipe": recipe.to_json(), "seed": seed}, restart)
     for note in episodes.notes if parallel.rank() == 0 else ():
         print(note)
     torch.manual_seed(seed)
@@ -72,6 +71,8 @@ def train(
                 train_stage(stage, run.stage(stage.name), seed, watch)
             tokenizer.requires_grad_(False)
     with parallel.rank_zero_first():
+        if parallel.rank() == 0:
+            keep_latents_of(run, tokenizers)
         training = encode_episodes(episodes, episodes.training, tokenizers, run.latents("training"), watch)
         encode_episodes(episodes, episodes.held_out, tokenizers, run.latents("held_out"), watch)
     for name, tokenizer in tokenizers.items():
@@ -165,12 +166,6 @@ def starts_of(training: EncodedEpisodes) -> dict[str, Tensor]:
     return {n: v if n in training.text_streams else v[:, 1:] for n, v in clip.latents.items()}
 
 
-def data_hash(data: Dataset) -> str:
-    """SHA-256 over the data set's description and over which episodes of which length it has."""
-    rows = [[index, data.num_ticks(index), data.text(index)] for index in data.readable]
-    return hashlib.sha256(json.dumps([data.info, rows], sort_keys=True).encode()).hexdigest()
-
-
 def _is_inner(name: str, parameter: Tensor) -> bool:
     """What Muon trains: the convolutions inside of blocks, and what mixes ticks. Few tokens are few rows:
     there its five matrix products would cost more than the step."""
@@ -185,13 +180,15 @@ def _provenance(
     losses: dict[str, float],
     device: torch.device,
 ) -> dict[str, Any]:
-    minutes = {
-        stage.name: json.loads((stage / "log.jsonl").read_text().splitlines()[-1])["minutes"]
+    last = {
+        stage.name: json.loads((stage / LOG).read_text().splitlines()[-1])
         for stage in sorted((run.path / "stages").iterdir())
     }
     return {
-        "data": {"hash": data_hash(data), "collect": data.settings, "episodes": len(data.readable)},
-        "recipe": recipe.to_json(), "seed": seed, "minutes": minutes, "losses": losses,
+        "data": {"episodes": len(data.readable), **run.data(), "collect": data.settings},
+        "recipe": recipe.to_json(), "seed": seed, "losses": losses,
+        "minutes": {name: row["minutes"] for name, row in last.items()},
+        "skipped": {name: row.get("skipped", 0) for name, row in last.items()},
         "commit": git("rev-parse", "HEAD"), "hardware": hardware(), "torch": torch.__version__,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "processes": parallel.num_processes(),
