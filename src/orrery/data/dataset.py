@@ -77,7 +77,8 @@ class Dataset:
         return self._events.get(index, [])
 
     def left_out(self) -> dict[str, str]:
-        """What of its source was not recorded (streams, files, episodes), and why, as meta/plan.json keeps it."""
+        """What of its source was not recorded (streams, files, episodes), and why, as meta/plan.json keeps
+        it."""
         try:
             plan = json.loads((self.path / layout.PLAN_PATH).read_text("utf-8"))
             dropped = {f"episode {number}": why for number, why in plan.get("dropped", {}).items()}

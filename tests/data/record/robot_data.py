@@ -1,4 +1,5 @@
-"""Small LeRobotDatasets, made without its library, in which every picture tells which frame of its film it is."""
+"""Small LeRobotDatasets, made without its library, in which every picture tells which frame of its film it
+is."""
 
 from __future__ import annotations
 
@@ -74,10 +75,11 @@ class Column:
 
 @dataclass
 class Robot:
-    """What a data set holds. lengths: rows of each episode. numbers: of the episodes. cameras: name to frames a second.
+    """What a data set holds. lengths: rows of each episode. numbers: of the episodes. cameras: name to
+    frames a second.
 
-    files: the episodes (by place) in each file. columns: more columns. begin_frame: of each film before its first
-    episode. edit_info, edit_row: change what the metadata say.
+    files: the episodes (by place) in each file. columns: more columns. begin_frame: of each film before
+    its first episode. edit_info, edit_row: change what the metadata say.
     """
 
     lengths: Sequence[int] = (6, 4)
@@ -137,9 +139,15 @@ class Robot:
             said = {"video.fps": rate, "video.is_depth_map": False, "has_audio": False}
             features[name] = {"dtype": "video", "shape": [HEIGHT, WIDTH, 3], "names": None, "info": said}
         info = {
-            "codebase_version": version, "robot_type": "arm", "total_episodes": len(self.lengths), "fps": self.fps,
-            "chunks_size": 3, "data_path": self.data_path, "video_path": self.video_path, "features": features,
-        }  # fmt: skip
+            "codebase_version": version,
+            "robot_type": "arm",
+            "total_episodes": len(self.lengths),
+            "fps": self.fps,
+            "chunks_size": 3,
+            "data_path": self.data_path,
+            "video_path": self.video_path,
+            "features": features,
+        }
         self.edit_info(info)
         return info
 

@@ -1,4 +1,5 @@
-"""Episodes of recordings go in under their own numbers, wherever they lie; what cannot is named with its number."""
+"""Episodes of recordings go in under their own numbers, wherever they lie; what cannot is named with its
+number."""
 
 from __future__ import annotations
 
@@ -247,11 +248,16 @@ def test_a_camera_that_no_episode_places_is_named_and_one_that_some_do_costs_the
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"fps": None}, "its fps is None"), ({"fps": "fast"}, "its fps is 'fast'"), ({"fps": -3}, "its fps is -3"),
-        ({"fps": 1e9}, "its fps is"), ({"features": None}, "lists no features"), ({"features": {}}, "lists no features"),
-        ({"features": {"action": 5}}, "no stream is left"), ({"codebase_version": "v9.1"}, "v2.0 to v3.1 are read"),
+        ({"fps": None}, "its fps is None"),
+        ({"fps": "fast"}, "its fps is 'fast'"),
+        ({"fps": -3}, "its fps is -3"),
+        ({"fps": 1e9}, "its fps is"),
+        ({"features": None}, "lists no features"),
+        ({"features": {}}, "lists no features"),
+        ({"features": {"action": 5}}, "no stream is left"),
+        ({"codebase_version": "v9.1"}, "v2.0 to v3.1 are read"),
     ],
-)  # fmt: skip
+)
 def test_what_info_json_lacks_is_told(tmp_path: Path, change: dict[str, Any], said: str) -> None:
     source = Robot((3,), edit_info=lambda info: info.update(change)).write(tmp_path / "in")
     with pytest.raises(UserError, match=said):

@@ -1,4 +1,5 @@
-"""Pictures of recordings are taken by time stamp: to the frame, at any rate of rows and of films; depth stays depth."""
+"""Pictures of recordings are taken by time stamp: to the frame, at any rate of rows and of films; depth
+stays depth."""
 
 from __future__ import annotations
 
@@ -25,8 +26,8 @@ def recorded(source: Path, out: Path, **options: Any) -> tuple[Dataset, CollectR
 
 
 def check_frames(robot: Robot, data: Dataset) -> None:
-    """Every picture is the frame of its film that is nearest in time to its row, the earlier of two as near, and
-    none is that of another episode."""
+    """Every picture is the frame of its film that is nearest in time to its row, the earlier of two as
+    near, and none is that of another episode."""
     for index in range(len(data)):
         e = robot.own_numbers.index(data.scene(index)["episode_index"])
         for name, rate in robot.cameras.items():
@@ -237,7 +238,8 @@ def _with_depth_film(
 )
 @pytest.mark.parametrize("kind", ["millimetres", "log", "linear", "said_log"])
 def test_depth_films_are_metres(tmp_path: Path, flag: dict[str, Any], kind: str) -> None:
-    """Under the old flag and the new; whole millimetres, or codes of 12 bits with or without what they stand for."""
+    """Under the old flag and the new; whole millimetres, or codes of 12 bits with or without what they
+    stand for."""
     said: dict[str, Any] = {}
     if kind == "linear":
         said = {"video.depth_min": 0.2, "video.depth_max": 8.0, "video.shift": 0.0, "video.use_log": False}

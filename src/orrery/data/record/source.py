@@ -24,10 +24,10 @@ OnStep = Callable[[int, int], None]
 class Request:
     """What a collection is asked for, whatever its source.
 
-    seconds: longest episode; infinity for all of each, as recordings have it. streams: names to record, None for all. image_size: pixels on each side of the
-    picture, or, of an environment, height and width; None for the source's own: 128, an environment 96.
-    policy: `random`, `module:function`, `file.py:function`, or None for what the source does by itself.
-    sample_rate: of the sound, hertz; None for the source's own.
+    seconds: longest episode; infinity for all of each, as recordings have it. streams: names to record, None
+    for all. image_size: pixels on each side of the picture, or, of an environment, height and width; None for
+    the source's own: 128, an environment 96. policy: `random`, `module:function`, `file.py:function`, or None
+    for what the source does by itself. sample_rate: of the sound, hertz; None for the source's own.
     """
 
     seed: int = 0

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from orrery.errors import UserError
@@ -31,10 +30,12 @@ def names_in(path: Path) -> list[str]:
 
 
 def read_table(path: Path, columns: Sequence[str], episode: int | None = None) -> pa.Table:
-    """Columns of a file of rows, of one episode or of all. UserError that names it where it cannot be read."""
+    """Columns of a file of rows, of one episode or of all. UserError that names it where it cannot be
+    read."""
     only = None if episode is None else [("episode_index", "=", episode)]
+    options: dict[str, Any] = {"filters": only, "partitioning": None}  # the folders' names are no columns
     try:
-        return pq.read_table(path, columns=list(columns), filters=only, partitioning=None)
+        return pq.read_table(path, columns=list(columns), **options)
     except (OSError, pa.ArrowException, KeyError) as problem:
         raise _unreadable(path, problem) from problem
 
@@ -46,7 +47,8 @@ def _unreadable(path: Path, problem: Exception) -> UserError:
 
 
 def numbers_of(column: pa.ChunkedArray, width: int) -> Array:
-    """`[num_rows, width]` float32. UserError that names the row for a cell that does not hold `width` numbers."""
+    """`[num_rows, width]` float32. UserError that names the row for a cell that does not hold `width`
+    numbers."""
     leaves, rows, empty = _leaves(column)
     if len(empty):
         raise UserError(f"has no value in row {empty.min()}")
@@ -70,22 +72,23 @@ def empty_rows(column: pa.ChunkedArray) -> Array:
 
 
 def _leaves(column: pa.ChunkedArray) -> tuple[pa.Array, Array, Array]:
-    """All values of nested lists one after the other, the row of each, and the rows in which one is missing."""
+    """All values of nested lists one after the other, the row of each, and the rows in which one is
+    missing."""
     values: Any = column.combine_chunks()
     rows, empty = np.arange(len(values)), list[Array]()
     while True:
         values = values.storage if isinstance(values, pa.ExtensionArray) else values
-        there = np.asarray(pc.is_valid(values))
+        there = np.asarray(values.is_valid())
         if pa.types.is_struct(values.type):  # an encoded picture
             fields: Collection[str] = {field.name for field in values.type} & {"bytes", "path"}
-            held = [np.asarray(pc.is_valid(pc.struct_field(values, name))) for name in fields]
+            held = [np.asarray(values.field(name).is_valid()) for name in fields]
             there &= np.logical_or.reduce(held) if held else there
         empty.append(rows[~there])
         rows, values = rows[there], values.filter(pa.array(there))
         if not _is_list(values.type):
             return values, rows, np.unique(np.concatenate(empty))
-        parents = np.asarray(pc.list_parent_indices(values)).astype(np.int64)
-        rows, values = rows[parents], pc.list_flatten(values)
+        parents = np.asarray(values.value_parent_indices()).astype(np.int64)
+        rows, values = rows[parents], values.flatten()
 
 
 def _is_list(kind: pa.DataType) -> bool:

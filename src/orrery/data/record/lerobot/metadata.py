@@ -194,7 +194,8 @@ class Folder:
         rest = _FIELD.sub("x", template)
         if "{" in rest or "}" in rest:
             raise UserError(
-                f"{name} in {self.root / layout.INFO_PATH} is {template!r}; what is read are {', '.join(_FIELDS)}"
+                f"{name} in {self.root / layout.INFO_PATH} is {template!r}; "
+                f"what is read are {', '.join(_FIELDS)}"
             )
         if PurePosixPath(rest).is_absolute() or ".." in PurePosixPath(rest).parts:
             raise UserError(

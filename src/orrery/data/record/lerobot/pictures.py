@@ -1,8 +1,8 @@
 """Pictures and depth of a recording, from films by time stamp and from the cells of a table.
 
-Depth is metres, float32, 0 where nothing was measured. It is kept as whole millimetres (16-bit PNG, TIFF, films
-of 16 bits), as metres (float TIFF), or in films of 12 bits as LeRobot's codes: the logarithm of depth (or depth
-itself) between the least and the greatest that info.json gives.
+Depth is metres, float32, 0 where nothing was measured. It is kept as whole millimetres (16-bit PNG, TIFF,
+films of 16 bits), as metres (float TIFF), or in films of 12 bits as LeRobot's codes: the logarithm of
+depth (or depth itself) between the least and the greatest that info.json gives.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ _DEPTH_MODES = ("I;16", "I;16B", "I;16L", "I", "F")
 def frames_at(path: Path, instants: Array, until: float = math.inf) -> Iterator[VideoFrame]:
     """The frame of a film at each of `instants`, in order: seconds after its first one.
 
-    The one nearest in time, of a film of even rate; where a frame is held for longer, the one that is shown.
-    until: seconds; what the film shows from then on is of something else. UserError that names the film where it
-    cannot be read, or ends before an instant.
+    The one nearest in time, of a film of even rate; where a frame is held for longer, the one that is
+    shown. until: seconds; what the film shows from then on is of something else. UserError that names the
+    film where it cannot be read, or ends before an instant.
     """
     film_header(path)  # refuses what is missing, cut short or no film
     try:
@@ -93,7 +93,8 @@ def _chosen(
 def _decoded(
     container: InputContainer, stream: VideoStream, begin: float, period: float
 ) -> Iterator[tuple[float, VideoFrame]]:
-    """Frames with their instants, seconds after the film's first, from the one that is shown at `begin` on."""
+    """Frames with their instants, seconds after the film's first, from the one that is shown at `begin`
+    on."""
     base = float(stream.time_base or 1)
     start, last = (stream.start_time or 0) * base, -period
 
@@ -122,8 +123,8 @@ def colours_of(frame: VideoFrame) -> Array:
 
 @dataclass(frozen=True)
 class DepthCode:
-    """How a camera's depth is written. least, greatest, shift: metres, of LeRobot's codes. is_log: whether they
-    are of the logarithm. metres: whether whole numbers are metres, not millimetres."""
+    """How a camera's depth is written. least, greatest, shift: metres, of LeRobot's codes. is_log: whether
+    they are of the logarithm. metres: whether whole numbers are metres, not millimetres."""
 
     least: float = 0.01
     greatest: float = 10.0
@@ -193,7 +194,7 @@ def _luma(frame: VideoFrame, bits: int) -> Array:
     kind = np.dtype(np.uint8 if bits <= 8 else np.uint16)
     if frame.format.is_big_endian:
         kind = kind.newbyteorder(">")
-    plane = frame.planes[0]
+    plane: Any = frame.planes[0]
     rows = np.frombuffer(plane, kind).reshape(-1, plane.line_size // kind.itemsize)
     return rows[: frame.height, : frame.width]
 
@@ -205,9 +206,11 @@ def _metres(values: Array, code: DepthCode) -> Array:
 
 
 def cell_picture(value: Any, root: Path, code: DepthCode | None) -> Array:
-    """A picture `[H, W, 3]` uint8, or with a `code` depth `[H, W]` float32, that is stored in a table's cell.
+    """A picture `[H, W, 3]` uint8, or with a `code` depth `[H, W]` float32, that is stored in a table's
+    cell.
 
-    value: encoded bytes, or a dictionary of `bytes` or a `path` below `root`. UserError for what cannot be read.
+    value: encoded bytes, or a dictionary of `bytes` or a `path` below `root`. UserError for what cannot be
+    read.
     """
     try:
         with _opened(value, root) as picture:

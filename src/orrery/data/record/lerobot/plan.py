@@ -1,7 +1,8 @@
-"""What of a LeRobotDataset will be recorded, settled before the first episode is: which episodes, which streams.
+"""What of a LeRobotDataset will be recorded, settled before the first episode is: which episodes, which
+streams.
 
-A column or a camera that is missing in most episodes is left out, and an episode without a row; both are named.
-An episode that lacks what most have is not recorded: nothing is made up for it.
+A column or a camera that is missing in most episodes is left out, and an episode without a row; both are
+named. An episode that lacks what most have is not recorded: nothing is made up for it.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from orrery.data.record.lerobot.streams import ROW_COLUMNS, texts_of
 from orrery.data.record.source import OnStep
 from orrery.errors import UserError
 
-__all__ = ["Plan", "make_plan"]
+__all__ = ["NOTHING_SETTLED", "Plan", "make_plan"]
 
 _NUM_NAMED = 10
 _MOST_UNLISTED = 10_000
@@ -44,11 +45,14 @@ class Plan:
         return cls(tuple(values["episodes"]), frozenset(values["depth"]), dict(values["skipped"]))
 
 
+NOTHING_SETTLED = Plan()
+
+
 def make_plan(folder: Folder, asked: Collection[str], on_step: OnStep) -> Plan:
     """Look through the metadata, the footers of the tables, and the columns that have holes.
 
-    asked: features that were asked for by name, which are kept whatever they lack. UserError where no episode is
-    left.
+    asked: features that were asked for by name, which are kept whatever they lack. UserError where no
+    episode is left.
     """
     skipped: dict[str, str] = {}
     empty = [number for number, row in folder.episodes.items() if row.get("length") == 0]

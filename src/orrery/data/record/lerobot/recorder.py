@@ -89,13 +89,14 @@ class LeRobotRecorder:
         )
         if num_bytes > MAX_EPISODE_BYTES:
             raise UserError(
-                f"episode {number} takes {num_bytes / 2**30:.1f} GiB of memory; record less of it with --seconds, "
-                "or with a smaller --image-size"
+                f"episode {number} takes {num_bytes / 2**30:.1f} GiB of memory; record less of it with "
+                "--seconds, or with a smaller --image-size"
             )
         return length
 
     def _rows(self, number: int, row: Row) -> pa.Table:
-        """All rows of an episode, in order, wherever they lie. UserError that names the file if some are missing."""
+        """All rows of an episode, in order, wherever they lie. UserError that names the file if some are
+        missing."""
         named = self._folder.data_file(row)
         wanted = row.get("length")
         try:
@@ -189,7 +190,8 @@ class LeRobotRecorder:
 
 
 def _ordered(table: pa.Table, number: int) -> pa.Table:
-    """Rows in the order of their `frame_index`. UserError if some are there twice, or are missing between others."""
+    """Rows in the order of their `frame_index`. UserError if some are there twice, or are missing between
+    others."""
     index = _whole(table, "frame_index")
     if index is None or len(index) < 2 or (index == index[0]).all():
         return table
@@ -215,7 +217,8 @@ def _whole(table: pa.Table, name: str) -> Array | None:
 
 
 def _instants(table: pa.Table, rate: float) -> Array:
-    """When each row was recorded, seconds after the episode's frame 0: its time stamp, where there is a good one."""
+    """When each row was recorded, seconds after the episode's frame 0: its time stamp, where there is a
+    good one."""
     index = _whole(table, "frame_index")
     if index is None or (len(index) > 1 and (index == index[0]).all()):
         index = np.arange(len(table))

@@ -31,8 +31,8 @@ def events_of(
 ) -> list[Event]:
     """What is said within an episode, in order of time.
 
-    columns: name to one value a row, of the columns of words and of `task_index` and `subtask_index`. seconds: of
-    each row. tasks, subtasks: number to sentence.
+    columns: name to one value a row, of the columns of words and of `task_index` and `subtask_index`.
+    seconds: of each row. tasks, subtasks: number to sentence.
     """
     found = list(_marked(row, seconds))
     for name, values in columns.items():
@@ -60,7 +60,8 @@ def _changes(kind: str, words: Sequence[str], seconds: Sequence[float]) -> Itera
 
 
 def _remarks(name: str, values: Sequence[Any], seconds: Sequence[float]) -> Iterator[Event]:
-    """LeRobot's `language_persistent`, whose remarks have their own instant, and `language_events`, of a row."""
+    """LeRobot's `language_persistent`, whose remarks have their own instant, and `language_events`, of a
+    row."""
     seen = set[tuple[Any, ...]]()
     for remarks, at in zip(values, seconds, strict=True):
         for remark in remarks or ():

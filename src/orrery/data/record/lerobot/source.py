@@ -1,12 +1,13 @@
-"""The source `lerobot:PATH`: cameras, depth, state, action, outcomes, words and other numbers of a recording.
+"""The source `lerobot:PATH`: cameras, depth, state, action, outcomes, words and other numbers of a
+recording.
 
-One row is one tick, at the data set's own rate: an action belongs to one row, so that nothing is resampled. A
-camera's picture is the one that its film shows at the row's time stamp. A file that is missing or damaged is
-named, and costs only its own episodes.
+One row is one tick, at the data set's own rate: an action belongs to one row, so that nothing is
+resampled. A camera's picture is the one that its film shows at the row's time stamp. A file that is
+missing or damaged is named, and costs only its own episodes.
 
-`next.reward` and its like say in a row what comes after it, and are told by the tick after it. Of what comes after
-an episode's last row nothing was recorded: its reward is added to the last tick's, and its ending is the last
-tick's, so that no episode loses its return or its end.
+`next.reward` and its like say in a row what comes after it, and are told by the tick after it. Of what
+comes after an episode's last row nothing was recorded: its reward is added to the last tick's, and its
+ending is the last tick's, so that no episode loses its return or its end.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any
 
 from orrery.data.record.lerobot.hub import local_folder
 from orrery.data.record.lerobot.metadata import Folder
-from orrery.data.record.lerobot.plan import Plan, make_plan
+from orrery.data.record.lerobot.plan import NOTHING_SETTLED, Plan, make_plan
 from orrery.data.record.lerobot.recorder import LeRobotRecorder
 from orrery.data.record.lerobot.streams import Column, clock_of, columns_of
 from orrery.data.record.source import OnStep, Request
@@ -42,7 +43,7 @@ class LeRobotSource:
     path: str
     request: Request
     name: str = ""
-    settled: Plan = Plan()
+    settled: Plan = NOTHING_SETTLED
 
     def __post_init__(self) -> None:
         if self.request.policy is not None:

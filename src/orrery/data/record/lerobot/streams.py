@@ -1,8 +1,9 @@
 """Which stream each column and each camera of a LeRobotDataset becomes.
 
-A robot's `observation.state` is the stream `proprioception`, `next.reward` is `reward`, and `next.terminated`, or
-`next.done` where there is none, is `terminated`. Everything else keeps its name, without `observation.`; of two
-that would have one name, or one file name on some disk, the second gets a number.
+A robot's `observation.state` is the stream `proprioception`, `next.reward` is `reward`, and
+`next.terminated`, or `next.done` where there is none, is `terminated`. Everything else keeps its name,
+without `observation.`; of two that would have one name, or one file name on some disk, the second gets a
+number.
 """
 
 from __future__ import annotations
@@ -107,7 +108,7 @@ def _spec(
     if dtype in ("video", "image"):
         square = (frames_per_tick, size, size, 3)
         return StreamSpec(f"video.{_camera(feature)}", "video", "observed", square, "uint8", "sRGB", 0, 255)
-    if shape is None or not (dtype == "bool" or np.issubdtype(_dtype(dtype), np.number)):
+    if shape is None or not (dtype == "bool" or _dtype(dtype).kind in "iuf"):
         return f"{dtype} {said.get('shape')} is no stream of numbers"
     width = int(np.prod(shape))
     if width > MAX_WIDTH:
