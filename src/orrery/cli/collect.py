@@ -83,7 +83,8 @@ def collect(
 
 def _told(report: CollectReport, out: Path) -> int:
     """Say what a collection did; UserError if episodes are missing, KeyboardInterrupt if it was stopped."""
-    dropped = {f"episode {number}": reason for number, reason in report.dropped.items()}
+    failed = ((f"episode {number}", reason) for number, reason in report.dropped.items())
+    dropped = {name: reason.removeprefix(f"{name}: ") for name, reason in failed}
     for name, reason in {**report.skipped, **dropped}.items():
         print(f"left out {name}: {reason}")
     if report.stopped:
@@ -97,8 +98,8 @@ def _told(report: CollectReport, out: Path) -> int:
         f"{report.encode_seconds:.0f} s writing, over all workers)"
     )
     if report.dropped:
-        number, reason = next(iter(report.dropped.items()))
-        raise UserError(f"{len(dropped)} episodes failed and are not in {out}; {number}: {reason}")
+        name, reason = next(iter(dropped.items()))
+        raise UserError(f"{len(dropped)} episodes failed and are not in {out}; {name}: {reason}")
     return 0
 
 

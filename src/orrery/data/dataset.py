@@ -81,7 +81,8 @@ class Dataset:
         it."""
         try:
             plan = json.loads((self.path / layout.PLAN_PATH).read_text("utf-8"))
-            dropped = {f"episode {number}": why for number, why in plan.get("dropped", {}).items()}
+            failed = ((f"episode {number}", why) for number, why in plan.get("dropped", {}).items())
+            dropped = {name: why.removeprefix(f"{name}: ") for name, why in failed}
             return {**plan.get("skipped", {}), **dropped}
         except (OSError, ValueError, AttributeError):
             return {}

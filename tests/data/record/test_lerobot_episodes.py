@@ -284,7 +284,7 @@ def test_an_episode_that_memory_cannot_hold_is_told(tmp_path: Path, monkeypatch:
     source = Robot((20, 100)).write(tmp_path / "in")
     data, report = recorded(source, tmp_path / "out")
     assert own_numbers(data) == [0]
-    assert "episode 1 takes" in report.dropped[1]
+    assert "episode 1: it takes" in report.dropped[1]
     assert "--seconds" in report.dropped[1]
 
 

@@ -56,13 +56,13 @@ def _numbers(
 
 
 def test_columns_whose_names_mean_something_else_here(tmp_path: Path) -> None:
+    words = "proprioception action video.main state.arm images"
+    names = [f"observation.{word}" for word in words.split()]
+    names += ["observation", "state", "reward", "next.observation", "action.gripper"]
     columns = {
         name: _numbers("float32", lambda e, i, k=k: 100.0 * k + i, kind=pa.float32())
-        for k, name in enumerate(
-            ["observation.proprioception", "observation.action", "observation", "state", "observation.state.arm",
-             "reward", "observation.video.main", "observation.images", "next.observation", "action.gripper"]
-        )
-    }  # fmt: skip
+        for k, name in enumerate(names)
+    }
     data, report = recorded(Robot((3,), columns=columns).write(tmp_path / "in"), tmp_path / "out")
     assert report.skipped == {}
     streams = json.loads((tmp_path / "out/meta/plan.json").read_text())["streams"]
@@ -91,9 +91,8 @@ def test_endings_successes_flags_and_shapes(tmp_path: Path) -> None:
     data, report = recorded(Robot((4, 4), columns=columns).write(tmp_path / "in"), tmp_path / "out")
     assert (report.dropped, report.skipped) == ({}, {})
     specs, streams = data.spec.streams, data.load(0)
-    outcomes = {
-        name: (specs[name].kind, layout.column_of(name)) for name in ("success", "truncated", "terminated")
-    }
+    ends = ("success", "truncated", "terminated")
+    outcomes = {name: (specs[name].kind, layout.column_of(name)) for name in ends}
     assert outcomes == {
         "success": ("choice", "next.success"),
         "truncated": ("choice", "next.truncated"),

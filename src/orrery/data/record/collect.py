@@ -205,7 +205,8 @@ def _watched(runs: Iterator[Outcome], total: int, progress: bool) -> Iterator[Ou
         bar.update(task, total=total)
         for outcome in runs:
             if outcome.failure is not None:
-                bar.console.print(f"episode {outcome.number} dropped: {outcome.failure}")
+                why = outcome.failure.removeprefix(f"episode {outcome.number}: ")
+                bar.console.print(f"episode {outcome.number} dropped: {why}")
             bar.advance(task)
             yield outcome
 

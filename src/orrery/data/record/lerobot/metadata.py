@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeGuard
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -125,12 +125,12 @@ class Folder:
         rows = self._episode_rows(problems)
         for row in rows:
             number = row.get("episode_index")
-            if not isinstance(number, int) or number < 0:
+            if not _is_count(number):
                 problems.append(f"an episode has the number {number!r} in {_EPISODES[self.version]}")
             elif number in found:
                 problems.append(f"{_EPISODES[self.version]} lists episode {number} twice")
             else:
-                found[number] = row
+                found[number] = {**row, "length": row.get("length") if _is_count(row.get("length")) else None}
         return dict(sorted(found.items())), problems
 
     def _episode_rows(self, problems: list[str]) -> Iterator[Row]:
@@ -208,13 +208,17 @@ class Folder:
         size = self.info.get("chunks_size")
         per_chunk = size if isinstance(size, int) and size > 0 else layout.FILES_PER_CHUNK
         values = {"episode_index": number, "episode_chunk": number // per_chunk, "video_key": feature}
-        values |= {k: v for k, v in (("chunk_index", chunk), ("file_index", file)) if v is not None}
+        values |= {k: v for k, v in (("chunk_index", chunk), ("file_index", file)) if _is_count(v)}
         try:
             return self.root / template.format(**values)
         except KeyError as problem:
             raise UserError(
-                f"episode {number}: its file is named by {problem} ({template}), which nothing says of it"
+                f"its file is named by {problem} ({template}), which nothing says of it; download it again"
             ) from problem
+
+
+def _is_count(value: Any) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _lines(file: Path, problems: list[str]) -> Iterator[Row]:

@@ -79,11 +79,12 @@ def make_plan(folder: Folder, asked: Collection[str], on_step: OnStep) -> Plan:
 def _unlisted(folder: Folder, skipped: dict[str, str]) -> list[int]:
     """Numbers of the episodes that meta/info.json counts and that the list of episodes lacks."""
     total = folder.info.get("total_episodes")
-    num_missing = total - len(folder.episodes) if isinstance(total, int) else 0
+    total = total if isinstance(total, int) else 0
+    num_missing = total - len(folder.episodes)
     if num_missing > _MOST_UNLISTED:
         skipped["meta/info.json"] = f"it says {total:,} episodes, and {len(folder.episodes):,} are listed"
         return []
-    free = (number for number in range(total or 0) if number not in folder.episodes)
+    free = (number for number in range(total) if number not in folder.episodes)
     return [number for number, _ in zip(free, range(num_missing), strict=False)]
 
 

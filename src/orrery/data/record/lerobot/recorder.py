@@ -44,15 +44,26 @@ class LeRobotRecorder:
 
     def episode(self, number: int) -> Episode:
         """Episode `number`; see `Recorder`."""
+        try:
+            return self._episode(number)
+        except UserError as problem:
+            raise UserError(f"episode {number}: {problem}") from problem
+        except (LookupError, TypeError, ValueError, AttributeError, pa.ArrowException) as problem:
+            raise UserError(
+                f"episode {number}: its rows, or what meta says of them, are not those of a LeRobotDataset "
+                f"({' '.join(str(problem).split())}); download it again"
+            ) from problem
+
+    def _episode(self, number: int) -> Episode:
         row = self._folder.episodes.get(number)
         if row is None:
             why = "; ".join(self._folder.problems) or "meta/episodes does not list it"
-            raise UserError(f"episode {number}: {why}; download it again")
+            raise UserError(f"{why}; download it again")
         table = self._rows(number, row)
         instants = _instants(table, self._rate)
-        length = self._length(number, len(table))
+        length = self._length(len(table))
         streams = {
-            name: self._stream(number, row, name, column, table, instants[:length])
+            name: self._stream(row, column, table, instants[:length])
             for name, column in self._columns.items()
         }
         seconds = instants[:length] - instants[0]
@@ -63,8 +74,8 @@ class LeRobotRecorder:
         }
         tasks, subtasks = self._sentences
         scene = {"dataset": self._name, "episode_index": number}
-        if len(row.get("tasks") or ()) > 1 and not isinstance(row["tasks"], str):
-            scene["tasks"] = list(row["tasks"])
+        if isinstance(row.get("tasks"), list) and len(row["tasks"]) > 1:
+            scene["tasks"] = row["tasks"]
         events = events_of(row, words, seconds.tolist(), tasks, subtasks)
         end = length / self._rate
         return Episode(
@@ -80,7 +91,7 @@ class LeRobotRecorder:
     def _sentences(self) -> tuple[dict[int, str], dict[int, str]]:
         return self._folder.sentences("task"), self._folder.sentences("subtask")
 
-    def _length(self, number: int, num_rows: int) -> int:
+    def _length(self, num_rows: int) -> int:
         """Ticks to record, of the rows that there are. UserError if they do not fit in memory."""
         clock = self._spec.clock
         length = min(num_rows, clock.num_ticks(self._request.seconds)) if self._request.is_cut else num_rows
@@ -89,7 +100,7 @@ class LeRobotRecorder:
         )
         if num_bytes > MAX_EPISODE_BYTES:
             raise UserError(
-                f"episode {number} takes {num_bytes / 2**30:.1f} GiB of memory; record less of it with "
+                f"it takes {num_bytes / 2**30:.1f} GiB of memory; record less of it with "
                 "--seconds, or with a smaller --image-size"
             )
         return length
@@ -117,14 +128,14 @@ class LeRobotRecorder:
                 if isinstance(wanted, int) and len(table) < wanted
                 else f"{named} holds {len(table)} rows of episode {number}, and {wanted} are listed"
             )
-        return _ordered(table, number)
+        return _ordered(table)
 
     def _read(self, file: Path, number: int) -> pa.Table:
         there = names_in(file)
         needed = [column.feature for column in self._columns.values() if not column.is_film]
         for name in needed:
             if name not in there:
-                raise UserError(f"episode {number}: {file} has no column {name}; leave it out with --streams")
+                raise UserError(f"{file} has no column {name}; leave it out with --streams")
         optional = [*_TOLD_IN_ROWS, *texts_of(self._folder.features)]
         names = dict.fromkeys([*needed, *(name for name in optional if name in there), "episode_index"])
         return read_table(file, list(names), number)
@@ -142,9 +153,7 @@ class LeRobotRecorder:
                 found.setdefault(number, []).append(file)
         return found
 
-    def _stream(
-        self, number: int, row: Row, name: str, column: Column, table: pa.Table, instants: Array
-    ) -> Array:
+    def _stream(self, row: Row, column: Column, table: pa.Table, instants: Array) -> Array:
         """`[num_ticks, *shape]` of one stream. UserError that names the episode and the feature."""
         try:
             if column.is_film or column.spec.kind == "video" or column.spec.unit == "m":
@@ -152,7 +161,7 @@ class LeRobotRecorder:
             values = table[column.feature]
             return _numbers(values, column.spec, len(instants))
         except UserError as problem:
-            raise UserError(f"episode {number}: {column.feature}: {problem}") from problem
+            raise UserError(f"{column.feature}: {problem}") from problem
 
     def _pictures(self, row: Row, column: Column, table: pa.Table, instants: Array) -> Array:
         """Pictures `[num_ticks, frames, S, S, 3]` uint8, or depth `[num_ticks, 1, S, S]` float32."""
@@ -189,7 +198,7 @@ class LeRobotRecorder:
         return self._folder.film(feature, row), begin, end if end > begin else math.inf
 
 
-def _ordered(table: pa.Table, number: int) -> pa.Table:
+def _ordered(table: pa.Table) -> pa.Table:
     """Rows in the order of their `frame_index`. UserError if some are there twice, or are missing between
     others."""
     index = _whole(table, "frame_index")
@@ -198,11 +207,11 @@ def _ordered(table: pa.Table, number: int) -> pa.Table:
     order = np.argsort(index, kind="stable")
     steps = np.diff(index[order])
     if (steps == 0).any():
-        raise UserError(f"episode {number}: row {index[order][np.argmin(steps)]} is there twice")
+        raise UserError(f"row {index[order][np.argmin(steps)]} is there twice")
     if (steps > 1).any():
         before = int(np.argmax(steps > 1))
         gap = f"{index[order][before] + 1} to {index[order][before + 1] - 1}"
-        raise UserError(f"episode {number}: the rows with frame_index {gap} are missing; download it again")
+        raise UserError(f"the rows with frame_index {gap} are missing; download it again")
     return table if (order == np.arange(len(order))).all() else table.take(pa.array(order))
 
 

@@ -15,8 +15,10 @@ __all__ = ["events_of", "text_of"]
 def text_of(row: Row, columns: Mapping[str, Sequence[Any]], tasks: Mapping[int, str]) -> str:
     """What the episode is about: the task of its first row, or the first that is listed; "" where none is."""
     listed = row.get("tasks")
-    said = [task for task in ([listed] if isinstance(listed, str) else listed or ()) if isinstance(task, str)]
-    first = tasks.get(next(iter(columns.get("task_index", ())), -1), "")
+    listed = [listed] if isinstance(listed, str) else listed if isinstance(listed, list) else []
+    said = [task for task in listed if isinstance(task, str)]
+    first = next(iter(columns.get("task_index", ())), -1)
+    first = tasks.get(first, "") if isinstance(first, int) else ""
     if first and (not said or first in said):
         return first
     return said[0] if said else ""
@@ -37,10 +39,13 @@ def events_of(
     found = list(_marked(row, seconds))
     for name, values in columns.items():
         if name == "task_index":
-            words = [tasks.get(value, "") for value in values]
+            words = [tasks.get(k, "") if isinstance(k, int) else "" for k in values]
             found += _changes("task", words, seconds) if len(set(words)) > 1 else []
         elif name == "subtask_index":
-            words = [subtasks.get(k, f"subtask {k}" if isinstance(k, int) and k >= 0 else "") for k in values]
+            words = [
+                subtasks.get(k, f"subtask {k}" if k >= 0 else "") if isinstance(k, int) else ""
+                for k in values
+            ]
             found += _changes("subtask", words, seconds)
         elif any(isinstance(value, list) for value in values):
             found += _remarks(name, values, seconds)

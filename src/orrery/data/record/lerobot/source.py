@@ -89,7 +89,13 @@ class LeRobotSource:
         """Which episodes and streams there are; see `Planned.plan`."""
         asked = set(self.request.streams or ())
         features = {column.feature for name, column in self._columns[0].items() if name in asked}
-        plan = make_plan(self.folder, features, on_step)
+        try:
+            plan = make_plan(self.folder, features, on_step)
+        except (LookupError, TypeError, ValueError, AttributeError) as problem:
+            raise UserError(
+                f"{self.path}: its tables, or what meta says of them, are not those of a LeRobotDataset "
+                f"({' '.join(str(problem).split())}); download it again"
+            ) from problem
         planned = replace(self, settled=plan)
         return {
             "episodes": list(plan.episodes),
