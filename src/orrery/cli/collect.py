@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,7 +29,7 @@ def collect(
     episodes: int | None = None,
     seed: int = 0,
     workers: int | None = None,
-    seconds: float = 5.0,
+    seconds: float | None = None,
     streams: tuple[str, ...] = (),
     image_size: str | None = None,
     policy: str | None = None,
@@ -44,12 +43,14 @@ def collect(
 
     Args:
         source: a world's name (see `orrery worlds`); gym:ENV_ID for a Gymnasium environment, such as
-            gym:ALE/Pong-v5; clips:FOLDER for films; lerobot:PATH for a LeRobotDataset v3.0.
+            gym:ALE/Pong-v5; clips:FOLDER for films; lerobot:PATH for a LeRobotDataset, v2.0 to
+            v3.1, or lerobot:USER/NAME for one of the Hugging Face Hub.
         out: the dataset's folder.
         episodes: how many there are to be in all; of films and recordings all there are, if left out.
         seed: episode i depends on the seed and i.
         workers: processes; one for each core if left out.
-        seconds: length of an episode; of one that ends by itself, the most.
+        seconds: length of an episode; of one that ends by itself, the most. 5 if left out; episodes of a
+            recording are then whole.
         streams: which to record, such as video.main state; all if left out.
         image_size: pixels on each side of the picture, an even number, or, of an environment, HEIGHTxWIDTH;
             128 if left out, of an environment 96.
@@ -82,20 +83,23 @@ def collect(
 
 def _told(report: CollectReport, out: Path) -> int:
     """Say what a collection did; UserError if episodes are missing, KeyboardInterrupt if it was stopped."""
-    for name, reason in report.skipped.items():
+    failed = ((f"episode {number}", reason) for number, reason in report.dropped.items())
+    dropped = {name: reason.removeprefix(f"{name}: ") for name, reason in failed}
+    for name, reason in {**report.skipped, **dropped}.items():
         print(f"left out {name}: {reason}")
     if report.stopped:
         wanted = f" of {report.num_wanted}" if report.num_wanted else ""
         print(f"{out}: stopped with {report.num_episodes}{wanted}; run the same command again to go on")
         raise KeyboardInterrupt
     print(
-        f"{out}: {report.num_episodes} episodes, {report.num_new} of them new "
+        f"{out}: {report.num_episodes} episodes, {report.num_new} of them new, "
+        f"{len(report.skipped) + len(dropped)} things left out "
         f"({report.num_bytes / 1e6:.1f} MB, {report.world_seconds:.0f} s in the world, "
         f"{report.encode_seconds:.0f} s writing, over all workers)"
     )
     if report.dropped:
-        number, reason = next(iter(report.dropped.items()))
-        raise UserError(f"{len(report.dropped)} episodes failed and are not in {out}; {number}: {reason}")
+        name, reason = next(iter(dropped.items()))
+        raise UserError(f"{len(dropped)} episodes failed and are not in {out}; {name}: {reason}")
     return 0
 
 
@@ -112,10 +116,10 @@ def _size(text: str | None) -> int | tuple[int, int] | None:
     return pixels[0] if len(pixels) == 1 else (pixels[0], pixels[1])
 
 
-def _check_numbers(seed: int, seconds: float, sample_rate: int | None) -> None:
+def _check_numbers(seed: int, seconds: float | None, sample_rate: int | None) -> None:
     if seed < 0:
         raise BadUse(f"--seed {seed}: must be 0 or above")
-    if not math.isfinite(seconds) or not 0 < seconds <= MAX_EPISODE_SECONDS:
+    if seconds is not None and not 0 < seconds <= MAX_EPISODE_SECONDS:
         raise BadUse(f"--seconds {seconds:g}: must be above 0 and at most {MAX_EPISODE_SECONDS:g}")
     if sample_rate is not None and sample_rate not in SAMPLE_RATES:
         raise BadUse(f"--sample-rate {sample_rate}: must be {' or '.join(map(str, SAMPLE_RATES))}")

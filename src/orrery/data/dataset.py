@@ -76,6 +76,17 @@ class Dataset:
         self._row(index)
         return self._events.get(index, [])
 
+    def left_out(self) -> dict[str, str]:
+        """What of its source was not recorded (streams, files, episodes), and why, as meta/plan.json keeps
+        it."""
+        try:
+            plan = json.loads((self.path / layout.PLAN_PATH).read_text("utf-8"))
+            failed = ((f"episode {number}", why) for number, why in plan.get("dropped", {}).items())
+            dropped = {name: why.removeprefix(f"{name}: ") for name, why in failed}
+            return {**plan.get("skipped", {}), **dropped}
+        except (OSError, ValueError, AttributeError):
+            return {}
+
     def episode(self, index: int) -> Episode:
         """All of episode `index`, pictures decoded."""
         streams = self.load(index)

@@ -40,7 +40,8 @@ INFO_PATH = "meta/info.json"
 STATS_PATH = "meta/stats.json"
 TASKS_PATH = "meta/tasks.parquet"
 PLAN_PATH = "meta/plan.json"
-"""Which stretch of which file each episode is, where they were settled before the first was recorded."""
+"""Which stretch of which file each episode is, where they were settled before the first was recorded; what
+was left out (`skipped`) and which episodes failed (`dropped`), each with the reason."""
 PARTS = ".part"
 """Folder of finished episodes that are not in the layout's files yet."""
 PART_SETTINGS = ".part/collect.json"
@@ -49,6 +50,8 @@ KNOWN_COLUMNS = {
     "action": "action",
     "reward": "next.reward",
     "terminated": "next.terminated",
+    "truncated": "next.truncated",
+    "success": "next.success",
     "observation": "observation.state",
     "proprioception": "observation.state",
 }

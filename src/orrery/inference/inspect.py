@@ -30,6 +30,7 @@ __all__ = ["Summary", "inspect", "inspect_checkpoint", "inspect_dataset", "inspe
 OnStep = Callable[[int, int], None]
 """Called with (steps done, steps in all)."""
 NUM_SAMPLE_CAPTIONS = 5
+NUM_LEFT_OUT = 20
 
 
 @dataclass
@@ -245,7 +246,15 @@ def _dataset_facts(dataset: Dataset) -> list[tuple[str, str]]:
         ("streams, each tick", "\n".join(streams)),
         ("collected with", ", ".join(settings)),
         ("sentences", "\n".join(dataset.text(number) for number in readable[:NUM_SAMPLE_CAPTIONS])),
+        ("left out", _left_out(dataset)),
     ]
+
+
+def _left_out(dataset: Dataset) -> str:
+    """How much of its source is not in the data set, and what it is."""
+    lines = [f"{name}: {why}" for name, why in dataset.left_out().items()]
+    more = [f"and {len(lines) - NUM_LEFT_OUT} more (meta/plan.json)"] if len(lines) > NUM_LEFT_OUT else []
+    return "\n".join([str(len(lines)), *lines[:NUM_LEFT_OUT], *more]) if lines else "nothing"
 
 
 def _clock(clock: Clock) -> str:

@@ -49,7 +49,7 @@ def _column(root: Path, episode: int, name: str) -> np.ndarray:
 def test_every_row_is_a_tick_and_columns_come_out_as_they_went_in(foreign: Path, tmp_path: Path) -> None:
     report = collect(f"lerobot:{foreign}", tmp_path / "d", **SMALL)
     assert (report.num_episodes, report.dropped) == (NUM_EPISODES, {})
-    assert report.skipped == {"note": "string [1] is no stream of numbers"}
+    assert report.skipped == {"note": "no file of rows has it"}
     dataset = Dataset(tmp_path / "d")
     clock = dataset.spec.clock
     assert (clock.frames_per_second, clock.frames_per_tick, clock.samples_per_tick) == (24, 1, 1000)
@@ -144,6 +144,8 @@ def test_mistakes_are_named(own_copy: Path, tmp_path: Path, dataset_path: Path) 
     refused(BadUse, "leave out --policy", policy="random")
     info = json.loads((own_copy / "meta/info.json").read_text())
     (own_copy / "meta/info.json").write_text(json.dumps(info | {"codebase_version": "v2.1"}))
-    refused(UserError, r"LeRobotDataset v2\.1; convert it to v3\.0")
+    refused(UserError, r"says it is a LeRobotDataset v2\.1, but its files are those of v3")
+    (own_copy / "meta/info.json").write_text(json.dumps(info | {"codebase_version": "v1.6"}))
+    refused(UserError, r"LeRobotDataset v1\.6; v2\.0 to v3\.1 are read")
     (own_copy / "meta/info.json").write_text(json.dumps(info | {"fps": None}))
     refused(UserError, r"info\.json is damaged")

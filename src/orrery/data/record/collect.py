@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,8 +25,8 @@ from rich.progress import (
 
 from orrery.data import layout
 from orrery.data.record.execution import Job, Outcome, outcomes
-from orrery.data.record.source import OnStep, Planned, Request, Source
-from orrery.data.record.sources import source_of
+from orrery.data.record.source import Numbered, OnStep, Planned, Request, Source
+from orrery.data.record.sources import longest_of, source_of
 from orrery.data.writer import finalize, finished_parts, read_episode_rows, write_json
 from orrery.errors import BadUse, UserError
 from orrery.world import World
@@ -60,7 +60,7 @@ def collect(
     num_episodes: int | None = None,
     seed: int = 0,
     num_workers: int = 1,
-    seconds: float = 5.0,
+    seconds: float | None = None,
     streams: Sequence[str] | None = None,
     image_size: int | tuple[int, int] | None = None,
     progress: bool = True,
@@ -73,14 +73,15 @@ def collect(
 
     world: a name from `orrery.worlds.WORLDS`, a prefix and what it takes (see `SOURCES`), or an importable
     factory (see `WorldFactory`). num_episodes: None for all that the source has. streams: names to record,
-    None for all; without pictures nothing is drawn. policy, sample_rate: see `Request`. cluster:
-    address of a Ray cluster to run on, instead of `num_workers` processes here. on_step: called with
-    (episodes done, episodes missing at first).
+    None for all; without pictures nothing is drawn. seconds: the longest episode; None for 5, of a recording
+    for all of it. policy, sample_rate: see `Request`. cluster: address of a Ray cluster to run on, instead of
+    `num_workers` processes here. on_step: called with (episodes done, episodes missing at first).
 
     A folder that already holds part of the same collection is completed; UserError if it holds another. An
     episode in which the source raises is dropped and reported; the run goes on. Ctrl-C and a full disk leave
     a folder that the same call completes.
     """
+    seconds = longest_of(world) if seconds is None else seconds
     if num_workers < 1 or seconds <= 0 or (num_episodes is not None and num_episodes < 1):
         given = f"{num_episodes}, {num_workers} and {seconds}"
         raise BadUse(f"num_episodes, num_workers and seconds are above 0, got {given}")
@@ -92,7 +93,8 @@ def collect(
         report.skipped = getattr(source, "skipped", {})
         report.num_wanted = _num_wanted(source, num_episodes)
         present = _present(out)
-        missing = [i for i in range(report.num_wanted) if i not in present]
+        numbers = source.numbers if isinstance(source, Numbered) else range(report.num_wanted)
+        missing = [i for i in numbers[: report.num_wanted] if i not in present]
         runs = outcomes(Job(source, out), missing, num_workers, cluster)
         if on_step is not None:
             on_step(0, len(missing))
@@ -100,6 +102,7 @@ def collect(
             _count(report, outcome)
             if on_step is not None:
                 on_step(done, len(missing))
+        _keep_dropped(out, report.dropped)
         report.num_episodes = finalize(out, settings)
     except KeyboardInterrupt:
         report.stopped = True
@@ -122,6 +125,14 @@ def _count(report: CollectReport, outcome: Outcome) -> None:
     report.num_bytes += outcome.num_bytes
     report.world_seconds += outcome.world_seconds
     report.encode_seconds += outcome.encode_seconds
+
+
+def _keep_dropped(out: Path, dropped: Mapping[int, str]) -> None:
+    """Write into meta/plan.json which episodes failed, and why."""
+    file = out / layout.PLAN_PATH
+    plan = json.loads(file.read_text("utf-8")) if file.is_file() else {}
+    if dropped or "dropped" in plan:
+        write_json(file, plan | {"dropped": {str(number): why for number, why in sorted(dropped.items())}})
 
 
 def _open_folder(
@@ -198,7 +209,8 @@ def _watched(runs: Iterator[Outcome], total: int, progress: bool) -> Iterator[Ou
         bar.update(task, total=total)
         for outcome in runs:
             if outcome.failure is not None:
-                bar.console.print(f"episode {outcome.number} dropped: {outcome.failure}")
+                why = outcome.failure.removeprefix(f"episode {outcome.number}: ")
+                bar.console.print(f"episode {outcome.number} dropped: {why}")
             bar.advance(task)
             yield outcome
 

@@ -6,7 +6,8 @@ there. Episode i follows from the source and i alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -14,7 +15,7 @@ from typing import Any, Protocol, runtime_checkable
 from orrery.errors import BadUse
 from orrery.streams import Episode, WorldSpec
 
-__all__ = ["Closable", "OnStep", "Planned", "Recorder", "Request", "Source"]
+__all__ = ["Closable", "Numbered", "OnStep", "Planned", "Recorder", "Request", "Source"]
 
 OnStep = Callable[[int, int], None]
 
@@ -23,10 +24,10 @@ OnStep = Callable[[int, int], None]
 class Request:
     """What a collection is asked for, whatever its source.
 
-    seconds: longest episode. streams: names to record, None for all. image_size: pixels on each side of the
-    picture, or, of an environment, height and width; None for the source's own: 128, an environment 96.
-    policy: `random`, `module:function`, `file.py:function`, or None for what the source does by itself.
-    sample_rate: of the sound, hertz; None for the source's own.
+    seconds: longest episode; infinity for all of each, as recordings have it. streams: names to record, None
+    for all. image_size: pixels on each side of the picture, or, of an environment, height and width; None for
+    the source's own: 128, an environment 96. policy: `random`, `module:function`, `file.py:function`, or None
+    for what the source does by itself. sample_rate: of the sound, hertz; None for the source's own.
     """
 
     seed: int = 0
@@ -35,6 +36,11 @@ class Request:
     image_size: int | tuple[int, int] | None = None
     policy: str | None = None
     sample_rate: int | None = None
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether episodes have a longest length."""
+        return math.isfinite(self.seconds)
 
     @property
     def square(self) -> int:
@@ -78,6 +84,16 @@ class Source(Protocol):
         ...
 
     def open(self) -> Recorder: ...
+
+
+@runtime_checkable
+class Numbered(Protocol):
+    """A source whose episodes have numbers of their own, which need not begin with 0 or follow on."""
+
+    @property
+    def numbers(self) -> Sequence[int]:
+        """The number of each of its `num_episodes`, in order."""
+        ...
 
 
 @runtime_checkable

@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from orrery.data.record.films import ClipsSource
 from orrery.data.record.gym import GymSource
-from orrery.data.record.lerobot import LeRobotSource
+from orrery.data.record.lerobot import lerobot_source
 from orrery.data.record.source import Request, Source
 from orrery.data.record.world import WorldSource
 from orrery.errors import BadUse
 from orrery.world import World
 from orrery.worlds import WORLDS
 
-__all__ = ["SOURCES", "source_of"]
+__all__ = ["SOURCES", "longest_of", "source_of"]
 
 
 SOURCES: dict[str, Callable[[str, Request], Source]] = {
     "gym": GymSource,
     "clips": ClipsSource,
-    "lerobot": LeRobotSource,
+    "lerobot": lerobot_source,
 }
 """Prefix to what makes the source of `PREFIX:REST` from REST; any other name is that of a world."""
+
+
+RECORDINGS = ("lerobot",)
+"""Prefixes of sources whose episodes are recorded whole if nothing else is asked for."""
+
+
+def longest_of(name: str | Callable[..., World]) -> float:
+    """Seconds of the longest episode of a source where nobody says."""
+    return math.inf if isinstance(name, str) and name.partition(":")[0] in RECORDINGS else 5.0
 
 
 def source_of(name: str | Callable[..., World], request: Request) -> Source:

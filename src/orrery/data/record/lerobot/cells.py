@@ -1,0 +1,95 @@
+"""Columns of a recording's tables as arrays, and what is wrong with a cell, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from orrery.errors import UserError
+from orrery.streams import Array
+
+__all__ = ["empty_rows", "footer_of", "names_in", "numbers_of", "read_table"]
+
+
+def footer_of(path: Path) -> pq.FileMetaData:
+    """What a file of rows says of itself. UserError that names it where it cannot be read."""
+    try:
+        return pq.read_metadata(path)
+    except (OSError, pa.ArrowException) as problem:
+        raise _unreadable(path, problem) from problem
+
+
+def names_in(path: Path) -> list[str]:
+    """The columns of a file of rows. UserError that names it where it cannot be read."""
+    return footer_of(path).schema.to_arrow_schema().names
+
+
+def read_table(path: Path, columns: Sequence[str], episode: int | None = None) -> pa.Table:
+    """Columns of a file of rows, of one episode or of all. UserError that names it where it cannot be
+    read."""
+    only = None if episode is None else [("episode_index", "=", episode)]
+    options: dict[str, Any] = {"filters": only, "partitioning": None}  # the folders' names are no columns
+    try:
+        return pq.read_table(path, columns=list(columns), **options)
+    except (OSError, pa.ArrowException, KeyError) as problem:
+        raise _unreadable(path, problem) from problem
+
+
+def _unreadable(path: Path, problem: Exception) -> UserError:
+    if not path.is_file():
+        return UserError(f"{path} is missing; download it again")
+    return UserError(f"{path} cannot be read ({' '.join(str(problem).split())}); download it again")
+
+
+def numbers_of(column: pa.ChunkedArray, width: int) -> Array:
+    """`[num_rows, width]` float32. UserError that names the row for a cell that does not hold `width`
+    numbers."""
+    leaves, rows, empty = _leaves(column)
+    if len(empty):
+        raise UserError(f"has no value in row {empty.min()}")
+    counts = np.bincount(rows, minlength=len(column))
+    if (counts != width).any():
+        row = int(np.argmax(counts != width))
+        raise UserError(f"has {counts[row]} numbers in row {row} where meta/info.json says {width}")
+    try:
+        values = leaves.cast(pa.float32(), safe=False).to_numpy(zero_copy_only=False)
+    except pa.ArrowException as problem:
+        raise UserError(f"holds {leaves.type} where meta/info.json says numbers") from problem
+    if not np.isfinite(values).all():
+        bad = int(np.argmin(np.isfinite(values)))
+        raise UserError(f"is {values[bad]} in row {rows[bad]}, which is no number")
+    return values.reshape(len(column), width)
+
+
+def empty_rows(column: pa.ChunkedArray) -> Array:
+    """Numbers of the rows that have no value, or not all of them."""
+    return _leaves(column)[2]
+
+
+def _leaves(column: pa.ChunkedArray) -> tuple[pa.Array, Array, Array]:
+    """All values of nested lists one after the other, the row of each, and the rows in which one is
+    missing."""
+    values: Any = column.combine_chunks()
+    rows, empty = np.arange(len(values)), list[Array]()
+    while True:
+        values = values.storage if isinstance(values, pa.ExtensionArray) else values
+        there = np.asarray(values.is_valid())
+        if pa.types.is_struct(values.type):  # an encoded picture
+            fields: Collection[str] = {field.name for field in values.type} & {"bytes", "path"}
+            held = [np.asarray(values.field(name).is_valid()) for name in fields]
+            there &= np.logical_or.reduce(held) if held else there
+        empty.append(rows[~there])
+        rows, values = rows[there], values.filter(pa.array(there))
+        if not _is_list(values.type):
+            return values, rows, np.unique(np.concatenate(empty))
+        parents = np.asarray(values.value_parent_indices()).astype(np.int64)
+        rows, values = rows[parents], values.flatten()
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
