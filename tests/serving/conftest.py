@@ -21,7 +21,9 @@ def playing() -> Any:
 
     @contextmanager
     def open_page(playable: Any = None, acknowledges: bool = True, limits: Any = None) -> Iterator[Any]:
-        client = TestClient(create_app(playable or dummy_playable(), limits=limits), base_url="http://localhost")
+        client = TestClient(
+            create_app(playable or dummy_playable(), limits=limits), base_url="http://localhost"
+        )
         with client, client.websocket_connect(PLAY) as socket:
             page = Page(socket, acknowledges)
             page.client = client  # type: ignore[attr-defined]

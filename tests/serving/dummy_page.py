@@ -22,7 +22,11 @@ PLAY = "ws://localhost/play"
 
 def dummy_playable(clock: Clock = FAST, size: int = 16) -> Playable:
     return Playable(
-        "dummy", "exact", lambda beside: Session(DummyWorld(size=size, clock=clock)), sentences=True, about={"world": "dummy"}
+        "dummy",
+        "exact",
+        lambda beside: Session(DummyWorld(size=size, clock=clock)),
+        sentences=True,
+        about={"world": "dummy"},
     )
 
 
@@ -49,7 +53,7 @@ class Page:
 
     def hear_until(self, kind: str) -> dict[str, Any]:
         while True:
-            header, _ = self.hear()
+            header, self.parts = self.hear()
             if header["type"] == kind:
                 return header
 

@@ -14,7 +14,9 @@ from orrery.streams import Clock, StreamSpec, WorldSpec
 ALE = ["NOOP", "FIRE", "UP", "RIGHT", "LEFT", "DOWN", "UPRIGHT", "UPRIGHTFIRE"]
 
 
-def choice_world(num: int, environment: dict[str, Any] | None = None, names: tuple[str, ...] = ("action",)) -> WorldSpec:
+def choice_world(
+    num: int, environment: dict[str, Any] | None = None, names: tuple[str, ...] = ("action",)
+) -> WorldSpec:
     streams = [StreamSpec(name, "choice", "given", (1, 1), "int64", num_choices=num) for name in names]
     return WorldSpec(Clock(), {s.name: s for s in streams}, environment or {})
 

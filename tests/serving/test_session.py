@@ -150,7 +150,9 @@ def test_a_session_closes_its_worlds() -> None:
 class Follower(DummyWorld):
     """A dummy world that can be given its first tick, as an imagined one can."""
 
-    def reset(self, seed: int, prompt: Any = None, scene: Any = None, given: Any = None, mask: Any = None) -> Observation:
+    def reset(
+        self, seed: int, prompt: Any = None, scene: Any = None, given: Any = None, mask: Any = None
+    ) -> Observation:
         self.given = given
         return super().reset(seed + 1, prompt, scene, None, mask)
 
@@ -178,7 +180,9 @@ class Recorded(DummyWorld):
         super().__init__(clock=Clock(samples_per_second=240))
         self.num_ticks = 0
 
-    def reset(self, seed: int, prompt: Any = None, scene: Any = None, given: Any = None, mask: Any = None) -> Observation:
+    def reset(
+        self, seed: int, prompt: Any = None, scene: Any = None, given: Any = None, mask: Any = None
+    ) -> Observation:
         self.shape = given["state"].shape
         return super().reset(seed)
 
@@ -199,7 +203,9 @@ def test_a_gymnasium_environment_is_played_to_its_end_and_back() -> None:
     pytest.importorskip("gymnasium")
     from orrery.worlds.gymnasium import GymnasiumWorld
 
-    session = Session(GymnasiumWorld("CartPole-v1", streams=["observation", "action", "reward", "terminated"]))
+    session = Session(
+        GymnasiumWorld("CartPole-v1", streams=["observation", "action", "reward", "terminated"])
+    )
     left = {"action": np.zeros((1, 1), np.int64)}
     session.reset(Start(1))
     assert not session.can_snapshot

@@ -36,8 +36,8 @@ def play(
         host: address to bind to. Beyond this machine (such as 0.0.0.0) a token is asked for.
         port: to listen on; 0 for any that is free.
         exact: the exact world, where a model has the same name.
-        beside: the real environment (gym:ENV_ID) to step beside an imagined world; the one that it was learned
-            from, if left out and installed.
+        beside: the real environment (gym:ENV_ID) to step beside an imagined world; the one that it was
+            learned from, if left out and installed.
         recordings: a data set's folder; an imagined world can start from its episodes.
         image_size: pixels on each side of the picture of an exact world or an environment; 128 if left out,
             of an environment its own.
@@ -77,7 +77,7 @@ def play(
     return 0
 
 
-def _bound(host: str, port: int):  # noqa: ANN202
+def _bound(host: str, port: int):
     """A listening socket. UserError for an address that is taken or not ours."""
     import socket
 
@@ -88,7 +88,9 @@ def _bound(host: str, port: int):  # noqa: ANN202
         listener.bind((host, port))
     except OSError as error:
         listener.close()
-        raise UserError(f"{host}:{port} cannot be listened on ({error.strerror}); choose another --port") from error
+        raise UserError(
+            f"{host}:{port} cannot be listened on ({error.strerror}); choose another --port"
+        ) from error
     return listener
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from importlib.resources import files
 from urllib.parse import urlsplit
 
@@ -70,7 +70,6 @@ def create_app(
     guard = _Guard(host, token)
     recordings: dict[str, Recording] = {}
     app = FastAPI(title="Orrery", docs_url=None, redoc_url=None, openapi_url=None)
-    app.state.num_sessions = 0
 
     @app.middleware("http")
     async def guarded(request: Request, call_next: Next) -> Response:
@@ -79,16 +78,13 @@ def create_app(
         response.headers.update(_HEADERS)
         return response
 
-    @app.get("/recordings/{name}/{file}")
-    async def recording(name: str, file: str) -> Response:
-        found = recordings.get(name)
-        kinds = {"film.mp4": "video/mp4", "film.json": "application/json"}
-        if found is None or file not in kinds:
-            return PlainTextResponse("there is no such recording; it is kept until its page is left", 404)
-        title = "".join(c if c.isalnum() else "-" for c in playable.title)
-        path = found.film if file == "film.mp4" else found.film.with_suffix(".json")
-        return FileResponse(path, media_type=kinds[file], filename=f"{title}{path.suffix}")
+    _add_page(app, token)
+    _add_recordings(app, playable.title, recordings)
+    _add_socket(app, guard, lambda socket: Player(socket, playable, recordings, limits or Limits()))
+    return app
 
+
+def _add_page(app: FastAPI, token: str | None) -> None:
     @app.get("/")
     async def page(request: Request) -> Response:
         if "token" not in request.query_params:
@@ -101,6 +97,23 @@ def create_app(
     async def file(name: str) -> Response:
         return _file(name) if name in _KINDS else PlainTextResponse("there is nothing here", 404)
 
+
+def _add_recordings(app: FastAPI, title: str, recordings: Mapping[str, Recording]) -> None:
+    kinds = {"film.mp4": "video/mp4", "film.json": "application/json"}
+    stem = "".join(c if c.isalnum() else "-" for c in title)
+
+    @app.get("/recordings/{name}/{file}")
+    async def recording(name: str, file: str) -> Response:
+        found = recordings.get(name)
+        if found is None or file not in kinds:
+            return PlainTextResponse("there is no such recording; it is kept until its page is left", 404)
+        path = found.film if file == "film.mp4" else found.film.with_suffix(".json")
+        return FileResponse(path, media_type=kinds[file], filename=f"{stem}{path.suffix}")
+
+
+def _add_socket(app: FastAPI, guard: _Guard, player: Callable[[WebSocket], Player]) -> None:
+    playing: set[WebSocket] = set()
+
     @app.websocket("/play")
     async def play(socket: WebSocket) -> None:
         refusal = guard.refusal(socket) or guard.foreign(socket)
@@ -108,20 +121,18 @@ def create_app(
             await socket.close(1008, refusal[1])  # before it was accepted: the browser gets a 403
             return
         await socket.accept()
-        if app.state.num_sessions >= MAX_SESSIONS:
+        if len(playing) >= MAX_SESSIONS:
             await socket.close(1013, f"{MAX_SESSIONS} pages play already; close one and reload")
             return
-        app.state.num_sessions += 1
+        playing.add(socket)
         try:
-            await Player(socket, playable, recordings, limits or Limits()).play()
+            await player(socket).play()
         except Closing as closing:
             await socket.close(closing.code, closing.reason)
         except UserError as error:
             await socket.close(1011, Closing(1011, str(error)).reason)
         finally:
-            app.state.num_sessions -= 1
-
-    return app
+            playing.discard(socket)
 
 
 def _file(name: str) -> Response:

@@ -1,4 +1,4 @@
-"""Which keys, buttons and sticks do what: a table for any action space, as data that a page shows and changes.
+"""Which keys, buttons and sticks do what: a table for any action space, as data that a page can change.
 
 A choice has, for each of its possibilities, chords of keys that call for it; a vector has, for each of its
 numbers, the keys that push it down and up. Names of keys are those of `KeyboardEvent.code`; a gamepad's
@@ -104,9 +104,9 @@ def action_streams(spec: WorldSpec) -> list[StreamSpec]:
 def control_table(spec: WorldSpec, name: str = "") -> list[dict[str, Any]]:
     """One entry a stream, plain JSON values. name: of the world, where it is no environment.
 
-    A choice: `choices`, each with `label` and `chords` (lists of keys held together); `idle`, the index that is
-    played while nothing is held, or None for the one that was played last. A vector: `axes`, each with `label`,
-    `low`, `high`, `rest` (None: stays where it was put), and the keys `less` and `more`.
+    A choice: `choices`, each with `label` and `chords` (lists of keys held together); `idle`, the index that
+    is played while nothing is held, or None for the one that was played last. A vector: `axes`, each with
+    `label`, `low`, `high`, `rest` (None: stays where it was put), and the keys `less` and `more`.
     """
     streams = action_streams(spec)
     known = str(spec.environment.get("id", "")).rpartition(":")[2] or name
@@ -224,7 +224,9 @@ def _bounds(stream: StreamSpec, spec: WorldSpec, count: int) -> tuple[list[float
     from -1 to 1."""
     space = spec.environment.get("action_space", {})
     if stream.name == "action" and space.get("space") == "Box":
-        bounds = [np.broadcast_to(np.array(space[end], object), space["shape"]).ravel() for end in ("low", "high")]
+        bounds = [
+            np.broadcast_to(np.array(space[end], object), space["shape"]).ravel() for end in ("low", "high")
+        ]
         if all(len(bound) == count for bound in bounds):
             low, high = ([_finite(v, d) for v in bound] for bound, d in zip(bounds, (-1.0, 1.0), strict=True))
             return low, high

@@ -8,8 +8,18 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from orrery.errors import BadUse
 
-__all__ = ["MAX_MESSAGE_BYTES", "Acknowledge", "Act", "Message", "Pause", "Record", "Reset", "Rewind", "StepOnce",
-           "parse_message"]  # fmt: skip
+__all__ = [
+    "MAX_MESSAGE_BYTES",
+    "Acknowledge",
+    "Act",
+    "Message",
+    "Pause",
+    "Record",
+    "Reset",
+    "Rewind",
+    "StepOnce",
+    "parse_message",
+]
 
 MAX_MESSAGE_BYTES = 16_384
 MAX_SEED = 2**53 - 1
@@ -24,7 +34,7 @@ class _Message(BaseModel):
 
 class Act(_Message):
     """What is done from the next tick on. values: stream name to its numbers, None to leave it to the world.
-    stamp: sent back with the first tick that was made under it."""
+    stamp: sent back with every tick that is made under it."""
 
     type: Literal["action"]
     values: dict[str, Annotated[list[_Number], Field(max_length=1024)]] | None

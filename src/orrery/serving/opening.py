@@ -64,10 +64,11 @@ def open_world(
 ) -> Playable:
     """The world that `name` stands for: `gym:ID`, an exact world's name, or a model's name or folder.
 
-    exact: the exact world where a model has the same name. image_size: pixels on each side of an exact world's
-    or an environment's picture; None for 128, or the environment's own. beside: the real environment to step
-    beside an imagined world, `gym:ID`; None for the one it was learned from, if that is installed. recordings:
-    a data set's folder, whose episodes an imagined world can start from. UserError for what cannot be opened.
+    exact: the exact world where a model has the same name. image_size: pixels on each side of an exact
+    world's or an environment's picture; None for 128, or the environment's own. beside: the real environment
+    to step beside an imagined world, `gym:ID`; None for the one it was learned from, if that is installed.
+    recordings: a data set's folder, whose episodes an imagined world can start from. UserError for what cannot
+    be opened.
     """
     if name.startswith(_GYM):
         _refuse(f"a Gymnasium environment ({name})", beside, recordings)
@@ -158,8 +159,8 @@ def _kind(folder: Path) -> str:
 
 
 def _real_name(spec: WorldSpec, beside: str | None) -> str:
-    """The name of the environment beside a learned world. One that a module of somebody's own registers is run
-    only where it was asked for by name: a checkpoint from elsewhere must not run code."""
+    """The name of the environment beside a learned world. One that a module of somebody's own registers is
+    run only where it was asked for by name: a checkpoint from elsewhere must not run code."""
     if beside is not None:
         if not beside.startswith(_GYM):
             raise BadUse(f"--beside {beside}: name an environment, gym:ID")

@@ -69,7 +69,9 @@ class Player:
         self, socket: WebSocket, playable: Playable, recordings: dict[str, Recording], limits: Limits
     ) -> None:
         self._socket, self._playable, self._limits = socket, playable, limits
-        self._thread = ThreadPoolExecutor(1, "orrery-play")  # games and renderers stay on the thread that made them
+        self._thread = ThreadPoolExecutor(
+            1, "orrery-play"
+        )  # games and renderers stay on the thread that made them
         self._session: Session | None = None
         self._shared, self._mine = recordings, list[str]()
         self._recording: Recording | None = None

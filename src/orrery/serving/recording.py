@@ -16,7 +16,7 @@ from orrery.errors import BadUse, UserError
 from orrery.media import FilmWriter, side_by_side
 from orrery.media.writer import AAC_SAMPLE_RATES
 from orrery.serving.session import Action, Session, Tick
-from orrery.streams import Array, WorldSpec
+from orrery.streams import Array
 
 __all__ = ["MAX_SECONDS", "Recording"]
 

@@ -1,7 +1,7 @@
 """One live session on any world: step it, go back along marks, branch from any of them, start again.
 
-A world that keeps snapshots is put back by one. Any other is put back by doing again what was done: reset with
-the same seed and the same actions. What a world cannot do is refused in plain words (`UserError`).
+A world that keeps snapshots is put back by one. Any other is put back by doing again what was done: reset
+with the same seed and the same actions. What a world cannot do is refused in plain words (`UserError`).
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ MAX_REPLAY = 20_000
 
 @dataclass(frozen=True)
 class Start:
-    """What a session starts from. given: streams `[num_ticks, *shape]` of a recorded episode, after whose last
-    tick one plays on."""
+    """What a session starts from. given: streams `[num_ticks, *shape]` of a recorded episode, after whose
+    last tick one plays on."""
 
     seed: int = 0
     prompt: str | None = None
@@ -65,7 +65,8 @@ class Tick:
 
 @dataclass(frozen=True)
 class Mark:
-    """A place to go back to. parent: the mark before it, None for the first. shown: its tick, without sound."""
+    """A place to go back to. parent: the mark before it, None for the first. shown: its tick, without sound.
+    memory: a snapshot of each world."""
 
     number: int
     parent: int | None

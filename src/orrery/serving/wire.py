@@ -17,7 +17,7 @@ from PIL import Image
 from orrery.serving.session import Mark, Tick
 from orrery.streams import Array, WorldSpec
 
-__all__ = ["pack", "tick_message", "thumbnail_message", "unpack"]
+__all__ = ["pack", "thumbnail_message", "tick_message", "unpack"]
 
 RAW_PIXELS = 128 * 128
 """Pictures up to this many pixels go as they are: JPEG would save little and blur them."""
@@ -126,7 +126,11 @@ def _numbers(spec: WorldSpec, tick: Tick) -> dict[str, list[float]]:
     shown = {}
     for stream in spec.of_role("observed"):
         value = tick.observation.get(stream.name)
-        if stream.kind in ("vector", "choice") and value is not None and stream.name.partition(".")[0] not in _NOT_NUMBERS:
+        if (
+            stream.kind in ("vector", "choice")
+            and value is not None
+            and stream.name.partition(".")[0] not in _NOT_NUMBERS
+        ):
             last = value[-1].ravel() if value.ndim > 1 else value
             if last.size <= MOST_NUMBERS:
                 shown[stream.name] = _rounded(last)
