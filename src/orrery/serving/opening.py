@@ -67,19 +67,20 @@ def open_world(
     exact: the exact world where a model has the same name. image_size: pixels on each side of an exact
     world's or an environment's picture; None for 128, or the environment's own. beside: the real environment
     to step beside an imagined world, `gym:ID`; None for the one it was learned from, if that is installed.
-    recordings: a data set's folder, whose episodes an imagined world can start from. UserError for what cannot
-    be opened.
+    recordings: a data set's folder, whose episodes an imagined world can start from. UserError for what
+    cannot be opened.
     """
     if name.startswith(_GYM):
         _refuse(f"a Gymnasium environment ({name})", beside, recordings)
         return _environment(name.removeprefix(_GYM), image_size)
-    if not (exact or Path(name).is_dir() or name in SHIPPED) or (exact and name in WORLDS):
-        if name not in WORLDS and not any(name.startswith(f"{world}:") for world in WORLDS):
-            known = ", ".join([*WORLDS, *SHIPPED])
-            raise BadUse(f"no world {name!r}: there are {known}, gym:ID, and the folder of a checkpoint")
-        _refuse(f"an exact world ({name})", beside, recordings)
-        return _exact(name, image_size or _IMAGE_SIZE)
-    return _imagined(name, beside, recordings)
+    is_model = name in SHIPPED or (Path(name).is_dir() and name not in WORLDS)
+    if is_model and not exact:
+        return _imagined(name, beside, recordings)
+    if name not in WORLDS and not any(name.startswith(f"{world}:") for world in WORLDS):
+        known = ", ".join(dict.fromkeys([*WORLDS, *SHIPPED]))
+        raise BadUse(f"no world {name!r}: there are {known}, gym:ID, and the folder of a checkpoint")
+    _refuse(f"an exact world ({name})", beside, recordings)
+    return _exact(name, image_size or _IMAGE_SIZE)
 
 
 def _refuse(what: str, beside: str | None, recordings: Path | None) -> None:

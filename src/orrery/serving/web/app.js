@@ -436,6 +436,9 @@ $("theme").onclick = () => {
   root.dataset.theme = isDark ? "light" : "dark";
   localStorage.setItem("orrery theme", root.dataset.theme);
 };
+const showPads = () => document.body.classList.add("touched");
+if (matchMedia("(pointer: coarse)").matches || (navigator.maxTouchPoints && innerWidth < 900)) showPads();
+addEventListener("pointerdown", (event) => event.pointerType === "touch" && showPads());
 // A mouse gives the keys back to the world; the keyboard stays where it is.
 for (const box of document.querySelectorAll(".transport, .strip"))
   box.addEventListener("click", (event) => event.detail && $("stage").focus({ preventScroll: true }));
