@@ -83,10 +83,10 @@ def test_a_branch_of_a_branch_leads_back_to_the_reset() -> None:
     played(session, 4)
     session.rewind(1)
     played(session, 4, PULL)
-    session.rewind(4)
+    session.rewind(3)
     last = session.step(None)
-    assert last.branch == 2
-    assert session.actions == [PUSH, PUSH, PULL, PULL, None][: last.number]
+    assert (last.number, last.branch) == (5, 2)
+    assert session.actions == [PUSH, PUSH, PULL, PULL, None]
 
 
 def test_a_world_that_does_not_repeat_itself_is_told() -> None:
@@ -171,6 +171,23 @@ def test_the_real_world_beside_is_where_the_imagined_one_begins() -> None:
     assert np.array_equal(again.beside["state"], ticks[11].beside["state"])
     with pytest.raises(BadUse, match="starts from a seed alone"):
         session.reset(Start(0, prompt="to the left"))
+
+
+def test_only_the_world_without_snapshots_does_everything_again() -> None:
+    world, real = Follower(), Forgetful()
+    session = Session(world, real)
+    session.reset(Start(5))
+    ticks = played(session, 24)
+    world.given = None
+    back = session.rewind(1)
+    assert back.repeats
+    assert world.given is None  # it was not reset
+    assert real.num_resets == 2
+    again = played(session, 12)
+    assert same(again, ticks[12:])
+    assert all(
+        np.array_equal(a.beside["state"], b.beside["state"]) for a, b in zip(again, ticks[12:], strict=True)
+    )
 
 
 class Recorded(DummyWorld):

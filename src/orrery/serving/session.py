@@ -66,7 +66,7 @@ class Tick:
 @dataclass(frozen=True)
 class Mark:
     """A place to go back to. parent: the mark before it, None for the first. shown: its tick, without sound.
-    memory: a snapshot of each world."""
+    memory: a snapshot of each world that keeps any."""
 
     number: int
     parent: int | None
@@ -192,26 +192,35 @@ class Session:
         return [self.world.reset(start.seed, given=given or None), real]
 
     def _restore(self, goal: Mark) -> Tick:
-        if self.can_snapshot:
-            for world, memory in zip(self._worlds, goal.memory, strict=True):
-                world.restore(memory)  # pyright: ignore[reportAttributeAccessIssue]
-            return goal.shown
-        if goal.tick > MAX_REPLAY:
+        if not self.can_snapshot and goal.tick > MAX_REPLAY:
             raise UserError(
                 f"this world keeps no snapshots, and doing {goal.tick:,} ticks again would take too long"
             )
-        assert self.start is not None
-        observations = self._begin(self.start)
-        for action in self._path(goal.shown.branch, goal.tick):
-            observations = [_stepped(world, action) for world in self._worlds]
-        again = replace(
-            goal.shown,
-            observation=_unbatched(observations[0]),
-            beside=_unbatched(observations[1]) if self.beside is not None else None,
-        )
+        for world, memory in zip(self._worlds, goal.memory, strict=True):
+            if isinstance(world, Snapshotable):
+                world.restore(memory)
+        if self.can_snapshot:
+            return goal.shown
+        again = self._done_again(goal)
         same = _alike(goal.shown.observation, again.observation)
         same &= goal.shown.beside is None or _alike(goal.shown.beside, again.beside or {})
         return goal.shown if same else replace(again, repeats=False)
+
+    def _done_again(self, goal: Mark) -> Tick:
+        """The tick of a mark, by doing everything again: with the real world alone, where only that one keeps
+        no snapshots."""
+        assert self.start is not None
+        path = self._path(goal.shown.branch, goal.tick)
+        if self.beside is not None and isinstance(self.world, Snapshotable):
+            real = self.beside.reset(self.start.seed)
+            for action in path:
+                real = _stepped(self.beside, action)
+            return replace(goal.shown, beside=_unbatched(real))
+        observations = self._begin(self.start)
+        for action in path:
+            observations = [_stepped(world, action) for world in self._worlds]
+        beside = _unbatched(observations[1]) if self.beside is not None else None
+        return replace(goal.shown, observation=_unbatched(observations[0]), beside=beside)
 
     def _path(self, branch: int, number: int) -> list[Action | None]:
         """The actions that lead to a tick of a branch, from the reset on."""
@@ -241,13 +250,13 @@ class Session:
     def _add_mark(self, tick: Tick, parent: int | None) -> None:
         if len(self.marks) >= MAX_MARKS:
             self._thin_out()
-        memory = tuple(w.snapshot() for w in self._worlds if isinstance(w, Snapshotable))
+        memory = tuple(w.snapshot() if isinstance(w, Snapshotable) else None for w in self._worlds)
         shown = replace(tick, observation=self._silent(tick.observation))
         if tick.beside is not None:
             shown = replace(shown, beside=self._silent(tick.beside))
         self._mark = self._num_marks
         self._num_marks += 1
-        self.marks[self._mark] = Mark(self._mark, parent, shown, memory if self.can_snapshot else ())
+        self.marks[self._mark] = Mark(self._mark, parent, shown, memory)
 
     def _silent(self, observation: Observation) -> Observation:
         heard = {spec.name for world in self._worlds for spec in world.spec.of_kind("audio")}
