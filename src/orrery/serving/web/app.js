@@ -330,6 +330,7 @@ function setMode(next) {
 function showViews() {
   const views = { world: ["world"], both: ["world", "beside"], difference: ["world", "beside", "difference"] }[beside ? mode : "world"];
   for (const figure of $("stage").querySelectorAll("figure")) figure.hidden = !views.includes(figure.dataset.view);
+  $("stage").classList.toggle("three", views.length === 3);
 }
 
 function recorded(message) {
