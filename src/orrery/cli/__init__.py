@@ -16,6 +16,7 @@ import tyro
 from orrery.cli.collect import collect
 from orrery.cli.generate import generate
 from orrery.cli.inspect import inspect
+from orrery.cli.play import play
 from orrery.cli.report import report
 from orrery.cli.train import train
 from orrery.cli.worlds import worlds
@@ -27,6 +28,7 @@ COMMANDS = {
     "generate": generate,
     "collect": collect,
     "inspect": inspect,
+    "play": play,
     "report": report,
     "train": train,
     "worlds": worlds,

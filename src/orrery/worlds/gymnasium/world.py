@@ -184,6 +184,8 @@ class GymnasiumWorld:
         if find_wrapper(env, DepthBeside) is not None:
             shape = self._depth(0).shape
             streams.append(StreamSpec("depth.main", "vector", "observed", shape, "float32", "m", 0.0))
+        if (meanings := getattr(env.unwrapped, "get_action_meanings", None)) is not None:
+            identity = identity | {"action_meanings": list(meanings())}
         samples = next((spec.shape[0] for spec in streams if spec.kind == "audio"), None)
         environment = identity | {
             "observation_space": space_to_json(env.observation_space),

@@ -1,0 +1,1 @@
+"""Worlds that other programs and people can reach: live play in a browser."""

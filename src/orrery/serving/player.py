@@ -1,0 +1,336 @@
+"""One page plays one session: what it says is obeyed between ticks, and ticks come as fast as it shows them.
+
+Nothing is queued. The next tick is made once the last but one was shown, and at most at the world's own rate;
+of actions only the last counts. So a page that is slow, asleep or gone costs nothing but its own world.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from orrery.errors import BadUse, UserError
+from orrery.serving.controls import action_from_numbers, control_table
+from orrery.serving.messages import (
+    MAX_MESSAGE_BYTES,
+    Acknowledge,
+    Act,
+    Message,
+    Pause,
+    Record,
+    Reset,
+    Rewind,
+    StepOnce,
+    parse_message,
+)
+from orrery.serving.opening import Playable
+from orrery.serving.recording import MAX_SECONDS, Recording
+from orrery.serving.session import Action, Session, Start, Tick
+from orrery.serving.wire import thumbnail_message, tick_message
+
+__all__ = ["Closing", "Limits", "Player"]
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a page may ask for. unshown: ticks that were sent and not shown yet. commands: that wait for the
+    tick in the making. messages_per_second: on average over some seconds. idle_seconds: without a word."""
+
+    unshown: int = 2
+    commands: int = 16
+    messages_per_second: float = 300.0
+    idle_seconds: float = 1800.0
+
+
+class Closing(Exception):
+    """The socket is to be closed, with a code and a reason."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason.encode()[:120].decode(errors="ignore")  # a close frame holds no more
+
+
+class Player:
+    """Joins one socket and one session. recordings: where finished ones can be fetched, by a name that nobody
+    guesses; this player takes its own out again when it ends."""
+
+    def __init__(
+        self, socket: WebSocket, playable: Playable, recordings: dict[str, Recording], limits: Limits
+    ) -> None:
+        self._socket, self._playable, self._limits = socket, playable, limits
+        self._thread = ThreadPoolExecutor(
+            1, "orrery-play"
+        )  # games and renderers stay on the thread that made them
+        self._session: Session | None = None
+        self._shared, self._mine = recordings, list[str]()
+        self._recording: Recording | None = None
+        self._changed = asyncio.Event()
+        self._commands: list[Rewind | Reset | Record] = []
+        self._action: Action | None = None
+        self._stamp = 0.0
+        self._is_running, self._num_steps = False, 0
+        self._num_sent = self._num_shown = 0
+        self._known_marks: set[int] = set()
+
+    async def play(self) -> None:
+        """Serve the page until it leaves. Raises `Closing` for one that must not stay."""
+        closing: Closing | None = None
+        try:
+            session = self._session = await self._in_thread(lambda: self._playable.make(False))
+            await self._say(self._hello(session))
+            async with asyncio.TaskGroup() as tasks:
+                ticking = tasks.create_task(self._tick())
+                await self._listen()
+                ticking.cancel()
+        except* WebSocketDisconnect:
+            pass
+        except* Closing as closings:
+            closing = next(error for error in closings.exceptions if isinstance(error, Closing))
+        finally:
+            await self._end()
+        if closing is not None:
+            raise closing
+
+    async def _end(self) -> None:
+        for name in self._mine:
+            self._shared.pop(name).discard()
+        if self._recording is not None:
+            await self._in_thread(self._recording.discard)
+        if self._session is not None:
+            await self._in_thread(self._session.close)
+        self._thread.shutdown(wait=False)
+
+    # ---- what the page says --------------------------------------------------------------------------
+
+    async def _listen(self) -> None:
+        """Take in messages until the page leaves."""
+        allowance = burst = 2 * self._limits.messages_per_second
+        last = time.monotonic()
+        while True:
+            text = await self._heard()
+            now = time.monotonic()
+            allowance = min(burst, allowance + (now - last) * self._limits.messages_per_second) - 1
+            last = now
+            if allowance < 0:
+                raise Closing(1008, "too many messages a second")
+            try:
+                self._take(parse_message(text))
+            except BadUse as error:
+                raise Closing(1008, str(error)) from error
+            self._changed.set()
+
+    async def _heard(self) -> str:
+        try:
+            async with asyncio.timeout(self._limits.idle_seconds):
+                event = await self._socket.receive()
+        except TimeoutError as error:
+            raise Closing(1001, "nothing was heard for too long; reload the page to go on") from error
+        if event["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(event.get("code", 1000))
+        text = event.get("text")
+        if text is None:
+            raise Closing(1003, "messages are JSON text")
+        if len(text.encode()) > MAX_MESSAGE_BYTES:
+            raise Closing(1009, f"a message has at most {MAX_MESSAGE_BYTES} bytes")
+        return text
+
+    def _take(self, message: Message) -> None:
+        if isinstance(message, Act):
+            assert self._session is not None
+            spec = self._session.world.spec
+            self._action = None if message.values is None else action_from_numbers(spec, message.values)
+            self._stamp = message.stamp
+        elif isinstance(message, Acknowledge):
+            if message.id > self._num_sent:
+                raise BadUse(f"tick {message.id} was not sent yet")
+            self._num_shown = max(self._num_shown, message.id)
+        elif isinstance(message, Pause):
+            self._is_running = not message.on
+        elif isinstance(message, StepOnce):
+            self._num_steps = min(self._num_steps + 1, self._limits.commands)
+        elif len(self._commands) >= self._limits.commands:
+            raise BadUse("too much was asked for at once")
+        else:
+            self._commands.append(message)
+
+    # ---- what the session does -----------------------------------------------------------------------
+
+    async def _tick(self) -> None:
+        assert self._session is not None
+        tick_seconds = self._session.world.spec.clock.tick_seconds
+        due = time.monotonic()
+        while True:
+            self._changed.clear()
+            while self._commands:
+                await self._obey(self._commands.pop(0))
+            if not self._is_due():
+                await self._changed.wait()
+                continue
+            await asyncio.sleep(due - time.monotonic())
+            due = max(due + tick_seconds, time.monotonic())
+            if not self._commands:
+                await self._step()
+
+    def _is_due(self) -> bool:
+        started = self._session is not None and self._session.start is not None
+        wanted = started and (self._is_running or self._num_steps > 0)
+        return wanted and self._num_sent - self._num_shown < self._limits.unshown
+
+    async def _step(self) -> None:
+        assert self._session is not None
+        self._num_steps = max(0, self._num_steps - 1)
+        session, action, stamp = self._session, self._action, self._stamp
+        started = time.perf_counter()
+        try:
+            tick = await self._in_thread(lambda: session.step(action))
+        except UserError as error:
+            self._is_running = False
+            await self._refuse(error)
+            return
+        await self._film(tick)
+        made = time.perf_counter() - started
+        await self._show(tick, stamp=stamp, made_ms=round(1000 * made, 1))
+        if tick.ended:
+            self._is_running, self._num_steps = False, 0
+            await self._say({"type": "state", "running": False})
+
+    async def _obey(self, command: Rewind | Reset | Record) -> None:
+        try:
+            if isinstance(command, Reset):
+                await self._reset(command)
+            elif isinstance(command, Rewind):
+                assert self._session is not None
+                session, mark = self._session, command.mark
+                tick = await self._in_thread(lambda: session.rewind(mark))
+                if not tick.repeats:
+                    await self._say({"type": "notice", "text": "This world did not repeat itself exactly."})
+                await self._show(tick, jump=True)
+            else:
+                await self._record(command.on)
+        except UserError as error:
+            await self._refuse(error)
+
+    async def _reset(self, command: Reset) -> None:
+        assert self._session is not None
+        await self._stop_recording()
+        if command.beside != (self._session.beside is not None):
+            session = await self._in_thread(lambda: self._playable.make(command.beside))
+            await self._in_thread(self._session.close)
+            self._session = session
+        session = self._session
+        start = await self._in_thread(lambda: self._start(session, command))
+        tick = await self._in_thread(lambda: session.reset(start))
+        self._known_marks = set()
+        self._num_steps = 0
+        await self._say({"type": "started", "seed": command.seed, "prompt": command.prompt,
+                         "beside": session.beside is not None, "rewind": _rewinds(session)})  # fmt: skip
+        await self._show(tick, jump=True)
+
+    def _start(self, session: Session, command: Reset) -> Start:
+        if command.prompt is not None and not self._playable.sentences:
+            raise BadUse("this world does not start from a sentence; leave it out")
+        if command.recording is None:
+            return Start(command.seed, command.prompt)
+        given = self._playable.recording(command.recording, session.world.spec)
+        return Start(command.seed, command.prompt, given)
+
+    # ---- recordings ----------------------------------------------------------------------------------
+
+    async def _record(self, on: bool) -> None:
+        if not on:
+            await self._stop_recording()
+        elif self._recording is None:
+            assert self._session is not None
+            if self._session.start is None:
+                raise BadUse("start the world first")
+            session, about = self._session, dict(self._playable.about)
+            self._recording = await self._in_thread(lambda: Recording(session, about))
+            await self._say({"type": "recording", "on": True, "longest": MAX_SECONDS})
+
+    async def _film(self, tick: Tick) -> None:
+        recording = self._recording
+        if recording is not None:
+            await self._in_thread(lambda: recording.add(tick))
+            if recording.is_full:
+                await self._stop_recording()
+
+    async def _stop_recording(self) -> None:
+        recording, session = self._recording, self._session
+        if recording is None or session is None:
+            return
+        self._recording = None
+        try:
+            await self._in_thread(lambda: recording.finish(session))
+        except UserError as error:
+            recording.discard()
+            await self._say({"type": "recording", "on": False})
+            await self._refuse(error)
+            return
+        name = secrets.token_urlsafe(16)
+        self._shared[name] = recording
+        self._mine.append(name)
+        if len(self._mine) > 4:
+            self._shared.pop(self._mine.pop(0)).discard()
+        await self._say(
+            {"type": "recording", "on": False, "name": name, "seconds": round(recording.seconds, 2)}
+        )
+
+    # ---- what the page is told -----------------------------------------------------------------------
+
+    def _hello(self, session: Session) -> dict[str, Any]:
+        spec, playable = session.world.spec, self._playable
+        videos, audios = spec.of_kind("video"), spec.of_kind("audio")
+        return {
+            "type": "hello",
+            "title": playable.title,
+            "kind": playable.kind,
+            "ticks_per_second": spec.clock.ticks_per_second,
+            "picture": None if not videos else {"width": videos[0].shape[2], "height": videos[0].shape[1]},
+            "sound": None
+            if not audios
+            else {"rate": spec.clock.samples_per_second, "channels": audios[0].shape[1]},
+            "touch": next((stream.name for stream in spec.named("touch")), None),
+            "controls": control_table(playable.controls or spec, playable.title),
+            "sentences": playable.sentences,
+            "recordings": playable.num_recordings,
+            "beside": playable.beside,
+            "rewind": _rewinds(session),
+        }
+
+    async def _show(self, tick: Tick, **more: Any) -> None:
+        assert self._session is not None
+        self._num_sent += 1
+        spec, header = self._session.world.spec, {"id": self._num_sent, "mark": self._session.mark, **more}
+        message = await self._in_thread(lambda: tick_message(spec, tick, header))
+        await self._socket.send_bytes(message)
+        marks = self._session.marks
+        for number in sorted(marks.keys() - self._known_marks):
+            await self._socket.send_bytes(thumbnail_message(spec, marks[number]))
+        gone = sorted(self._known_marks - marks.keys())
+        self._known_marks = set(marks)
+        if gone:
+            await self._say({"type": "dropped", "marks": gone})
+
+    async def _refuse(self, error: UserError) -> None:
+        await self._say({"type": "refused", "text": str(error)})
+
+    async def _say(self, values: dict[str, Any]) -> None:
+        await self._socket.send_text(json.dumps(values, allow_nan=False))
+
+    async def _in_thread(self, call: Callable[[], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+
+
+def _rewinds(session: Session) -> str:
+    return "snapshots" if session.can_snapshot else "replay"
