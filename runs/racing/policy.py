@@ -26,7 +26,7 @@ class FollowRoad:
     def __call__(self, observation: Any, rng: np.random.Generator, env: Any) -> np.ndarray:
         if self.speed is None:
             self.speed = float(rng.uniform(20, 60))
-            self.share_random = float(rng.choice([0.1, 0.3, 0.8]))
+            self.share_random = float(rng.choice([0.05, 0.15, 0.4]))
             self.look_ahead = int(rng.integers(3, 7))
         if self.ticks_left <= 0:
             self._draw(rng)
