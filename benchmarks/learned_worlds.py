@@ -34,6 +34,7 @@ from orrery.evaluation.things import (
 from orrery.evaluation.tick_cost import measure_tick_cost
 from orrery.inference.imagined import ImaginedWorld
 from orrery.inspect.card import write_card
+from orrery.inspect.run_page import pair_sheet
 from orrery.media.sheet import ContactSheet
 from orrery.models.trained import TrainedWorld, load_trained
 from orrery.streams import Array
@@ -82,6 +83,10 @@ def main(settings: Settings) -> None:
     figures["data"] = provenance(trained, episodes)
     windows, rollouts = rollouts_of(engine, episodes, settings.num_windows, settings.seconds)
     figures |= measured(engine, detector, windows, rollouts)
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    for video in trained.spec.of_kind("video"):
+        real, made = windows.streams[video.name][:, windows.context :], rollouts.films[video.name]
+        pair_sheet(real, made).save(RESULTS / f"learned_worlds-{settings.world}_{video.name}.png")
     if detector is not None and detector.amounts is not None and settings.num_long:
         figures["long"] = long_amounts(engine, detector, episodes, settings)
     if settings.free_minutes:
@@ -189,7 +194,6 @@ def left_alone(
     real = whole_episodes(episodes)
     figures = free_rollout(engine, few, act, settings.free_minutes, real, detector, add)
     if sheet is not None:
-        RESULTS.mkdir(parents=True, exist_ok=True)
         sheet.save(RESULTS / f"learned_worlds-{settings.world}_free.png")
     return {"act": name, **figures}
 

@@ -169,7 +169,7 @@ def learned_worlds(records: dict[str, dict[str, Any]]) -> str:
     lines = ["| world | | measured | bar | |", "|---|---|---|---|---|"]
     verdict = {True: "met", False: "missed", None: "not measured"}
     for what in sorted(w for w in records if w.startswith(LEARNED)):
-        figures, name = records[what]["figures"], what.removeprefix(LEARNED)
+        figures, name = records[what], what.removeprefix(LEARNED)
         rows = [(b["what"], number(b["value"]), b["asked"], verdict[b["passes"]]) for b in figures["bars"]]
         rows.append(("ticks a core-second", number(figures["cost"]["ticks_per_core_second"]), "", ""))
         lines += [f"| {name} | {' | '.join(row)} |" for row in rows]
@@ -184,7 +184,7 @@ def learned_headlines(records: dict[str, dict[str, Any]]) -> str:
         "|---|---|---|---|",
     ]
     for what in sorted(w for w in records if w.startswith(LEARNED)):
-        figures = records[what]["figures"]
+        figures = records[what]
         second = next(r for r in figures["rollouts"]["by_horizon"]["video.main"] if r["seconds"] == 1.0)
         shuffled = figures["rollouts"]["actions_matter"]["video.main"]
         cells = (second["model"] / second["copy"], shuffled, figures["cost"]["ticks_per_core_second"])

@@ -240,7 +240,7 @@ def test_resolve_model(tmp_path: Path) -> None:
         resolve_model("tabeltop")
     with pytest.raises(UserError, match=r"is a file"):
         resolve_model(folder / "config.json")
-    with pytest.raises(UserError, match="shipped are tabletop"):
+    with pytest.raises(UserError, match="shipped are tabletop, pong"):
         resolve_model(tmp_path / "nowhere")
 
 

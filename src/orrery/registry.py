@@ -9,7 +9,10 @@ from orrery.errors import UserError, nearest
 __all__ = ["DEFAULT_MODEL", "SHIPPED", "resolve_model"]
 
 DEFAULT_MODEL = "tabletop"
-SHIPPED = {"tabletop": "things fall, roll, slide and ring on a table; sentence, picture or touch in"}
+SHIPPED = {
+    "tabletop": "things fall, roll, slide and ring on a table; sentence, picture or touch in",
+    "pong": "Atari's Pong with its sound, learned from its pixels; moves up and down in",
+}
 """Name to what it models, one line each; the files are in `orrery/checkpoints/<name>`."""
 
 _FOLDER = Path(__file__).parent / "checkpoints"

@@ -20,7 +20,7 @@ from orrery.media.writer import FilmWriter
 from orrery.streams import Array, WorldSpec
 from orrery.training.loop import LOG
 
-__all__ = ["figure_rows", "write_page", "write_rollout_film", "write_run_page"]
+__all__ = ["figure_rows", "pair_sheet", "write_page", "write_rollout_film", "write_run_page"]
 
 SHEET_WINDOWS = 4
 SHEET_FRAMES = 10
@@ -33,7 +33,7 @@ def write_run_page(folder: Path, notes: Sequence[str], windows: Windows, rollout
     sheets: dict[str, str] = {}
     for name, made in rollouts.films.items():
         if made.ndim == 6 and made.dtype == np.uint8:
-            sheets[name] = _data_url(_sheet(windows.streams[name][:, windows.context :], made))
+            sheets[name] = _data_url(pair_sheet(windows.streams[name][:, windows.context :], made))
         elif made.ndim >= 3 and made.dtype == np.float32 and name in rollouts.by_horizon:
             sheets[name] = _data_url(_traces(windows.streams[name][:, windows.context :], made))
     stages = sorted((folder / "stages").glob("*"))
@@ -111,8 +111,8 @@ def _filmed(streams: Array) -> Array:
     return np.pad(films, ((0, 0), (0, 0), (0, GAP), (0, GAP), (0, 0)))
 
 
-def _sheet(real: Array, made: Array) -> Image.Image:
-    """Pairs of rows, real above imagined, of a few windows."""
+def pair_sheet(real: Array, made: Array) -> Image.Image:
+    """Pairs of rows, real above imagined, of a few windows `[N, T, frames, H, W, 3]`."""
     num = min(SHEET_WINDOWS, len(real))
     picked = np.unique(np.linspace(0, real.shape[1] - 1, SHEET_FRAMES).round().astype(int))
     rows = [np.concatenate(list(stream[k, picked, -1]), 1) for k in range(num) for stream in (real, made)]

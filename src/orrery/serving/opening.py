@@ -136,9 +136,9 @@ def _imagined(name: str, beside: str | None, recordings: Path | None) -> Playabl
 
 def _learned(folder: Path) -> tuple[Callable[[], World], bool, str]:
     """What makes worlds of a checkpoint, whether they understand sentences, and the checkpoint's hash."""
-    from orrery.models.trained import KIND, load_trained
+    from orrery.models.trained import load_trained
 
-    if _kind(folder) != KIND:
+    if not _is_general(folder):
         from orrery.inference.checkpoints import load_model
         from orrery.inference.imagined_world import ImaginedWorld as FirstImaginedWorld
 
@@ -152,10 +152,11 @@ def _learned(folder: Path) -> tuple[Callable[[], World], bool, str]:
     return partial(ImaginedWorld, engine), bool(trained.spec.of_kind("text")), trained.hash
 
 
-def _kind(folder: Path) -> str:
+def _is_general(folder: Path) -> bool:
+    """Whether it is a checkpoint of the general model, and not of the tabletop's first one."""
     try:
-        return json.loads((folder / "config.json").read_text("utf-8")).get("kind", "")
-    except (OSError, ValueError, AttributeError) as error:
+        return "tokenizers" in json.loads((folder / "config.json").read_text("utf-8"))
+    except (OSError, ValueError, TypeError) as error:
         raise UserError(f"{folder} is no checkpoint that can be read ({error})") from error
 
 
