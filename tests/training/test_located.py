@@ -125,7 +125,7 @@ def test_a_model_draws_things_where_the_tracks_are() -> None:
         u, v, bright = torch.rand(3, batch, 2, GROUPS, generator=generator)
         payload = tracks(u, v, (bright > 0.5) * 2.0 - 1)
         latents = {TRACKS.name: tokenizer.encode(payload)[0], "video.main": drawn(payload)}
-        clip = Clip(latents, valid, torch.zeros(1))
+        clip = Clip(latents, valid, torch.zeros(1), torch.zeros(batch, dtype=torch.bool))
         loss = torch.stack([*world_loss(model, clip, LossConfig(), generator, own=False).values()]).sum()
         optimizer.zero_grad()
         loss.backward()
