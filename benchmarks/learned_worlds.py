@@ -235,12 +235,26 @@ def bars(figures: Mapping[str, Any], detector: Detector | None) -> list[dict[str
     for stream, value in rollouts["actions_matter"].items():
         what = f"{stream}: error under shuffled actions over that under true ones"
         rows.append(_bar(what, value, {"at_least": 1.5}))
+    rows += stays_bars(figures["free"]) if "free" in figures else []
     for bar in detector.bars if detector is not None else ():
         value: Any = figures
         for key in bar["at"]:
             value = value.get(key) if isinstance(value, Mapping) else None
         rows.append(_bar(bar["what"], value, bar))
     return rows
+
+
+def stays_bars(free: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Whether a world that is left alone stays what it is: of its last minute, what moves and how often
+    something happens."""
+    real, last = free["real"], free["by_minute"][-1]
+    kept = [name for name in real if name.endswith(("share that moves", " a minute")) and real[name]]
+    minutes = f"left alone for {free['minutes']:g} minutes, in the last"
+    return [
+        _bar(f"{minutes}: {name}, over the real one's", last[name] / real[name], {"between": (0.7, 1.3)})
+        for name in kept
+        if last.get(name) is not None
+    ]
 
 
 def _bar(what: str, value: float | None, bar: Mapping[str, Any]) -> dict[str, Any]:
