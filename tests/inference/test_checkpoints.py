@@ -13,6 +13,7 @@ import torch
 
 from orrery.errors import UserError
 from orrery.inference.checkpoints import WorldModel, load_model, save_model
+from orrery.registry import resolve_model
 from untrained import untrained_model
 
 PARTS = ("transformer", "video", "audio")
@@ -120,3 +121,8 @@ def test_no_folder_and_another_kind_are_named(folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps({**config, "kind": "tokenizer"}))
     with pytest.raises(UserError, match="kind 'tokenizer' where 'world' is needed"):
         load_model(folder)
+
+
+def test_a_world_of_the_general_model_is_named_with_what_it_is_good_for() -> None:
+    with pytest.raises(UserError, match="orrery play"):
+        load_model(resolve_model("pong"))

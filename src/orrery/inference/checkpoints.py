@@ -95,6 +95,11 @@ def save_model(model: WorldModel, folder: str | Path, card: str = "") -> Path:
 def load_model(folder: str | Path) -> WorldModel:
     """Read a checkpoint that `save_model` wrote. Raises UserError that names what is wrong with it."""
     checkpoint = load_checkpoint(folder, kind="world")
+    if "tokenizers" in checkpoint.config:
+        raise UserError(
+            f"{folder}: a world that `orrery train` learned: open it with `orrery play`, or step it with "
+            'gymnasium.make("orrery/imagined", checkpoint=…); only the tabletop model makes films so far'
+        )
     config = checkpoint.config
     try:
         model = WorldModel(
