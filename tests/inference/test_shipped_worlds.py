@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np
@@ -10,17 +9,14 @@ import pytest
 
 gymnasium = pytest.importorskip("gymnasium")
 
+from orrery.checkpoint import load_checkpoint  # noqa: E402
+from orrery.models.trained import is_trained  # noqa: E402
 from orrery.registry import SHIPPED, resolve_model  # noqa: E402
 
 LARGEST_BYTES = 8_000_000
 
 
-def _is_general(name: str) -> bool:
-    """Not the tabletop's first model."""
-    return "tokenizers" in json.loads((resolve_model(name) / "config.json").read_text())
-
-
-WORLDS = [name for name in SHIPPED if _is_general(name)]
+WORLDS = [name for name in SHIPPED if is_trained(load_checkpoint(resolve_model(name)).config)]
 
 
 def rolled(name: str, seed: int) -> list[tuple[Any, ...]]:

@@ -54,7 +54,7 @@ def test_what_cannot_be_opened_is_named(name: str, options: dict[str, Any], said
 
 
 def test_a_folder_that_is_no_checkpoint_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no checkpoint"):
+    with pytest.raises(UserError, match="it is not a checkpoint"):
         open_world(str(tmp_path))
 
 

@@ -82,6 +82,7 @@ def train(
     page = LivePage(out)
 
     def prepared() -> tuple[Dataset, Recipe]:
+        """The data, recorded first where they are a source, and the recipe that fits them."""
         folder = Path(source)
         if not folder.is_dir() and (out / "run.json").exists() and not restart:
             folder = out / "data"  # what was recorded is what the run is learning from

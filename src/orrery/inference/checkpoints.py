@@ -12,6 +12,7 @@ from torch import nn
 
 from orrery.checkpoint import Checkpoint, checkpoint_hash, load_checkpoint, require, save_checkpoint
 from orrery.errors import BadUse, UserError
+from orrery.models.trained import is_trained
 from orrery.models.transformer import TransformerConfig, WorldTransformer
 from orrery.streams import WorldSpec
 from orrery.tokenizers.audio import AudioTokenizer, AudioTokenizerConfig
@@ -95,7 +96,7 @@ def save_model(model: WorldModel, folder: str | Path, card: str = "") -> Path:
 def load_model(folder: str | Path) -> WorldModel:
     """Read a checkpoint that `save_model` wrote. Raises UserError that names what is wrong with it."""
     checkpoint = load_checkpoint(folder, kind="world")
-    if "tokenizers" in checkpoint.config:
+    if is_trained(checkpoint.config):
         raise UserError(
             f"{folder}: a world that `orrery train` learned: open it with `orrery play`, or step it with "
             'gymnasium.make("orrery/imagined", checkpoint=…); only the tabletop model makes films so far'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from orrery.models.tokens import WorldModelConfig
 from orrery.models.world_model import WorldModel
 from orrery.streams import StreamSpec, WorldSpec
 
-__all__ = ["KIND", "TrainedWorld", "load_trained", "save_world"]
+__all__ = ["KIND", "TrainedWorld", "is_trained", "load_trained", "save_world"]
 
 KIND = "world"
 """What `config.json` says a checkpoint of this form is."""
@@ -62,6 +63,11 @@ def save_world(folder: Path, world: TrainedWorld, card: str | None = None) -> Pa
     return save_checkpoint(
         folder, json.loads(json.dumps(config)), tensors, {"card.md": card} if card else None
     )
+
+
+def is_trained(config: Mapping[str, Any]) -> bool:
+    """Whether a checkpoint's config is that of a `TrainedWorld`, and not of the tabletop's first model."""
+    return "tokenizers" in config
 
 
 def load_trained(folder: str | Path) -> TrainedWorld:

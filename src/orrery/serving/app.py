@@ -116,6 +116,7 @@ def _add_socket(app: FastAPI, guard: _Guard, player: Callable[[WebSocket], Playe
 
     @app.websocket("/play")
     async def play(socket: WebSocket) -> None:
+        """One page's session, from its first message to its last; see docs/serving.md."""
         refusal = guard.refusal(socket) or guard.foreign(socket)
         if refusal is not None:
             await socket.close(1008, refusal[1])  # before it was accepted: the browser gets a 403

@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from orrery.errors import BadUse
 from orrery.streams import Array, StreamSpec, WorldSpec
+from orrery.worlds import action_axes
+from orrery.worlds.gymnasium.meanings import ALSO, AXES, CHOICES
 
 __all__ = ["action_from_numbers", "action_streams", "control_table"]
+
+Found = TypeVar("Found")
 
 _DIGITS = tuple(f"Digit{number}" for number in range(1, 10))
 _LETTERS = tuple(f"Key{letter}" for letter in "QWERTYUIOPASDFGHJKLZXCVBNM")
@@ -43,47 +47,6 @@ _WORDS = {
 """A word in what an action means, and the key that stands for it."""
 _IDLE = ("noop", "nothing", "none", "coast", "stay", "idle")
 
-_CHOICES: dict[str, tuple[str, ...]] = {
-    "CartPole": ("push left", "push right"),
-    "MountainCar": ("left", "nothing", "right"),
-    "Acrobot": ("left", "nothing", "right"),
-    "LunarLander": ("nothing", "left engine", "main engine", "right engine"),
-    "FrozenLake": ("left", "down", "right", "up"),
-    "CliffWalking": ("up", "right", "down", "left"),
-    "Taxi": ("south", "north", "east", "west", "pickup", "dropoff"),
-    "CarRacing": ("nothing", "right", "left", "gas", "brake"),
-    "MiniGrid-": ("left", "right", "forward", "pickup", "drop", "toggle", "done"),
-}
-"""How an environment's id begins, and what its choices mean, where Gymnasium documents them."""
-_ALSO = {"ALE/Pong": {"ArrowRight": "ArrowUp", "ArrowLeft": "ArrowDown"}}
-"""Further keys where what an action is called is not what it looks like: Pong's paddles go up and down."""
-_AXES: dict[str, tuple[tuple[str, str, str], ...]] = {
-    "CarRacing": (
-        ("steer", "ArrowLeft", "ArrowRight"),
-        ("gas", "", "ArrowUp"),
-        ("brake", "", "ArrowDown"),
-    ),
-    "LunarLander": (("main engine", "", "ArrowUp"), ("side engines", "ArrowLeft", "ArrowRight")),
-    "Pendulum": (("torque", "ArrowLeft", "ArrowRight"),),
-    "MountainCarContinuous": (("push", "ArrowLeft", "ArrowRight"),),
-    "tabletop": (
-        ("finger right", "ArrowLeft", "ArrowRight"),
-        ("finger away", "ArrowDown", "ArrowUp"),
-        ("finger up", "KeyS", "KeyW"),
-    ),
-    "laboratory": (
-        ("finger right", "ArrowLeft", "ArrowRight"),
-        ("finger away", "ArrowDown", "ArrowUp"),
-        ("finger up", "KeyS", "KeyW"),
-        ("hold", "", "Space"),
-        ("camera around", "KeyA", "KeyD"),
-        ("camera up", "KeyF", "KeyR"),
-        ("camera away", "KeyQ", "KeyE"),
-    ),
-    "dummy": (("push", "ArrowLeft", "ArrowRight"),),
-    "phyworld": (("push", "ArrowLeft", "ArrowRight"),),
-}
-"""How an environment's id, or a world's name, begins: label, key for less and key for more of each number."""
 _AXIS_KEYS = (
     ("ArrowLeft", "ArrowRight"),
     ("ArrowDown", "ArrowUp"),
@@ -155,13 +118,18 @@ def _per_frame(stream: StreamSpec) -> tuple[int, int]:
     return int(np.prod(stream.shape)) // _num_axes(stream), _num_axes(stream)
 
 
+def _of_id(table: Mapping[str, Found], known: str) -> Found | None:
+    """What a table has for the environment of this id, by how that begins."""
+    return next((found for start, found in table.items() if known.startswith(start)), None)
+
+
 # ---- choices -------------------------------------------------------------------------------------------
 
 
 def _meanings(stream: StreamSpec, spec: WorldSpec, known: str) -> Sequence[str] | None:
     """What each choice means, where that is known."""
     recorded = spec.environment.get("action_meanings")
-    found = recorded or next((words for start, words in _CHOICES.items() if known.startswith(start)), None)
+    found = recorded or _of_id(CHOICES, known)
     return found if found is not None and len(found) == stream.num_choices else None
 
 
@@ -171,7 +139,7 @@ def _choice(
     """One entry of the table. spare: keys that nothing uses yet; those that are used here are taken out."""
     labels = meanings or [f"choice {index}" for index in range(stream.num_choices)]
     chords = [_chord(label) for label in labels] if meanings else _plain_chords(stream.num_choices, is_alone)
-    also = next((keys for start, keys in _ALSO.items() if known.startswith(start)), {})
+    also = _of_id(ALSO, known) or {}
     idle = next((i for i, label in enumerate(labels) if label.lower() in _IDLE), None)
     spare[:] = [key for key in spare if not any(key in chord for chord in chords)]
     taken: set[tuple[str, ...]] = set()
@@ -205,7 +173,7 @@ def _plain_chords(count: int, is_alone: bool) -> list[tuple[str, ...]]:
 def _vector(stream: StreamSpec, spec: WorldSpec, known: str) -> dict[str, Any]:
     count = _num_axes(stream)
     lows, highs = _bounds(stream, spec, count)
-    named = next((axes for start, axes in _AXES.items() if known.startswith(start)), ())
+    named = _of_id(AXES, known) or action_axes(known)
     axes = []
     for index in range(count):
         low, high = lows[index], highs[index]

@@ -136,9 +136,10 @@ def _imagined(name: str, beside: str | None, recordings: Path | None) -> Playabl
 
 def _learned(folder: Path) -> tuple[Callable[[], World], bool, str]:
     """What makes worlds of a checkpoint, whether they understand sentences, and the checkpoint's hash."""
-    from orrery.models.trained import load_trained
+    from orrery.checkpoint import load_checkpoint
+    from orrery.models.trained import is_trained, load_trained
 
-    if not _is_general(folder):
+    if not is_trained(load_checkpoint(folder).config):
         from orrery.inference.checkpoints import load_model
         from orrery.inference.imagined_world import ImaginedWorld as FirstImaginedWorld
 
@@ -150,14 +151,6 @@ def _learned(folder: Path) -> tuple[Callable[[], World], bool, str]:
     trained = load_trained(folder)
     engine = TorchEngine(trained)
     return partial(ImaginedWorld, engine), bool(trained.spec.of_kind("text")), trained.hash
-
-
-def _is_general(folder: Path) -> bool:
-    """Whether it is a checkpoint of the general model, and not of the tabletop's first one."""
-    try:
-        return "tokenizers" in json.loads((folder / "config.json").read_text("utf-8"))
-    except (OSError, ValueError, TypeError) as error:
-        raise UserError(f"{folder} is no checkpoint that can be read ({error})") from error
 
 
 def _real_name(spec: WorldSpec, beside: str | None) -> str:

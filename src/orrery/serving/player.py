@@ -88,7 +88,7 @@ class Player:
         closing: Closing | None = None
         try:
             session = self._session = await self._in_thread(lambda: self._playable.make(False))
-            await self._say(self._hello(session))
+            await self._send(self._hello(session))
             async with asyncio.TaskGroup() as tasks:
                 ticking = tasks.create_task(self._tick())
                 await self._listen()
@@ -118,19 +118,19 @@ class Player:
         allowance = burst = 2 * self._limits.messages_per_second
         last = time.monotonic()
         while True:
-            text = await self._heard()
+            text = await self._receive()
             now = time.monotonic()
             allowance = min(burst, allowance + (now - last) * self._limits.messages_per_second) - 1
             last = now
             if allowance < 0:
                 raise Closing(1008, "too many messages a second")
             try:
-                self._take(parse_message(text))
+                self._handle(parse_message(text))
             except BadUse as error:
                 raise Closing(1008, str(error)) from error
             self._changed.set()
 
-    async def _heard(self) -> str:
+    async def _receive(self) -> str:
         try:
             async with asyncio.timeout(self._limits.idle_seconds):
                 event = await self._socket.receive()
@@ -145,7 +145,7 @@ class Player:
             raise Closing(1009, f"a message has at most {MAX_MESSAGE_BYTES} bytes")
         return text
 
-    def _take(self, message: Message) -> None:
+    def _handle(self, message: Message) -> None:
         if isinstance(message, Act):
             assert self._session is not None
             spec = self._session.world.spec
@@ -173,7 +173,7 @@ class Player:
         while True:
             self._changed.clear()
             while self._commands:
-                await self._obey(self._commands.pop(0))
+                await self._run_command(self._commands.pop(0))
             if not self._is_due():
                 await self._changed.wait()
                 continue
@@ -196,16 +196,16 @@ class Player:
             tick = await self._in_thread(lambda: session.step(action))
         except UserError as error:
             self._is_running = False
-            await self._refuse(error)
+            await self._send_refusal(error)
             return
-        await self._film(tick)
+        await self._record_tick(tick)
         made = time.perf_counter() - started
         await self._show(tick, stamp=stamp, made_ms=round(1000 * made, 1))
         if tick.ended:
             self._is_running, self._num_steps = False, 0
-            await self._say({"type": "state", "running": False})
+            await self._send({"type": "state", "running": False})
 
-    async def _obey(self, command: Rewind | Reset | Record) -> None:
+    async def _run_command(self, command: Rewind | Reset | Record) -> None:
         try:
             if isinstance(command, Reset):
                 await self._reset(command)
@@ -214,12 +214,12 @@ class Player:
                 session, mark = self._session, command.mark
                 tick = await self._in_thread(lambda: session.rewind(mark))
                 if not tick.repeats:
-                    await self._say({"type": "notice", "text": "This world did not repeat itself exactly."})
+                    await self._send({"type": "notice", "text": "This world did not repeat itself exactly."})
                 await self._show(tick, jump=True)
             else:
                 await self._record(command.on)
         except UserError as error:
-            await self._refuse(error)
+            await self._send_refusal(error)
 
     async def _reset(self, command: Reset) -> None:
         assert self._session is not None
@@ -233,7 +233,7 @@ class Player:
         tick = await self._in_thread(lambda: session.reset(start))
         self._known_marks = set()
         self._num_steps = 0
-        await self._say({"type": "started", "seed": command.seed, "prompt": command.prompt,
+        await self._send({"type": "started", "seed": command.seed, "prompt": command.prompt,
                          "beside": session.beside is not None, "rewind": _rewinds(session)})  # fmt: skip
         await self._show(tick, jump=True)
 
@@ -256,9 +256,9 @@ class Player:
                 raise BadUse("start the world first")
             session, about = self._session, dict(self._playable.about)
             self._recording = await self._in_thread(lambda: Recording(session, about))
-            await self._say({"type": "recording", "on": True, "longest": MAX_SECONDS})
+            await self._send({"type": "recording", "on": True, "longest": MAX_SECONDS})
 
-    async def _film(self, tick: Tick) -> None:
+    async def _record_tick(self, tick: Tick) -> None:
         recording = self._recording
         if recording is not None:
             await self._in_thread(lambda: recording.add(tick))
@@ -274,15 +274,15 @@ class Player:
             await self._in_thread(lambda: recording.finish(session))
         except UserError as error:
             recording.discard()
-            await self._say({"type": "recording", "on": False})
-            await self._refuse(error)
+            await self._send({"type": "recording", "on": False})
+            await self._send_refusal(error)
             return
         name = secrets.token_urlsafe(16)
         self._shared[name] = recording
         self._mine.append(name)
         if len(self._mine) > 4:
             self._shared.pop(self._mine.pop(0)).discard()
-        await self._say(
+        await self._send(
             {"type": "recording", "on": False, "name": name, "seconds": round(recording.seconds, 2)}
         )
 
@@ -320,12 +320,12 @@ class Player:
         gone = sorted(self._known_marks - marks.keys())
         self._known_marks = set(marks)
         if gone:
-            await self._say({"type": "dropped", "marks": gone})
+            await self._send({"type": "dropped", "marks": gone})
 
-    async def _refuse(self, error: UserError) -> None:
-        await self._say({"type": "refused", "text": str(error)})
+    async def _send_refusal(self, error: UserError) -> None:
+        await self._send({"type": "refused", "text": str(error)})
 
-    async def _say(self, values: dict[str, Any]) -> None:
+    async def _send(self, values: dict[str, Any]) -> None:
         await self._socket.send_text(json.dumps(values, allow_nan=False))
 
     async def _in_thread(self, call: Callable[[], Result]) -> Result:

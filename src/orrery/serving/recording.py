@@ -69,7 +69,7 @@ class Recording:
             writer = FilmWriter(self.film, self._spec.clock.frames_per_second, self._rate, size)
             self._writer = self._stack.enter_context(writer)
             self._first = tick.number
-        self._writer.write(frames, self._heard(tick))
+        self._writer.write(frames, self._samples(tick))
         self._num_ticks += 1
 
     def finish(self, session: Session) -> None:
@@ -104,7 +104,7 @@ class Recording:
             "actions": [_plain_action(action) for action in session.actions],
         }
 
-    def _heard(self, tick: Tick) -> Array | None:
+    def _samples(self, tick: Tick) -> Array | None:
         if self._sound is None:
             return None
         samples = tick.observation.get(self._sound)

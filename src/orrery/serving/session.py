@@ -201,12 +201,12 @@ class Session:
                 world.restore(memory)
         if self.can_snapshot:
             return goal.shown
-        again = self._done_again(goal)
-        same = _alike(goal.shown.observation, again.observation)
-        same &= goal.shown.beside is None or _alike(goal.shown.beside, again.beside or {})
+        again = self._replayed(goal)
+        same = _equal(goal.shown.observation, again.observation)
+        same &= goal.shown.beside is None or _equal(goal.shown.beside, again.beside or {})
         return goal.shown if same else replace(again, repeats=False)
 
-    def _done_again(self, goal: Mark) -> Tick:
+    def _replayed(self, goal: Mark) -> Tick:
         """The tick of a mark, by doing everything again: with the real world alone, where only that one keeps
         no snapshots."""
         assert self.start is not None
@@ -297,7 +297,7 @@ def _unbatched(observation: Observation) -> Observation:
     return {name: value[0] for name, value in observation.items()}
 
 
-def _alike(kept: Observation, again: Observation) -> bool:
+def _equal(kept: Observation, again: Observation) -> bool:
     return all(np.array_equal(value, again[name]) for name, value in kept.items())
 
 

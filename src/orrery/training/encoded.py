@@ -93,8 +93,7 @@ class EncodedEpisodes:
         }
         for name in self.text_streams:
             latents[name] = torch.from_numpy(np.asarray(self.latents[name][episodes], np.float32))[:, None]
-        for name, without_past in self.without_past.items() if cut.any() else ():
-            if name not in self.text_streams:
-                latents[name][cut, 1] = without_past(latents[name][cut, 1])
+        for name, without_past in self.without_past.items():
+            latents[name][cut, 1] = without_past(latents[name][cut, 1])
         seconds = torch.arange(ticks) * self.tick_seconds
         return Clip(latents, torch.from_numpy(valid), seconds, torch.from_numpy(cut))

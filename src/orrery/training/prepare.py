@@ -200,7 +200,7 @@ def encode_episodes(
                 _encode_stream(episodes, indices, tokenizer, file, on_step)
         latents[name] = np.load(file, mmap_mode="r")
     text = tuple(name for name, t in tokenizers.items() if isinstance(t, TextTokenizer))
-    without_past = {name: tokenizer.without_past for name, tokenizer in tokenizers.items()}
+    without_past = {name: t.without_past for name, t in tokenizers.items() if name not in text}
     return EncodedEpisodes(latents, lengths, episodes.spec.clock.tick_seconds, text, without_past)
 
 

@@ -100,6 +100,7 @@ def world_stage(model: WorldModel, training: EncodedEpisodes, recipe: Recipe) ->
     device = model.places.device
 
     def losses(context: StepContext) -> dict[str, Tensor]:
+        """Of one step's clip, by stream."""
         without = context.shared.random() < recipe.few_share
         own = context.progress >= recipe.own_from and context.shared.random() < recipe.own_chance
         batch, ticks = (recipe.few_batch, recipe.few_ticks) if without else (recipe.batch, recipe.ticks)

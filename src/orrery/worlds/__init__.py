@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from orrery.errors import BadUse, nearest
 from orrery.world import World
 
-__all__ = ["WORLDS", "WorldFactory", "world_factory"]
+__all__ = ["WORLDS", "WorldFactory", "action_axes", "world_factory"]
 
 
 class WorldFactory(Protocol):
@@ -61,6 +61,13 @@ def world_factory(name: str) -> Callable[..., World]:
     if part not in parts:
         raise BadUse(f"no part of {base} is called {part!r}; there are {', '.join(parts)}")
     return partial(factory, part=part)
+
+
+def action_axes(name: str) -> Sequence[tuple[str, str, str]]:
+    """Label, key for less and key for more of each number of a world's action, as its folder says in
+    `ACTION_AXES`. name: begins with the folder's. Nothing where the folder says nothing, or none is that."""
+    folder = next((folder for folder in _FOLDERS if name.startswith(folder)), None)
+    return () if folder is None else getattr(import_module(f"{__name__}.{folder}"), "ACTION_AXES", ())
 
 
 def _factory_and_parts(name: str) -> tuple[Callable[..., World], Sequence[str]]:

@@ -7,7 +7,18 @@ from collections.abc import Sequence
 from orrery.streams import Clock
 from orrery.world import World
 
-__all__ = ["make_world"]
+__all__ = ["ACTION_AXES", "make_world"]
+
+ACTION_AXES = (
+    ("finger right", "ArrowLeft", "ArrowRight"),
+    ("finger away", "ArrowDown", "ArrowUp"),
+    ("finger up", "KeyS", "KeyW"),
+    ("hold", "", "Space"),
+    ("camera around", "KeyA", "KeyD"),
+    ("camera up", "KeyF", "KeyR"),
+    ("camera away", "KeyQ", "KeyE"),
+)
+"""What each number of the action is, and the keys for less and more; see `orrery.worlds.action_axes`."""
 
 
 def make_world(

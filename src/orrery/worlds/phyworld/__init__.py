@@ -8,7 +8,10 @@ from functools import partial
 from orrery.world import World
 from orrery.worlds.phyworld.scenes import PARTS
 
-__all__ = ["PARTS", "make_collision", "make_parabola", "make_uniform"]
+__all__ = ["ACTION_AXES", "PARTS", "make_collision", "make_parabola", "make_uniform"]
+
+ACTION_AXES = (("push", "ArrowLeft", "ArrowRight"),)
+"""What each number of the action is, and the keys for less and more; see `orrery.worlds.action_axes`."""
 
 
 def _make(

@@ -6,7 +6,14 @@ from collections.abc import Sequence
 
 from orrery.world import World
 
-__all__ = ["make_close", "make_world"]
+__all__ = ["ACTION_AXES", "make_close", "make_world"]
+
+ACTION_AXES = (
+    ("finger right", "ArrowLeft", "ArrowRight"),
+    ("finger away", "ArrowDown", "ArrowUp"),
+    ("finger up", "KeyS", "KeyW"),
+)
+"""What each number of the action is, and the keys for less and more; see `orrery.worlds.action_axes`."""
 
 
 def make_world(num_worlds: int = 1, streams: Sequence[str] | None = None, image_size: int = 128) -> World:
