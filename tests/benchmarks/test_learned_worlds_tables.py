@@ -1,0 +1,50 @@
+"""Whether a world that is left alone stays what it is, and how learned worlds stand in the README."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+pytest.importorskip("pyarrow")
+
+from learned_worlds import stays_bars
+from table import learned_headlines, learned_worlds
+
+
+def test_a_world_is_held_against_the_real_one_in_its_last_minute() -> None:
+    real = {
+        "video.main: share that moves": 0.01,
+        "reward: a minute": 10.0,
+        "ball: there": 0.7,
+        "terminated: a minute": 0.0,
+    }
+    last = {
+        "video.main: share that moves": 0.011,
+        "reward: a minute": 2.0,
+        "ball: there": 0.0,
+        "terminated: a minute": 0.0,
+    }
+    first = {name: 2 * value for name, value in real.items()}
+    moves, rewards = stays_bars({"real": real, "by_minute": [first, last], "minutes": 2.0})
+    assert (moves["value"], moves["passes"]) == (pytest.approx(1.1), True)
+    assert (rewards["value"], rewards["passes"]) == (pytest.approx(0.2), False)
+    assert "left alone for 2 minutes" in moves["what"]
+
+
+def record(stream: str) -> dict[str, Any]:
+    rows = [{"seconds": s, "model": m, "copy": 20.0} for s, m in ((0.25, 4.0), (1.0, 10.0), (2.0, 15.0))]
+    return {
+        "rollouts": {"by_horizon": {"state": rows[:1], stream: rows}, "actions_matter": {stream: 1.75}},
+        "bars": [{"what": "goes its way", "value": 0.5, "asked": ">= 0.9", "passes": False}],
+        "cost": {"ticks_per_core_second": 25.0},
+    }
+
+
+def test_a_learned_world_is_one_line_of_the_readme_and_all_bars_of_the_docs() -> None:
+    records = {"learned_worlds-a": record("video.main"), "learned_worlds-b": record("state"), "sound": {}}
+    lines = learned_headlines(records).splitlines()
+    assert lines[2:] == ["| a | 0.5 | 1.75 | 25 |"]  # b has no pictures
+    told = learned_worlds(records)
+    assert "| a | goes its way | 0.5 | >= 0.9 | missed |" in told
+    assert "| b | ticks a core-second | 25 |  |  |" in told
