@@ -15,8 +15,8 @@ Array = NDArray[Any]
 Streams = Mapping[str, Array]
 
 STATE, VIDEO = "observation", "video.main"
-AGENT, BLOCK, ANGLE = slice(0, 2), slice(2, 4), 4
-"""Pixels of 512 (x, y), and radians."""
+AGENT, BLOCK, COS, SIN = slice(0, 2), slice(2, 4), 4, 5
+"""Pixels of 512 (x, y), and of the T's angle."""
 WITHIN_PX, WITHIN_DEGREES, AFTER_SECONDS = 10.0, 10.0, 2.0
 
 BLOCK_COLOUR, BLOCK_NEAR, BLOCK_AREA = np.array([119.0, 136.0, 153.0]), 28.0, 40
@@ -113,7 +113,8 @@ def answered(context: Streams, first: Streams, second: Streams) -> Array:
 
 def _near(a: Array, b: Array) -> Array:
     place = np.linalg.norm(a[:, BLOCK] - b[:, BLOCK], axis=-1)
-    turn = np.degrees(np.abs((a[:, ANGLE] - b[:, ANGLE] + np.pi) % (2 * np.pi) - np.pi))
+    angle = np.arctan2(a[:, SIN], a[:, COS]) - np.arctan2(b[:, SIN], b[:, COS])
+    turn = np.degrees(np.abs((angle + np.pi) % (2 * np.pi) - np.pi))
     return (place <= WITHIN_PX) & (turn <= WITHIN_DEGREES)
 
 

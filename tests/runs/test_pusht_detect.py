@@ -33,7 +33,7 @@ def test_places_are_those_of_the_state() -> None:
     found, state = find(streams), streams["observation"][0, :, 0]
     assert np.isfinite(found["T"]).all()
     assert np.isfinite(found["agent"]).mean() > 0.95
-    along = np.stack([-np.sin(state[:, 4]), np.cos(state[:, 4])], -1)
+    along = np.stack([-state[:, 5], state[:, 4]], -1)
     agent, block = PIXELS * state[:, :2] - 0.5, PIXELS * (state[:, 2:4] + 45 * along)
     assert np.nanpercentile(np.abs(found["agent"][0, :, ::-1] - agent), 95) < 0.7
     assert np.nanpercentile(np.abs(found["T"][0, :, ::-1] - block), 95) < 2.0
@@ -42,14 +42,14 @@ def test_places_are_those_of_the_state() -> None:
 def test_a_pose_is_judged_after_two_seconds() -> None:
     judged = load_detector(RUN / "detect.py").judged
     assert judged is not None
-    truth = np.zeros((4, 30, 1, 5), np.float32)
-    truth[..., 2:4] = 200
+    truth = np.zeros((4, 30, 1, 6), np.float32)
+    truth[..., 2:4], truth[..., 4] = 200, 1
     truth[2:, 10:, :, 2] = 260  # in two of four it moves
     context = {"observation": truth[:, :1].copy()}
     near, turned, copy = truth.copy(), truth.copy(), np.repeat(truth[:, :1], 30, 1)
     near[..., 2] += 9
-    near[..., 4] += 2 * np.pi - 0.1
-    turned[:, 19, :, 4] += np.radians(12)
+    near[..., 4:] = np.cos(0.1), -np.sin(0.1)
+    turned[:, 19, :, 4:] = np.cos(np.radians(12)), np.sin(np.radians(12))
     made = {n: {"observation": v} for n, v in {"near": near, "turned": turned, "copy": copy}.items()}
     counts = judged({"observation": truth}, context, made, 0.1)
     assert counts["pose"] == {
