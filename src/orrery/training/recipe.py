@@ -37,8 +37,7 @@ class Recipe:
     `video.<camera> decoder`, `audio.<mic>`, `world`). batch, ticks: clips of a step with pictures;
     few_batch, few_ticks: of a step without, and few_share: how many of the steps those are, where there are
     numbers to learn beside pictures. own_from: share of the budget from which on part of the context is the
-    model's own, and own_chance how many of the steps then. held_out: share of the episodes that are kept for
-    evaluation. sizes: of the network, see `WorldModelConfig`. loss, few_loss: of steps with pictures and
+    model's own, in some steps. held_out: share of the episodes that are kept for evaluation. sizes: of the network, see `WorldModelConfig`. loss, few_loss: of steps with pictures and
     without.
     """
 
@@ -52,7 +51,6 @@ class Recipe:
     few_ticks: int = 16
     few_share: float = 0.0
     own_from: float = 0.05
-    own_chance: float = 0.67
     held_out: float = 0.08
     sizes: dict[str, int] = field(default_factory=dict)
     loss: LossConfig = field(default_factory=LossConfig)
@@ -117,7 +115,7 @@ def _for_numbers(recipe: Recipe, streams: Sequence[StreamSpec]) -> Recipe:
     be predicted exactly; and a narrow network where a tick is but a few numbers."""
     few = sum(s.num_choices or math.prod(s.shape) for s in streams) <= FEW_NUMBERS
     sizes = {"window_ticks": 12}
-    recipe = replace(recipe, few_batch=12, few_ticks=24, own_chance=0.2, sizes=sizes)
+    recipe = replace(recipe, few_batch=12, few_ticks=24, sizes=sizes)
     return replace(recipe, sizes={**sizes, "few_width": 64}, lr_other=3e-3) if few else recipe
 
 

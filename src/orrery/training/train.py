@@ -102,15 +102,14 @@ def world_stage(model: WorldModel, training: EncodedEpisodes, recipe: Recipe) ->
     def losses(context: StepContext) -> dict[str, Tensor]:
         """Of one step's clip, by stream."""
         without = context.shared.random() < recipe.few_share
-        own = context.progress >= recipe.own_from and context.shared.random() < recipe.own_chance
+        config = recipe.few_loss if without else recipe.loss
+        own = context.progress >= recipe.own_from and context.shared.random() < config.own_chance
         batch, ticks = (recipe.few_batch, recipe.few_ticks) if without else (recipe.batch, recipe.ticks)
         clip = training.draw(context.rng, batch, ticks).to(device)
         if without:
             clip = clip.without(pictures)
         with mixed_precision(device, wanted=not without):
-            return world_loss(
-                model, clip, recipe.few_loss if without else recipe.loss, context.generator, own
-            )
+            return world_loss(model, clip, config, context.generator, own)
 
     return Stage(
         "world", model, losses, recipe.budgets["world"], _is_inner, recipe.lr_matrix, recipe.lr_other

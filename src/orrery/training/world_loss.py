@@ -29,8 +29,10 @@ class LossConfig:
 
     changed_share: of the weight that tokens which change get together. max_weight: of one of them against
     one that does not; outcome_weight the same of rewards and endings, whose chances a large one would bend.
-    own_share: of the ticks of the context that are the model's own predictions (self-forcing). picture_noise,
-    number_noise: highest augmentation noise level of pictures and of all else in the context; noise_chance:
+    own_chance: of a step, from `Recipe.own_from` on, to have predictions of the model's own in its context.
+    own_share: of the ticks of the context that are the model's own predictions (self-forcing), in half of the
+    clips; in the others, all are after a tick that is drawn. own_depth: most times that predictions are made
+    from such a context. picture_noise, number_noise: highest augmentation noise level of pictures and of all else in the context; noise_chance:
     of a tick to have any. drop_share: of clips in which a stream is absent throughout. known_share: in which
     actions are known. absent_share: of the streams that are being imagined, which begin from nothing.
     given_chance, outcome_chance: how often it is what is given, or an outcome, that is imagined, against any
@@ -46,7 +48,9 @@ class LossConfig:
     changed_share: float = 0.5
     max_weight: float = 50.0
     outcome_weight: float = 4.0
+    own_chance: float = 0.5
     own_share: float = 0.3
+    own_depth: int = 6
     picture_noise: float = 0.3
     number_noise: float = 0.05
     noise_chance: float = 0.7
@@ -61,6 +65,8 @@ class LossConfig:
 
 
 OF_NUMBERS = LossConfig(
+    own_chance=0.2,
+    own_depth=1,
     number_noise=0.02,
     noise_chance=0.05,
     drop_share=0.02,
@@ -100,7 +106,7 @@ def world_loss(
     present = clip.valid[:, :-1]
     replaced = torch.zeros_like(present)
     if own:
-        context, replaced = _with_own(model, clip, context, given, config.own_share, draws)
+        context, replaced = _with_own(model, clip, context, given, config, draws)
     past = {
         s.name: _noised_context(context[s.name], present, s, config, draws)
         for s in model.config.streams
@@ -197,26 +203,30 @@ def _with_own(
     clip: Clip,
     context: Mapping[str, Tensor],
     given: Mapping[str, Noisy],
-    share: float,
+    config: LossConfig,
     draws: _Draws,
 ) -> tuple[dict[str, Tensor], Tensor]:
-    """The context, with a share of its ticks replaced by what the model says after one step; and which,
-    `[B, T]`."""
+    """The context, with some of its ticks replaced by what the model says after one step, from a context that
+    may hold such ticks itself; and which, `[B, T]`."""
     present = clip.valid[:, :-1]
+    batch, ticks = present.shape
     level = torch.where(present, 0.0, 1.0)
-    past = {
-        s.name: Noisy(context[s.name], level)
-        for s in model.config.streams
-        if s.name in context and s.in_context
-    }
-    hidden, _ = model.trunk(past, given, clip.seconds)
-    predicted = _in_order(model, hidden, given, past)
-    replaced = (draws.uniform(present.shape) < share) & present
+    here_and_there = draws.uniform(present.shape) < config.own_share
+    from_one_on = torch.arange(ticks, device=draws.device) >= draws.uniform((batch, 1)) * ticks
+    replaced = torch.where(draws.uniform((batch, 1)) < 0.5, here_and_there, from_one_on) & present
     replaced[:, :2] = False  # the first is real: at least one tick was seen
+    depth = 1 + int(draws.uniform((1,)) * config.own_depth)
     mixed = dict(context)
-    for name, value in predicted.items():
-        earlier = torch.cat([context[name][:, :1], value[:, :-1].to(context[name].dtype)], 1)
-        mixed[name] = torch.where(replaced[..., None, None], earlier, context[name])
+    for _ in range(depth):
+        past = {
+            s.name: Noisy(mixed[s.name], level)
+            for s in model.config.streams
+            if s.name in mixed and s.in_context
+        }
+        hidden, _ = model.trunk(past, given, clip.seconds)
+        for name, value in _in_order(model, hidden, given, past).items():
+            earlier = torch.cat([context[name][:, :1], value[:, :-1].to(context[name].dtype)], 1)
+            mixed[name] = torch.where(replaced[..., None, None], earlier, context[name])
     return mixed, replaced
 
 
