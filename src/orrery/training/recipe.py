@@ -32,13 +32,14 @@ FEW_NUMBERS = 64
 class Recipe:
     """A complete configuration of `train`.
 
-    streams: what is learned. order: groups of streams, imagined one after the other. image_size: longest side
-    of pictures in pixels; larger ones are averaged down. budgets: of each stage, by name (`video.<camera>`,
-    `video.<camera> decoder`, `audio.<mic>`, `world`). batch, ticks: clips of a step with pictures;
-    few_batch, few_ticks: of a step without, and few_share: how many of the steps those are, where there are
-    numbers to learn beside pictures. own_from: share of the budget from which on part of the context is the
-    model's own, in some steps. held_out: share of the episodes that are kept for evaluation. sizes: of the network, see `WorldModelConfig`. loss, few_loss: of steps with pictures and
-    without.
+    streams: what is learned. order: groups of streams, imagined one after the other. image_size: longest
+    side of pictures in pixels; larger ones are averaged down. budgets: of each stage, by name
+    (`video.<camera>`, `video.<camera> decoder`, `audio.<mic>`, `world`). batch, ticks: clips of a step
+    with pictures; few_batch, few_ticks: of a step without, and few_share: how many of the steps those
+    are, where there are numbers to learn beside pictures. own_from: share of the budget from which on
+    part of the context is the model's own, in some steps. held_out: share of the episodes that are kept
+    for evaluation. sizes: of the network, see `WorldModelConfig`. loss, few_loss: of steps with pictures
+    and without.
     """
 
     streams: tuple[str, ...]

@@ -32,7 +32,8 @@ class LossConfig:
     own_chance: of a step, from `Recipe.own_from` on, to have predictions of the model's own in its context.
     own_share: of the ticks of the context that are the model's own predictions (self-forcing), in half of the
     clips; in the others, all are after a tick that is drawn. own_depth: most times that predictions are made
-    from such a context. picture_noise, number_noise: highest augmentation noise level of pictures and of all else in the context; noise_chance:
+    from such a context: what fades with every tick is learned to be drawn whole again. picture_noise,
+    number_noise: highest augmentation noise level of pictures and of all else in the context; noise_chance:
     of a tick to have any. drop_share: of clips in which a stream is absent throughout. known_share: in which
     actions are known. absent_share: of the streams that are being imagined, which begin from nothing.
     given_chance, outcome_chance: how often it is what is given, or an outcome, that is imagined, against any
@@ -106,7 +107,9 @@ def world_loss(
     present = clip.valid[:, :-1]
     replaced = torch.zeros_like(present)
     if own:
-        context, replaced = _with_own(model, clip, context, given, config, draws)
+        replaced = _own_ticks(present, config.own_share, draws)
+        depth = 1 + int(config.own_depth * draws.uniform((1,)))
+        context = _with_own(model, clip, given, replaced, depth)
     past = {
         s.name: _noised_context(context[s.name], present, s, config, draws)
         for s in model.config.streams
@@ -197,25 +200,25 @@ def _noised_context(
     return Noisy(interpolate(context, level, draws.normal(context.shape)), level)
 
 
+def _own_ticks(present: Tensor, share: float, draws: _Draws) -> Tensor:
+    """Which ticks of the context are to be the model's own, `[B, T]`: a share, or all from one on."""
+    batch, ticks = present.shape
+    here_and_there = draws.uniform((batch, ticks)) < share
+    from_one_on = torch.arange(ticks, device=draws.device) >= draws.uniform((batch, 1)) * ticks
+    chosen = torch.where(draws.uniform((batch, 1)) < 0.5, here_and_there, from_one_on) & present
+    chosen[:, :2] = False  # the first is real: at least one tick was seen
+    return chosen
+
+
 @torch.no_grad()
 def _with_own(
-    model: WorldModel,
-    clip: Clip,
-    context: Mapping[str, Tensor],
-    given: Mapping[str, Noisy],
-    config: LossConfig,
-    draws: _Draws,
-) -> tuple[dict[str, Tensor], Tensor]:
-    """The context, with some of its ticks replaced by what the model says after one step, from a context that
-    may hold such ticks itself; and which, `[B, T]`."""
-    present = clip.valid[:, :-1]
-    batch, ticks = present.shape
-    level = torch.where(present, 0.0, 1.0)
-    here_and_there = draws.uniform(present.shape) < config.own_share
-    from_one_on = torch.arange(ticks, device=draws.device) >= draws.uniform((batch, 1)) * ticks
-    replaced = torch.where(draws.uniform((batch, 1)) < 0.5, here_and_there, from_one_on) & present
-    replaced[:, :2] = False  # the first is real: at least one tick was seen
-    depth = 1 + int(draws.uniform((1,)) * config.own_depth)
+    model: WorldModel, clip: Clip, given: Mapping[str, Noisy], replaced: Tensor, depth: int
+) -> dict[str, Tensor]:
+    """The tick before each, where `replaced` as the model says after one step, from a context that holds such
+    ticks itself: `depth` times. So many of them in a row are those of a rollout."""
+    names = [s.name for s in model.config.streams if s.name in clip.latents and not s.text]
+    context = {name: clip.latents[name][:, :-1] for name in names}
+    level = torch.where(clip.valid[:, :-1], 0.0, 1.0)
     mixed = dict(context)
     for _ in range(depth):
         past = {
@@ -227,7 +230,7 @@ def _with_own(
         for name, value in _in_order(model, hidden, given, past).items():
             earlier = torch.cat([context[name][:, :1], value[:, :-1].to(context[name].dtype)], 1)
             mixed[name] = torch.where(replaced[..., None, None], earlier, context[name])
-    return mixed, replaced
+    return mixed
 
 
 def _in_order(
