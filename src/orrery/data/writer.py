@@ -30,7 +30,7 @@ from orrery.streams import Array, Episode, WorldSpec
 
 __all__ = [
     "EVENTS_SCHEMA", "adopt_part", "finalize", "finished_parts", "part_fault", "read_episode_rows",
-    "read_part", "tasks_of", "write_json", "write_meta", "write_part", "write_table",
+    "read_part", "read_scenes", "tasks_of", "write_json", "write_meta", "write_part", "write_table",
 ]  # fmt: skip
 
 _MAX_DATA_BYTES = 100 * 10**6
@@ -232,6 +232,14 @@ def read_episode_rows(root: Path) -> list[dict[str, Any]]:
     """The rows of meta/episodes, in order."""
     files = sorted((root / "meta/episodes").glob("chunk-*/file-*.parquet"))
     return [row for file in files for row in pq.ParquetFile(file).read().to_pylist()]
+
+
+def read_scenes(root: Path) -> Iterator[dict[str, Any]]:
+    """The scene of every episode, whether it is in the layout's files yet or not."""
+    for file in sorted((root / "meta/episodes").glob("chunk-*/file-*.parquet")):
+        yield from map(json.loads, pq.read_table(file, columns=["orrery/scene"])["orrery/scene"].to_pylist())
+    for folder in finished_parts(root).values():
+        yield json.loads((folder / _META).read_text("utf-8"))["scene"]
 
 
 def tasks_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:

@@ -68,9 +68,7 @@ class WorldSpaces:
     def _from_environment(self, spec: WorldSpec) -> None:
         self.observation_space = space_from_json(spec.environment["observation_space"])
         self.action_space = space_from_json(spec.environment["action_space"])
-        videos = spec.of_kind("video")
-        size = (videos[0].shape[1], videos[0].shape[2]) if videos else None
-        self._observed = observation_layout(self.observation_space, size)
+        self._observed = observation_layout(self.observation_space)
         self._acted = action_layout(self.action_space)
         missing = [name for name in self._observed.streams if name not in spec.streams]
         if missing:
