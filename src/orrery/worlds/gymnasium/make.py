@@ -16,6 +16,7 @@ import re
 import warnings
 from collections.abc import Callable, Mapping
 from ctypes.util import find_library
+from dataclasses import replace
 from typing import Any
 
 import gymnasium
@@ -156,9 +157,7 @@ def _plain(spec: str, options: Mapping[str, Any], pictures: bool) -> gymnasium.E
     assert make is not None
     keywords = {**registered.kwargs, **options}
     longest = keywords.pop("max_episode_steps", registered.max_episode_steps)
-    env = adapted(make(**keywords), spec, pictures)
-    env.spec = registered
-    return env if longest is None else gymnasium.wrappers.TimeLimit(env, longest)
+    return adapted(make(**keywords), replace(registered, max_episode_steps=longest), pictures)
 
 
 def _told(
