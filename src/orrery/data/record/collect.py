@@ -133,7 +133,7 @@ def _count(report: CollectReport, outcome: Outcome) -> None:
 
 
 def _keep_told(out: Path, report: CollectReport, unheld: Mapping[str, str]) -> None:
-    """Write into meta/plan.json what no stream holds, which episodes failed, and what is to be told of others."""
+    """Write into meta/plan.json what no stream holds, which episodes failed, and what is noted of others."""
     file = out / layout.PLAN_PATH
     plan = json.loads(file.read_text("utf-8")) if file.is_file() else {}
     told = {

@@ -9,12 +9,9 @@ was asked for.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import gymnasium
 import numpy as np
 
 from orrery.data.record.policies import RANDOM, checked_choice, load_policy
@@ -23,6 +20,7 @@ from orrery.data.record.world import episode_seed
 from orrery.errors import BadUse, UserError
 from orrery.streams import Array, Episode, Event, WorldSpec
 from orrery.worlds.gymnasium import GymnasiumWorld
+from orrery.worlds.gymnasium.make import quiet
 
 __all__ = ["GymSource"]
 
@@ -51,13 +49,13 @@ class GymSource:
 
     def settings(self) -> dict[str, Any]:
         """Plain values that tell this collection from any other; see `Source`."""
-        request = self.request
+        request, size = self.request, self.image_size
         return {
             "world": f"gym:{self.name}",
             "seed": request.seed,
             "seconds": request.seconds,
             "streams": list(request.streams) if request.streams is not None else None,
-            "image_size": self.image_size,
+            "image_size": size if isinstance(size, int) else list(size),  # as JSON has it
             "policy": request.policy or RANDOM,
         }
 
@@ -76,7 +74,7 @@ class GymSource:
 
     def make_world(self) -> GymnasiumWorld:
         """The environment as a world of one copy, with the streams that were asked for."""
-        with _quiet():
+        with quiet():
             return GymnasiumWorld(self.name, image_size=self.image_size, streams=self.request.streams)
 
     def open(self) -> _GymRecorder:
@@ -94,7 +92,7 @@ class _GymRecorder:
         world, seed = self._world, episode_seed(self._request.seed, number)
         num_ticks = world.spec.clock.num_ticks(self._request.seconds) if self._request.is_cut else math.inf
         act = self._actor(seed)
-        with _quiet():
+        with quiet():
             ticks = [world.reset(seed=seed)]
             while len(ticks) < num_ticks and not world.ended[0]:
                 ticks.append(world.play([act()]))
@@ -149,14 +147,3 @@ def _noted(world: GymnasiumWorld, streams: dict[str, Array]) -> dict[str, int]:
     if world.ended[0] and num_ticks <= 2:
         noted[_ENDS_AT_ONCE] = 1
     return noted
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without Gymnasium's own warnings of environments: what matters of them is noted."""
-    logger = gymnasium.logger
-    level, logger.min_level = logger.min_level, logger.ERROR
-    try:
-        yield
-    finally:
-        logger.min_level = level

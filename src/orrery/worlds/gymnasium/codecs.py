@@ -15,8 +15,8 @@ from gymnasium import spaces
 from orrery.streams import Array, Role, StreamSpec
 from orrery.worlds.gymnasium.pictures import ImageSize, PictureForm, fitted, fitted_labels, size_of
 
-__all__ = ["Codec", "Letters", "Numbers", "codec_of_numbers", "is_map", "is_sound", "map_codec", "picture_codec",
-           "sound_codec"]  # fmt: skip
+__all__ = ["Codec", "Letters", "Numbers", "codec_of_numbers", "is_map", "is_sound", "map_codec",
+           "picture_codec", "sound_codec"]  # fmt: skip
 
 _MOST_CHOICES = 16
 """Elements of a MultiDiscrete that are a stream each; more are one vector of one-hots."""
@@ -95,9 +95,12 @@ class _Choices:
     def write(self, value: Array, lead: tuple[int, ...]) -> list[Array]:
         indices = (value.astype(np.int64) - self._start).reshape(*lead, -1)
         parts = [indices[..., i].reshape(*lead, 1, 1) for i in range(len(self.specs))]
-        for part, spec in zip(parts, self.specs, strict=True):
+        for part, spec, start in zip(parts, self.specs, self._start.ravel(), strict=True):
             if part.size and not 0 <= part.min() <= part.max() < spec.num_choices:
-                raise ValueError(f"{value} is none of the choices of {self.space}")
+                last = start + spec.num_choices - 1
+                raise ValueError(
+                    f"choices are {start} to {last}, got {part.min() + start} to {part.max() + start}"
+                )
         return parts
 
     def read(self, payloads: list[Array], lead: tuple[int, ...]) -> Array:

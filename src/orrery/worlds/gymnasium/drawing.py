@@ -81,9 +81,9 @@ class Drawing:
         if picture.ndim == 3 and picture.shape[-1] not in (1, 3, 4) and picture.shape[0] in (1, 3, 4):
             picture = np.moveaxis(picture, 0, -1)
         if picture.ndim != 3 or picture.shape[-1] not in (1, 3, 4) or picture.dtype.kind not in "biuf":
+            given = f"{list(picture.shape)} {picture.dtype}"
             raise UserError(
-                f"the environment's render() gave {list(picture.shape)} {picture.dtype}, which is no picture ([H, W, 3] uint8); "
-                f"{_LEAVE_OUT}"
+                f"the environment's render() gave {given}, where [H, W, 3] uint8 is a picture; {_LEAVE_OUT}"
             )
         if picture.dtype != np.uint8:
             picture = self._bytes(name, picture)
@@ -124,9 +124,10 @@ def _drawn(env: AnyEnv) -> Any:
     except UserError:
         raise
     except Exception as error:  # whatever an environment of the user's own raises
-        display = "set MUJOCO_GL=egl where there is no display, " if hasattr(env.unwrapped, "mujoco_renderer") else ""
+        hint = f"set MUJOCO_GL=egl where there is no display, {_LEAVE_OUT}"
+        hint = hint if hasattr(env.unwrapped, "mujoco_renderer") else _LEAVE_OUT
         raise UserError(
-            f"the environment cannot draw its picture: {type(error).__name__}: {error}; {display}{_LEAVE_OUT}"
+            f"the environment cannot draw its picture: {type(error).__name__}: {error}; {hint}"
         ) from error
 
 
@@ -134,21 +135,28 @@ def _cameras(drawn: Any, is_film: bool) -> dict[str, Any]:
     """Name to picture; empty where there is none."""
     if drawn is None or isinstance(drawn, str):
         return {}
+    words = ["main"]
     if isinstance(drawn, Mapping):
         words = [re.sub(r"[^0-9A-Za-z_-]+", "_", str(key)) or "_" for key in drawn]
         words = words if "main" in words else ["main", *words[1:]]
         pictures = list(drawn.values())
-    elif isinstance(drawn, np.ndarray) and drawn.ndim == 4:
-        words, pictures = [], list(drawn)
-    elif isinstance(drawn, list | tuple) and not isinstance(drawn[0] if drawn else 0, list | tuple | int | float):
-        words, pictures = [], list(drawn)
+    elif _is_several(drawn):
+        pictures = list(drawn)[-1:] if is_film else list(drawn)
+        words = [str(i or "main") for i in range(len(pictures))]
     else:
-        words, pictures = ["main"], [drawn]
-    pictures = pictures[-1:] if is_film else pictures
+        pictures = [drawn]
     named: dict[str, Any] = {}
-    for i, picture in enumerate(pictures):
-        word, number = words[i] if words else str(i or "main"), 1
-        while (name := word if number == 1 else f"{word}_{number}") in named:
+    for word, picture in zip(words, pictures, strict=True):
+        name, number = word, 1
+        while name in named:
             number += 1
+            name = f"{word}_{number}"
         named[name] = picture
     return named
+
+
+def _is_several(drawn: Any) -> bool:
+    """Whether what is drawn is pictures one after another, and no picture as nested lists of numbers."""
+    if isinstance(drawn, list | tuple):
+        return not drawn or not isinstance(drawn[0], list | tuple | int | float)
+    return isinstance(drawn, np.ndarray) and drawn.ndim == 4

@@ -57,7 +57,10 @@ class WorldSpaces:
         """
         _check_form(self.action_space, action, num_leading, "action")
         if self._acted is not None:
-            return self._acted.to_streams(action, num_leading)
+            try:
+                return self._acted.to_streams(action, num_leading)
+            except ValueError as error:
+                raise BadUse(str(error)) from error
         parts = action if isinstance(self.action_space, spaces.Dict) else {"action": action}
         arrays = {s.name: np.asarray(parts[s.name], s.dtype) for s in self.actions}
         return {

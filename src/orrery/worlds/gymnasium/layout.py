@@ -87,7 +87,8 @@ class SpaceLayout:
         """Names of streams `[num_ticks, *shape]` whose numbers leave the bounds of the space, and in how many
         ticks; `from_streams` would put them back."""
         numbers = [codec for codec in self._codecs.values() if isinstance(codec, codecs.Numbers)]
-        counts = {c.specs[0].name: c.num_outside(streams[c.specs[0].name]) for c in numbers if c.specs[0].name in streams}
+        known = {codec.specs[0].name: codec for codec in numbers}
+        counts = {name: codec.num_outside(streams[name]) for name, codec in known.items() if name in streams}
         return {name: count for name, count in counts.items() if count}
 
 
@@ -106,7 +107,7 @@ def observation_layout(space: Space, image_size: ImageSize | None = None) -> Spa
 
 def action_layout(space: Space) -> SpaceLayout:
     """The streams of actions, role `given`. BadUse that names the part for a space that no stream holds."""
-    layout = _layout(space, lambda path, leaf, end: _numbers(_stream_name("action", path) + end, leaf, "given"))
+    layout = _layout(space, lambda p, leaf, end: _numbers(_stream_name("action", p) + end, leaf, "given"))
     if not layout.streams:
         raise BadUse(f"an action space of numbers is needed (Box, Discrete, ...), got {space}")
     return layout
@@ -135,7 +136,8 @@ def _recordable(space: Space, path: Path, left_out: dict[str, str]) -> Space | N
     try:
         observation_layout(space)
     except BadUse as error:
-        left_out[_stream_name("observation", path)] = str(error).removeprefix("observation is ").partition(";")[0]
+        why, _, _ = str(error).removeprefix("observation is ").partition(";")
+        left_out[_stream_name("observation", path)] = why
         return None
     return space
 
@@ -193,8 +195,8 @@ def _numbers(name: str, leaf: Space, role: Role) -> Codec:
     if codec is None:
         word = name.partition(".")[0]
         raise BadUse(
-            f"{name} is {leaf}, which no stream can hold; wrap the environment so that its {word}s are numbers "
-            "and choices: Box, Discrete, MultiDiscrete, MultiBinary, and Dict and Tuple of these"
+            f"{name} is {leaf}, which no stream can hold; wrap the environment so that its {word}s are "
+            "numbers and choices: Box, Discrete, MultiDiscrete, MultiBinary, and Dict and Tuple of these"
         )
     width = max((int(np.prod(spec.shape)) for spec in codec.specs), default=0)
     if width > _MOST_NUMBERS:

@@ -14,7 +14,8 @@ import importlib.util
 import json
 import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from ctypes.util import find_library
 from dataclasses import replace
 from typing import Any
@@ -30,7 +31,7 @@ from orrery.worlds.gymnasium.drawing import DRAWN, render_modes
 from orrery.worlds.gymnasium.old_gym import adapted, is_of_old_gym, old_environment
 from orrery.worlds.gymnasium.wrappers import HeldAction, LastScreen, ResetOptions, SoundBeside, find_wrapper
 
-__all__ = ["make_environment", "parse_name", "steps_per_second", "ticks_per_second"]
+__all__ = ["make_environment", "parse_name", "quiet", "steps_per_second", "ticks_per_second"]
 
 _ALE_HERTZ = 60
 """Frames a second of the console. `render_fps` of ALE says 30, whatever the frame skip is."""
@@ -56,9 +57,9 @@ def make_environment(name: str, pictures: bool = True) -> gymnasium.Env[Any, Any
     is not installed.
     """
     identity, options = parse_name(name)
-    spec = _spec(identity)
     at_reset = {key: options.pop(key) for key in list(options) if key.startswith(_AT_RESET)}
-    env = _held(spec, options, pictures)
+    with quiet():
+        env = _held(_spec(identity), options, pictures)
     told = {key.removeprefix(_AT_RESET): value for key, value in at_reset.items()}
     return ResetOptions(env, told) if told else env
 
@@ -73,6 +74,17 @@ def _held(spec: str, options: dict[str, Any], pictures: bool) -> gymnasium.Env[A
     with_depth = options.pop("depth", False)
     env = _made(spec, options, pictures or with_depth)
     return HeldAction(DepthBeside(env) if with_depth else env, repeat, warmup)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without Gymnasium's own warnings: what matters of them to a user is told in our words."""
+    logger = gymnasium.logger
+    level, logger.min_level = logger.min_level, logger.ERROR
+    try:
+        yield
+    finally:
+        logger.min_level = level
 
 
 def parse_name(name: str) -> tuple[str, dict[str, Any]]:
@@ -177,8 +189,8 @@ def _told(
 
 
 def _spec(identity: str) -> str:
-    """`identity`, if Gymnasium (or the old Gym) knows it, in its newest version where none is given and in the
-    namespace that has it (`Pong-v5` is `ALE/Pong-v5`) where none is given."""
+    """`identity`, if Gymnasium (or the old Gym) knows it, in its newest version where none is given and in
+    the namespace that has it (`Pong-v5` is `ALE/Pong-v5`) where none is given."""
     module, colon, name = identity.rpartition(":")
     if colon:
         _load(module, identity)

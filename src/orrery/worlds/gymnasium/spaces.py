@@ -74,7 +74,7 @@ def null_action(space: Space) -> Any:
     if isinstance(space, spaces.Tuple):
         return tuple(null_action(part) for part in space.spaces)
     if isinstance(space, spaces.Box):
-        return np.asarray(np.clip(np.zeros(space.shape), space.low, space.high), space.dtype)
+        return np.asarray(np.clip(np.zeros(space.shape, space.dtype), space.low, space.high))
     if isinstance(space, spaces.Discrete):
         return space.start
     if isinstance(space, spaces.MultiDiscrete):

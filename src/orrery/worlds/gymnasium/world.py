@@ -41,9 +41,9 @@ class GymnasiumWorld:
     Streams, one step a tick: `video.main` is the picture of the observation where it holds one, else what
     `render()` draws (`video.CAMERA`, where it draws several), and absent where there is neither.
     `observation` and `action` lie as `observation_layout` and `action_layout` say; what of an observation no
-    stream holds is named in `spec.environment["left_out"]`, with the reason. `audio.main`: what was heard during the tick, with the
-    number of samples that the environment gives for it: nothing is resampled. `depth.main` `[1, H, W]` in
-    metres: with `DepthBeside`. `reward` `[1, 1]` float32.
+    stream holds is named in `spec.environment["left_out"]`, with the reason. `audio.main`: what was heard
+    during the tick, with the number of samples that the environment gives for it: nothing is resampled.
+    `depth.main` `[1, H, W]` in metres: with `DepthBeside`. `reward` `[1, 1]` float32.
     `terminated` `[1, 1]`: 1 from the tick on that ends the episode; one that was cut off (truncated) is 0,
     and says so in `endings`. The clock is the environment's `render_fps` (24 without one) over the steps for
     which an action is held, rounded to whole ticks a second; `spec.environment["ticks_per_second"]` is exact.
@@ -237,7 +237,8 @@ class GymnasiumWorld:
         try:
             tick = self.observation_layout.to_streams(self.observations[b])
         except ValueError as error:
-            raise UserError(f"the environment gave an observation that is none of its space: {error}") from error
+            told = f"the environment gave an observation that is none of its space: {error}"
+            raise UserError(told) from error
         sound = sound_of(self._envs[b])
         if sound is not None:
             tick.setdefault("audio.main", sound)
@@ -254,8 +255,8 @@ class GymnasiumWorld:
         return {name: np.stack([tick[name] for tick in self._ticks]) for name in self.spec.streams}
 
     def _first_pictures(self) -> Observation:
-        """What the first environment draws. Where it does not say that it draws, what is wrong with that costs
-        it the pictures alone."""
+        """What the first environment draws. What is wrong with that costs one that does not say that it draws
+        its pictures alone."""
         try:
             pictures = self._pictures(0)
             if self._drawing is not None and not pictures and render_modes(self._envs[0]):
@@ -271,9 +272,11 @@ class GymnasiumWorld:
         """What world b's environment draws now, `[1, H, W, 3]` uint8 each."""
         if self._drawing is None:
             return {}
-        drawn = self._drawing.pictures(self._envs[b])
-        size = self._image_size
-        return {f"video.{n}": fitted(p, *size_of(size, (p.shape[0], p.shape[1])))[None] for n, p in drawn.items()}
+        seen: Observation = {}
+        for name, picture in self._drawing.pictures(self._envs[b]).items():
+            size = size_of(self._image_size, (picture.shape[0], picture.shape[1]))
+            seen[f"video.{name}"] = fitted(picture, *size)[None]
+        return seen
 
 
 @contextmanager
@@ -285,7 +288,7 @@ def _told(what: str, hint: str = "") -> Iterator[None]:
         raise
     except Exception as error:
         if "values to unpack" in str(error):
-            hint = "; it has the form of old Gym: wrap it with shimmy, or let step() give 5 values and reset() 2"
+            hint = "; it has the old Gym's form: wrap it with shimmy, or let step() give 5 values, reset() 2"
         raise UserError(f"the environment {what}: {type(error).__name__}: {error}{hint}") from error
 
 
