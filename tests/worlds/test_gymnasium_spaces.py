@@ -305,6 +305,23 @@ def test_float64_is_rounded_to_float32_and_stays_inside() -> None:
         np.testing.assert_allclose(again, value, rtol=1e-7)
 
 
+@pytest.mark.parametrize("kind", (*INTEGERS, np.uint32, np.uint64), ids=lambda kind: kind.__name__)
+def test_whole_numbers_are_exact_and_what_is_imagined_of_them_is_near(kind: Any) -> None:
+    limits = np.iinfo(kind)
+    space = spaces.Box(limits.min, limits.max, (4,), kind)
+    layout = observation_layout(space)
+    sample = np.array([limits.min, limits.max, limits.max - 1, limits.max // 3], kind)
+    assert same(layout.from_streams(layout.to_streams(sample)), sample)
+    imagined = {
+        "observation": np.array([[limits.min, 2.0 * limits.max, limits.max // 3, -np.inf]], np.float32)
+    }
+    again = layout.from_streams(imagined)
+    assert space.contains(again)
+    np.testing.assert_allclose(
+        again.astype(float), [limits.min, limits.max, limits.max // 3, limits.min], rtol=1e-6
+    )
+
+
 @pytest.mark.parametrize(
     ("space", "said"),
     [

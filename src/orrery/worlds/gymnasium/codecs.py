@@ -26,7 +26,6 @@ _UNBOUNDED = 1e30
 """Bounds beyond this are none: CartPole's velocities have the largest float32."""
 _EXACT_FLOAT32 = 2**24
 """Whole numbers up to here are float32; where there are larger ones, a stream keeps their own type."""
-_EXACT = 2.0**53
 _LAST_CODE_POINT = 0x10FFFF
 
 
@@ -60,8 +59,10 @@ class Numbers:
     def read(self, payloads: list[Array], lead: tuple[int, ...]) -> Array:
         space, values = self.space, payloads[0].reshape((*lead, *self.space.shape))
         if values.dtype.kind == "f" and space.dtype.kind != "f":
-            low, high = (np.clip(b.astype(np.float64), -_EXACT, _EXACT) for b in (space.low, space.high))
-            values = np.clip(np.rint(values.astype(np.float64)), low, high)
+            whole = np.iinfo(np.uint64 if space.dtype == np.uint64 else np.int64)
+            last = np.nextafter(float(whole.max), 0)  # of float64, which would round the largest up to none
+            values = np.clip(np.rint(values.astype(np.float64)), whole.min, last).astype(whole.dtype)
+            return np.clip(values, space.low, space.high).astype(space.dtype)
         return np.clip(values.astype(space.dtype), space.low, space.high)
 
     def num_outside(self, payload: Array) -> int:
