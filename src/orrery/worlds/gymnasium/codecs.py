@@ -96,12 +96,12 @@ class _Choices:
     def write(self, value: Array, lead: tuple[int, ...]) -> list[Array]:
         indices = (value.astype(np.int64) - self._start).reshape(*lead, -1)
         parts = [indices[..., i].reshape(*lead, 1, 1) for i in range(len(self.specs))]
-        for part, spec, start in zip(parts, self.specs, self._start.ravel(), strict=True):
-            if part.size and not 0 <= part.min() <= part.max() < spec.num_choices:
+        for i, (part, spec) in enumerate(zip(parts, self.specs, strict=True)):
+            least, most = (part.item(),) * 2 if part.size == 1 else (part.min(initial=0), part.max(initial=0))
+            if least < 0 or most >= spec.num_choices:
+                start = self._start.ravel()[i]
                 last = start + spec.num_choices - 1
-                raise ValueError(
-                    f"choices are {start} to {last}, got {part.min() + start} to {part.max() + start}"
-                )
+                raise ValueError(f"choices are {start} to {last}, got {least + start} to {most + start}")
         return parts
 
     def read(self, payloads: list[Array], lead: tuple[int, ...]) -> Array:

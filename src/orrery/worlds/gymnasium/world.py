@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import gymnasium
@@ -75,7 +74,7 @@ class GymnasiumWorld:
         seen = self.observation_layout.streams
         has_pictures = any(spec.kind == "video" for spec in seen.values())
         self._drawing = Drawing() if wants_video and not has_pictures and may_draw(self._envs[0]) else None
-        self._num_steps = np.zeros(num_worlds, int)
+        self._num_steps = [0] * num_worlds
         self._restart(0, seed=0)  # the only way to learn the size of its pictures and its sound
         self.spec = self._full_spec(_identity(environment, self._envs[0]))
         for name in streams or ():
@@ -210,8 +209,11 @@ class GymnasiumWorld:
     def _restart(self, b: int, seed: int) -> Any:
         """Reset world b's environment: what it observes."""
         self._num_steps[b] = 0
-        with _told("cannot be reset", "; options that it needs are given as ID?reset.NAME=value"):
+        try:
             observation, _ = self._envs[b].reset(seed=seed)
+        except Exception as error:
+            hint = "; options that it needs are given as ID?reset.NAME=value"
+            raise _failure("cannot be reset", error, hint) from error
         return observation
 
     def _advance(self, b: int, choice: Any) -> Observation:
@@ -224,8 +226,10 @@ class GymnasiumWorld:
         else:
             played = self.action_layout.to_streams(choice)
             self._num_steps[b] += 1
-            with _told(f"failed in step {self._num_steps[b]}"):
+            try:
                 observation, reward, terminated, truncated, _ = self._envs[b].step(choice)
+            except Exception as error:
+                raise _failure(f"failed in step {self._num_steps[b]}", error) from error
             self.observations[b], self.rewards[b] = observation, scalar(reward)
             self.ended[b] = bool(terminated) or bool(truncated)
             self.endings[b] = "terminated" if terminated else "truncated" if truncated else ""
@@ -279,17 +283,13 @@ class GymnasiumWorld:
         return seen
 
 
-@contextmanager
-def _told(what: str, hint: str = "") -> Iterator[None]:
+def _failure(what: str, error: Exception, hint: str = "") -> UserError:
     """Whatever an environment of the user's own raises, in words."""
-    try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:
-        if "values to unpack" in str(error):
-            hint = "; it has the old Gym's form: wrap it with shimmy, or let step() give 5 values, reset() 2"
-        raise UserError(f"the environment {what}: {type(error).__name__}: {error}{hint}") from error
+    if isinstance(error, UserError):
+        return error
+    if "values to unpack" in str(error):
+        hint = "; it has the old Gym's form: wrap it with shimmy, or let step() give 5 values, reset() 2"
+    return UserError(f"the environment {what}: {type(error).__name__}: {error}{hint}")
 
 
 def _make_environments(
