@@ -305,7 +305,7 @@ def test_float64_is_rounded_to_float32_and_stays_inside() -> None:
         np.testing.assert_allclose(again, value, rtol=1e-7)
 
 
-@pytest.mark.parametrize("kind", (*INTEGERS, np.uint32, np.uint64), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", [*INTEGERS, np.uint32, np.uint64], ids=lambda kind: kind.__name__)
 def test_whole_numbers_are_exact_and_what_is_imagined_of_them_is_near(kind: Any) -> None:
     limits = np.iinfo(kind)
     space = spaces.Box(limits.min, limits.max, (4,), kind)

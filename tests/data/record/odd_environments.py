@@ -70,6 +70,12 @@ def _fail(self: Base) -> Any:
     return Base.outcome(self)
 
 
+def _demanding(self: Base, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+    if "task" not in (options or {}):
+        raise ValueError("reset needs options={'task': ...}")
+    return Base.reset(self, seed=seed)
+
+
 def _observed(name: str, space: Any, value: Any) -> None:
     register(name, observation_space=space, observed=value)
 
@@ -119,3 +125,5 @@ register("EndsAtOnce", outcome=lambda s: (0.0, True, False))
 register("NeverEnds", outcome=lambda s: (0.0, False, False))
 register("HalfRate", metadata={"render_modes": ["rgb_array"], "render_fps": 12.5})
 register("Diverges", outcome=_fail)
+register("NeedsOptions", reset=_demanding)
+register("OldReset", reset=lambda self: np.zeros(3, np.float32))

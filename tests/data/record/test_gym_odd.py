@@ -22,10 +22,10 @@ from orrery.cli import main  # noqa: E402
 from orrery.data.dataset import Dataset  # noqa: E402
 from orrery.data.record.collect import CollectReport, collect  # noqa: E402
 from orrery.data.verify import verify  # noqa: E402
-from orrery.errors import BadUse  # noqa: E402
+from orrery.errors import BadUse, UserError  # noqa: E402
 from orrery.inference.inspect import inspect  # noqa: E402
 from orrery.streams import Array  # noqa: E402
-from orrery.worlds.gymnasium.layout import observation_layout  # noqa: E402
+from orrery.worlds.gymnasium.layout import action_layout, observation_layout  # noqa: E402
 from orrery.worlds.gymnasium.spaces import space_from_json  # noqa: E402
 
 LENGTH = odd.LENGTH
@@ -196,6 +196,52 @@ def test_what_goes_wrong_costs_the_episode_and_is_told(
     dropped = json.loads((tmp_path / "d/meta/plan.json").read_text())["dropped"]
     assert dropped.keys() == {"0", "1"}
     assert all(re.search(why, told) for told in dropped.values())
+
+
+def test_a_reset_is_given_its_options(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"cannot be reset: ValueError: .*'task'.*\?reset\.NAME=value"):
+        recorded(tmp_path / "d", "NeedsOptions")
+    with pytest.raises(UserError, match=r"cannot be reset: TypeError: .*old Gym's form: wrap it with shimmy"):
+        recorded(tmp_path / "d", "OldReset")
+    assert not (tmp_path / "d").exists()
+    name = f"gym:{odd.NAMESPACE}/NeedsOptions-v0?reset.task=pick"
+    assert collect(name, tmp_path / "d", 1, seconds=2.0, progress=False).num_episodes == 1
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        spaces.Discrete(3, start=5),
+        spaces.MultiBinary([2, 3]),
+        spaces.Dict(
+            {
+                "go": spaces.Tuple([spaces.Discrete(2), spaces.Box(-1, 1, (2, 2))]),
+                "b": spaces.MultiDiscrete([[2, 3], [4, 2]]),
+            }
+        ),
+        spaces.Box(-np.inf, np.inf, (2,)),
+        spaces.Box(0, 255, (2,), np.uint8),
+        spaces.Box(-(2**40), 2**40, (2,), np.int64),
+    ],
+    ids=str,
+)
+def test_actions_come_back(tmp_path: Path, space: Any) -> None:
+    played: list[Any] = []
+
+    def step(self: Any, action: Any) -> Any:
+        played.append(action)
+        return odd.Base.step(self, action)
+
+    source = odd.register("Acted", action_space=space, step=step)
+    try:
+        collect(source, tmp_path / "d", 1, seconds=2.0, image_size=16, progress=False)
+    finally:
+        del gymnasium.registry[source.removeprefix("gym:")]
+    dataset = Dataset(tmp_path / "d")
+    layout = action_layout(space_from_json(dataset.spec.environment["action_space"]))
+    streams = dataset.load(0, list(layout.streams))
+    again = [layout.from_streams({n: v[t] for n, v in streams.items()}) for t in range(1, LENGTH + 1)]
+    assert same(tuple(again), tuple(played))
 
 
 @pytest.mark.parametrize("name", ["TextAction", "SeqAction"])

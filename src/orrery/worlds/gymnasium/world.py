@@ -287,8 +287,10 @@ def _failure(what: str, error: Exception, hint: str = "") -> UserError:
     """Whatever an environment of the user's own raises, in words."""
     if isinstance(error, UserError):
         return error
-    if "values to unpack" in str(error):
-        hint = "; it has the old Gym's form: wrap it with shimmy, or let step() give 5 values, reset() 2"
+    if "values to unpack" in str(error) or "unexpected keyword argument 'seed'" in str(error):
+        hint = (
+            "; it has the old Gym's form: wrap it with shimmy, or let step() give 5 values and reset(seed) 2"
+        )
     return UserError(f"the environment {what}: {type(error).__name__}: {error}{hint}")
 
 
