@@ -136,7 +136,7 @@ def test_names_find_their_namespace_and_newest_version() -> None:
         ("another/Ticking-v3", "perhaps orrerytest/Ticking-v3$"),
         ("Ticking-v9", "perhaps orrerytest/Ticking-v3$"),
         ("Tickng-v3", "perhaps orrerytest/Ticking-v3"),
-        ("wholly/unknown", "gym:MODULE:ID"),
+        ("xq/zzqqxxjj", "gym:MODULE:ID"),
     ],
 )
 def test_names_that_are_not_there_are_guessed_across_namespaces(
@@ -159,7 +159,7 @@ def test_a_name_that_two_namespaces_have_is_not_guessed() -> None:
 def test_families_that_are_not_installed_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("orrery.worlds.gymnasium.make._FAMILIES", {"GAMES/": ("orrery_no_such", "games")})
     with pytest.raises(BadUse, match=r"not installed: GAMES/ \(pip install games\)"):
-        make_environment("Pong-v5")
+        make_environment("Zzqqxxjj-v5")
 
 
 class Demanding(Ticker):

@@ -234,12 +234,17 @@ def read_episode_rows(root: Path) -> list[dict[str, Any]]:
     return [row for file in files for row in pq.ParquetFile(file).read().to_pylist()]
 
 
-def read_scenes(root: Path) -> Iterator[dict[str, Any]]:
+def read_scenes(root: Path) -> list[dict[str, Any]]:
     """The scene of every episode, whether it is in the layout's files yet or not."""
+    scenes: dict[int, dict[str, Any]] = {}
     for file in sorted((root / "meta/episodes").glob("chunk-*/file-*.parquet")):
-        yield from map(json.loads, pq.read_table(file, columns=["orrery/scene"])["orrery/scene"].to_pylist())
-    for folder in finished_parts(root).values():
-        yield json.loads((folder / _META).read_text("utf-8"))["scene"]
+        table = pq.read_table(file, columns=["orrery/number", "orrery/scene"])
+        numbers, texts = (column.to_pylist() for column in table.columns)
+        scenes |= zip(numbers, map(json.loads, texts), strict=True)
+    for number, folder in finished_parts(root).items():
+        if number not in scenes:  # else a finalize stopped while it deleted this part
+            scenes[number] = json.loads((folder / _META).read_text("utf-8"))["scene"]
+    return list(scenes.values())
 
 
 def tasks_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:

@@ -150,6 +150,15 @@ def test_what_is_noted_outlives_a_stop(tmp_path: Path, monkeypatch: pytest.Monke
     assert report.num_new == 1
 
 
+def test_a_part_that_was_half_deleted_is_counted_once(tmp_path: Path) -> None:
+    """As a kill leaves it between the last two steps of a finalize."""
+    name, options = f"gym:{odd.NAMESPACE}/EndsAtOnce-v0", {"seconds": 2.0, "progress": False}
+    collect(name, tmp_path / "d", 2, image_size=16, **options)
+    (tmp_path / "d/.part/episode-000001").mkdir(parents=True)
+    report = collect(name, tmp_path / "d", 2, image_size=16, **options)
+    assert report.noted == {"the episode ends with its first step": "2 episodes (2 ticks)"}
+
+
 def test_what_no_stream_holds_is_counted_and_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report, dataset = recorded(tmp_path / "d", "Sequence")
     why = {"observation.list": "Sequence(Discrete(2), stack=False), which no stream can hold"}
