@@ -14,7 +14,10 @@ __all__ = ["load_module"]
 
 
 def load_module(name: str) -> ModuleType:
-    """The module `package.module`, or the file `path/to/file.py`; raises whatever importing it raises."""
+    """The module `package.module`, or the file `path/to/file.py`; raises whatever importing it raises.
+
+    A file may import what lies beside it, and may be imported by its own name, as in what it registers.
+    """
     if name.endswith(".py"):
         path = Path(name).resolve()
         return _run(path, path.stat().st_mtime_ns)
@@ -31,5 +34,10 @@ def _run(path: Path, changed_ns: int) -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[module.__name__] = module  # what it registers may be looked up by this name
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))
+    plain = importlib.util.find_spec(path.stem) if path.stem != "__main__" else spec
+    if plain is None or plain.origin == str(path):
+        sys.modules[path.stem] = module  # or by this
     spec.loader.exec_module(module)
     return module

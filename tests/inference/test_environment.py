@@ -12,6 +12,7 @@ gymnasium = pytest.importorskip("gymnasium")
 from gymnasium.utils.env_checker import check_env  # noqa: E402
 from gymnasium.vector import AutoresetMode  # noqa: E402
 
+from orrery.data.dataset import Dataset  # noqa: E402
 from orrery.engines.torch_engine import TorchEngine  # noqa: E402
 from orrery.errors import BadUse, UserError  # noqa: E402
 from orrery.inference.environment import _streams, make_vector_env  # noqa: E402
@@ -20,7 +21,8 @@ from orrery.models.trained import load_trained  # noqa: E402
 from orrery.registry import resolve_model  # noqa: E402
 from orrery.streams import Clock, StreamSpec, WorldSpec  # noqa: E402
 from orrery.worlds.gymnasium import WorldVectorEnv  # noqa: E402
-from orrery.worlds.gymnasium.spaces import space_to_json  # noqa: E402
+from orrery.worlds.gymnasium.layout import observation_layout  # noqa: E402
+from orrery.worlds.gymnasium.spaces import space_from_json, space_to_json  # noqa: E402
 
 
 def made(run: Path, **options: Any) -> Any:
@@ -61,6 +63,31 @@ def test_spaces_and_length_are_those_of_the_real_environment(cartpole_run: Path)
 @pytest.mark.filterwarnings("ignore")  # CartPole's own velocities are unbounded
 def test_gymnasium_finds_no_fault(cartpole_run: Path) -> None:
     check_env(made(cartpole_run).unwrapped, skip_render_check=True)
+
+
+def test_a_nested_observation_comes_back_as_it_was_recorded(nested_run: Path) -> None:
+    """Episodes begin as recorded ones did: what was written as streams is read again, part for part."""
+    data = Dataset(nested_run.parent / "data")
+    layout = observation_layout(space_from_json(data.spec.environment["observation_space"]))
+    firsts = []
+    for number in range(data.num_episodes):
+        tick = data.load(number, list(layout.streams), 0, 1)
+        firsts.append(repr(layout.from_streams({name: values[0] for name, values in tick.items()})))
+    env = made(nested_run)
+    assert env.observation_space == layout.space
+    begun = [env.reset(seed=seed)[0] for seed in range(8)]
+    assert {repr(seen) for seen in begun} <= set(firsts)
+    assert len({seen["mission"] for seen in begun}) > 2
+    for action in (0, 1, 1):
+        seen = env.step(action)[0]
+        rest = {key: value for key, value in seen.items() if key != "mission"}
+        assert all(env.observation_space[key].contains(value) for key, value in rest.items())
+        assert isinstance(seen["mission"], str)
+    many = vector(nested_run, 2)
+    seen, _ = many.reset(seed=3)
+    assert seen["mission"] == tuple(map(str, seen["mission"]))
+    assert seen["robot"]["qpos"].shape == (2, 2, 3)
+    many.step(np.array([0, 1]))
 
 
 def test_a_run_and_its_checkpoint_are_the_same_world(cartpole_run: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from orrery.errors import BadUse, UserError  # noqa: E402
 from orrery.streams import Array  # noqa: E402
 from orrery.worlds.gymnasium import GymnasiumWorld  # noqa: E402
 from orrery.worlds.gymnasium.depth import DepthBeside  # noqa: E402
-from orrery.worlds.gymnasium.make import make_environment, parse_name, ticks_per_second  # noqa: E402
+from orrery.worlds.gymnasium.make import make_environment, parse_name, quiet, ticks_per_second  # noqa: E402
 from orrery.worlds.gymnasium.wrappers import HeldAction, SoundBeside  # noqa: E402
 
 LENGTH, RATE = 10, 40
@@ -126,6 +127,112 @@ def test_names_find_their_namespace_and_newest_version() -> None:
         assert env.spec is not None
         assert env.spec.id == "orrerytest/Ticking-v3"
     assert parse_name("A/B-v1?mode=easy&level=3") == ("A/B-v1", {"mode": "easy", "level": 3})
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("ticking-v3", "perhaps orrerytest/Ticking-v3$"),
+        ("another/Ticking-v3", "perhaps orrerytest/Ticking-v3$"),
+        ("Ticking-v9", "perhaps orrerytest/Ticking-v3$"),
+        ("Tickng-v3", "perhaps orrerytest/Ticking-v3"),
+        ("xq/zzqqxxjj", "gym:MODULE:ID"),
+    ],
+)
+def test_names_that_are_not_there_are_guessed_across_namespaces(
+    name: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orrery.worlds.gymnasium.make._FAMILIES", {})
+    with pytest.raises(BadUse, match=said):
+        make_environment(name)
+
+
+def test_a_name_that_two_namespaces_have_is_not_guessed() -> None:
+    gymnasium.register("another/Ticking-v3", entry_point=Ticker)
+    try:
+        with pytest.raises(BadUse, match="say which: another/Ticking-v3, orrerytest/Ticking-v3"):
+            make_environment("Ticking-v3")
+    finally:
+        del gymnasium.registry["another/Ticking-v3"]
+
+
+def test_families_that_are_not_installed_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orrery.worlds.gymnasium.make._FAMILIES", {"GAMES/": ("orrery_no_such", "games")})
+    with pytest.raises(BadUse, match=r"not installed: GAMES/ \(pip install games\)"):
+        make_environment("Zzqqxxjj-v5")
+
+
+class Demanding(Ticker):
+    """Cannot be reset without being told a task."""
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        self.told = dict(options or {})
+        if "task" not in self.told:
+            raise ValueError("no task")
+        return super().reset(seed=seed)
+
+
+def test_resets_are_given_their_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(gymnasium.registry, "OrreryTicker-v0", _spec_of(Demanding))
+    world = GymnasiumWorld("OrreryTicker-v0?reset.task=pick up&reset.level=3&repeat=2&reset.at=[1,2]")
+    base: Any = world.environments[0].unwrapped
+    assert base.told == {"task": "pick up", "level": 3, "at": [1, 2]}
+    world.reset(seed=1)
+    assert base.told["level"] == 3
+    assert world.spec.environment["options"]["reset.task"] == "pick up"
+    with pytest.raises(UserError, match=r"cannot be reset: ValueError: no task; .*\?reset\.NAME=value"):
+        GymnasiumWorld("OrreryTicker-v0")
+    with pytest.raises(BadUse, match=r"'reset\.=3' is no option"):
+        parse_name("A-v0?reset.=3")
+
+
+def _spec_of(kind: type[Any]) -> Any:
+    return gymnasium.envs.registration.EnvSpec("OrreryTicker-v0", entry_point=kind)
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        (lambda **_: 1 / 0, "cannot make 'OrreryTicker-v0': ZeroDivisionError"),
+        (lambda **_: object(), "OrreryTicker-v0 is no gymnasium.Env; .*shimmy"),
+    ],
+)
+def test_what_cannot_be_made_is_named(kind: Any, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(gymnasium.registry, "OrreryTicker-v0", _spec_of(kind))
+    monkeypatch.setitem(sys.modules, "shimmy.openai_gym_compatibility", None)
+    with pytest.raises(UserError, match=said):
+        make_environment("OrreryTicker-v0")
+
+
+def test_gymnasiums_warnings_are_silent_while_one_is_made(recwarn: pytest.WarningsRecorder) -> None:
+    gymnasium.register("OrreryTicker-v0", entry_point=Ticker)  # again, of which Gymnasium warns
+    assert len(recwarn) == 1
+    make_environment("OrreryTicker-v0")
+    with quiet():
+        gymnasium.register("OrreryTicker-v0", entry_point=Ticker)
+    assert len(recwarn) == 1
+
+
+def test_a_file_is_found_by_what_it_registers_and_finds_what_lies_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "orrery_beside.py").write_text("LENGTH = 3\n")
+    (tmp_path / "orrery_own_file.py").write_text(
+        "import gymnasium\nfrom gymnasium import spaces\nfrom orrery_beside import LENGTH\nRUNS = []\n"
+        "class Own(gymnasium.Env):\n"
+        "    observation_space = action_space = spaces.Discrete(LENGTH)\n"
+        "    def reset(self, *, seed=None, options=None): return 0, {}\n"
+        "gymnasium.register('OrreryOwn-v0', entry_point='orrery_own_file:Own')\n"
+    )
+    try:
+        env = make_environment(f"{tmp_path / 'orrery_own_file.py'}:OrreryOwn-v0")
+        assert env.action_space == spaces.Discrete(3)
+        assert type(env.unwrapped).__module__ == "orrery_file_orrery_own_file"  # not run twice
+    finally:
+        for name in ("orrery_own_file", "orrery_file_orrery_own_file", "orrery_beside"):
+            sys.modules.pop(name, None)
+        del gymnasium.registry["OrreryOwn-v0"]
 
 
 def test_what_cannot_draw_is_made_without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:

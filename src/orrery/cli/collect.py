@@ -87,6 +87,8 @@ def _told(report: CollectReport, out: Path) -> int:
     dropped = {name: reason.removeprefix(f"{name}: ") for name, reason in failed}
     for name, reason in {**report.skipped, **dropped}.items():
         print(f"left out {name}: {reason}")
+    for what, often in report.noted.items():
+        print(f"noted {what}: {often}")
     if report.stopped:
         wanted = f" of {report.num_wanted}" if report.num_wanted else ""
         print(f"{out}: stopped with {report.num_episodes}{wanted}; run the same command again to go on")

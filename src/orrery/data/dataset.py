@@ -79,13 +79,23 @@ class Dataset:
     def left_out(self) -> dict[str, str]:
         """What of its source was not recorded (streams, files, episodes), and why, as meta/plan.json keeps
         it."""
+        plan = self._plan()
+        failed = ((f"episode {number}", why) for number, why in plan.get("dropped", {}).items())
+        dropped = {name: why.removeprefix(f"{name}: ") for name, why in failed}
+        return {**plan.get("skipped", {}), **dropped}
+
+    def noted(self) -> dict[str, str]:
+        """What else there is to tell of its episodes, such as numbers that were not finite, and how often."""
+        return dict(self._plan().get("noted", {}))
+
+    def _plan(self) -> dict[str, Any]:
+        """What meta/plan.json holds; empty where it is not there, or damaged."""
         try:
             plan = json.loads((self.path / layout.PLAN_PATH).read_text("utf-8"))
-            failed = ((f"episode {number}", why) for number, why in plan.get("dropped", {}).items())
-            dropped = {name: why.removeprefix(f"{name}: ") for name, why in failed}
-            return {**plan.get("skipped", {}), **dropped}
-        except (OSError, ValueError, AttributeError):
+        except (OSError, ValueError):
             return {}
+        kept = plan.items() if isinstance(plan, dict) else ()
+        return {name: values for name, values in kept if isinstance(values, dict)}
 
     def episode(self, index: int) -> Episode:
         """All of episode `index`, pictures decoded."""

@@ -30,7 +30,7 @@ from orrery.streams import Array, Episode, WorldSpec
 
 __all__ = [
     "EVENTS_SCHEMA", "adopt_part", "finalize", "finished_parts", "part_fault", "read_episode_rows",
-    "read_part", "tasks_of", "write_json", "write_meta", "write_part", "write_table",
+    "read_part", "read_scenes", "tasks_of", "write_json", "write_meta", "write_part", "write_table",
 ]  # fmt: skip
 
 _MAX_DATA_BYTES = 100 * 10**6
@@ -232,6 +232,19 @@ def read_episode_rows(root: Path) -> list[dict[str, Any]]:
     """The rows of meta/episodes, in order."""
     files = sorted((root / "meta/episodes").glob("chunk-*/file-*.parquet"))
     return [row for file in files for row in pq.ParquetFile(file).read().to_pylist()]
+
+
+def read_scenes(root: Path) -> list[dict[str, Any]]:
+    """The scene of every episode, whether it is in the layout's files yet or not."""
+    scenes: dict[int, dict[str, Any]] = {}
+    for file in sorted((root / "meta/episodes").glob("chunk-*/file-*.parquet")):
+        table = pq.read_table(file, columns=["orrery/number", "orrery/scene"])
+        numbers, texts = (column.to_pylist() for column in table.columns)
+        scenes |= zip(numbers, map(json.loads, texts), strict=True)
+    for number, folder in finished_parts(root).items():
+        if number not in scenes:  # else a finalize stopped while it deleted this part
+            scenes[number] = json.loads((folder / _META).read_text("utf-8"))["scene"]
+    return list(scenes.values())
 
 
 def tasks_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:

@@ -247,6 +247,7 @@ def _dataset_facts(dataset: Dataset) -> list[tuple[str, str]]:
         ("collected with", ", ".join(settings)),
         ("sentences", "\n".join(dataset.text(number) for number in readable[:NUM_SAMPLE_CAPTIONS])),
         ("left out", _left_out(dataset)),
+        *(("noted", f"{what}: {often}") for what, often in dataset.noted().items()),
     ]
 
 

@@ -24,7 +24,7 @@ from gymnasium.vector.utils import batch_space
 
 from orrery.errors import BadUse
 from orrery.inference.environment import make_vector_env
-from orrery.worlds.gymnasium.codecs import is_picture
+from orrery.worlds.gymnasium.pictures import picture_form
 
 __all__ = ["make_env"]
 
@@ -59,7 +59,7 @@ class _Named(VectorObservationWrapper):
     def __init__(self, env: VectorEnv[Any, Any, Any]) -> None:
         super().__init__(env)
         single = env.single_observation_space
-        self._name = "pixels" if is_picture(single) else "agent_pos"
+        self._name = "pixels" if picture_form(single) else "agent_pos"
         self.single_observation_space = spaces.Dict({self._name: single})
         self.observation_space = batch_space(self.single_observation_space, env.num_envs)
 

@@ -173,7 +173,9 @@ def test_an_environment_that_raises_costs_its_episode(
     monkeypatch.setattr(Counter, "fails_at", 5)
     report = collect("gym:OrreryCounter-v1", tmp_path / "d", 8, **SMALL)
     assert 0 < len(report.dropped) < 8
-    assert set(report.dropped.values()) == {"RuntimeError: the wheel came off"}
+    assert set(report.dropped.values()) == {
+        "the environment failed in step 5: RuntimeError: the wheel came off"
+    }
     assert report.num_episodes == 8 - len(report.dropped) == len(Dataset(tmp_path / "d"))
 
 
@@ -206,7 +208,7 @@ def test_mistakes_are_named_and_nothing_is_recorded(
 
 def test_a_policy_that_fails_costs_the_episode_and_says_so(tmp_path: Path, policies: None) -> None:
     report = collect("gym:OrreryCounter-v1", tmp_path / "d", 1, policy="orrery_test_policies:crash", **SMALL)
-    assert report.dropped == {0: "ZeroDivisionError: division by zero"}
+    assert report.dropped == {0: "the policy failed: ZeroDivisionError: division by zero"}
 
 
 def test_policies_act_in_our_own_worlds(tmp_path: Path, policies: None) -> None:

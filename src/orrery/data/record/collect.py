@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -27,7 +28,7 @@ from orrery.data import layout
 from orrery.data.record.execution import Job, Outcome, outcomes
 from orrery.data.record.source import Numbered, OnStep, Planned, Request, Source
 from orrery.data.record.sources import longest_of, source_of
-from orrery.data.writer import finalize, finished_parts, read_episode_rows, write_json
+from orrery.data.writer import finalize, finished_parts, read_episode_rows, read_scenes, write_json
 from orrery.errors import BadUse, UserError
 from orrery.world import World
 
@@ -40,7 +41,8 @@ class CollectReport:
 
     num_episodes: now in the dataset. num_wanted: to be in it in all. num_new: made in this run. dropped:
     episode number to why it failed. skipped: what a source with files of its own left out from the start, and
-    why. world_seconds, encode_seconds: time spent by all workers in the source, and in writing.
+    why. noted: what else is to be told of episodes, and in how many ticks of how many episodes it was so.
+    world_seconds, encode_seconds: time spent by all workers in the source, and in writing.
     """
 
     num_episodes: int = 0
@@ -48,6 +50,7 @@ class CollectReport:
     num_new: int = 0
     dropped: dict[int, str] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
+    noted: dict[str, str] = field(default_factory=dict)
     num_bytes: int = 0
     world_seconds: float = 0.0
     encode_seconds: float = 0.0
@@ -90,7 +93,8 @@ def collect(
     report, out = CollectReport(), Path(out)
     try:
         source, settings = _open_folder(source_of(world, request), out, num_episodes, progress)
-        report.skipped = getattr(source, "skipped", {})
+        unheld = settings["spec"].get("environment", {}).get("left_out", {})
+        report.skipped = {**getattr(source, "skipped", {}), **unheld}
         report.num_wanted = _num_wanted(source, num_episodes)
         present = _present(out)
         numbers = source.numbers if isinstance(source, Numbered) else range(report.num_wanted)
@@ -102,7 +106,8 @@ def collect(
             _count(report, outcome)
             if on_step is not None:
                 on_step(done, len(missing))
-        _keep_dropped(out, report.dropped)
+        report.noted = _noted(out)
+        _keep_told(out, report, unheld)
         report.num_episodes = finalize(out, settings)
     except KeyboardInterrupt:
         report.stopped = True
@@ -127,12 +132,28 @@ def _count(report: CollectReport, outcome: Outcome) -> None:
     report.encode_seconds += outcome.encode_seconds
 
 
-def _keep_dropped(out: Path, dropped: Mapping[int, str]) -> None:
-    """Write into meta/plan.json which episodes failed, and why."""
+def _keep_told(out: Path, report: CollectReport, unheld: Mapping[str, str]) -> None:
+    """Write into meta/plan.json what no stream holds, which episodes failed, and what is noted of others."""
     file = out / layout.PLAN_PATH
     plan = json.loads(file.read_text("utf-8")) if file.is_file() else {}
-    if dropped or "dropped" in plan:
-        write_json(file, plan | {"dropped": {str(number): why for number, why in sorted(dropped.items())}})
+    told = {
+        "skipped": {**plan.get("skipped", {}), **unheld},
+        "dropped": {str(number): why for number, why in sorted(report.dropped.items())},
+        "noted": report.noted,
+    }
+    told = {name: values for name, values in told.items() if values or name in plan}
+    if told:
+        write_json(file, plan | told)
+
+
+def _noted(out: Path) -> dict[str, str]:
+    """What the scenes of the episodes note, and how often."""
+    ticks, episodes = Counter[str](), Counter[str]()
+    for scene in read_scenes(out):
+        noted = scene.get("noted", {})
+        ticks.update(noted)
+        episodes.update(noted.keys())
+    return {what: f"{episodes[what]:,} episodes ({ticks[what]:,} ticks)" for what in sorted(ticks)}
 
 
 def _open_folder(

@@ -8,6 +8,7 @@ was asked for.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +17,17 @@ import numpy as np
 from orrery.data.record.policies import RANDOM, checked_choice, load_policy
 from orrery.data.record.source import Request
 from orrery.data.record.world import episode_seed
-from orrery.streams import Episode, Event, WorldSpec
+from orrery.errors import BadUse, UserError
+from orrery.streams import Array, Episode, Event, WorldSpec
 from orrery.worlds.gymnasium import GymnasiumWorld
+from orrery.worlds.gymnasium.make import quiet
 
 __all__ = ["GymSource"]
 
 _IMAGE_SIZE = 96
+_NOT_FINITE = "not finite (NaN or infinite); the last finite number, or 0, is in the place of each"
+_OUTSIDE = "outside of the bounds that the environment states; recorded as it is"
+_ENDS_AT_ONCE = "the episode ends with its first step"
 
 
 @dataclass(frozen=True)
@@ -43,13 +49,13 @@ class GymSource:
 
     def settings(self) -> dict[str, Any]:
         """Plain values that tell this collection from any other; see `Source`."""
-        request = self.request
+        request, size = self.request, self.image_size
         return {
             "world": f"gym:{self.name}",
             "seed": request.seed,
             "seconds": request.seconds,
             "streams": list(request.streams) if request.streams is not None else None,
-            "image_size": self.image_size,
+            "image_size": size if isinstance(size, int) else list(size),  # as JSON has it
             "policy": request.policy or RANDOM,
         }
 
@@ -59,13 +65,17 @@ class GymSource:
             load_policy(self.request.policy)
         world = self.make_world()
         try:
+            longest = world.spec.environment["max_episode_steps"]
+            if not self.request.is_cut and longest is None:
+                raise BadUse(f"gym:{self.name} may never end; say how long an episode may be with --seconds")
             return world.spec
         finally:
             world.close()
 
     def make_world(self) -> GymnasiumWorld:
         """The environment as a world of one copy, with the streams that were asked for."""
-        return GymnasiumWorld(self.name, image_size=self.image_size, streams=self.request.streams)
+        with quiet():
+            return GymnasiumWorld(self.name, image_size=self.image_size, streams=self.request.streams)
 
     def open(self) -> _GymRecorder:
         """A recorder for one process; see `Source`."""
@@ -80,17 +90,19 @@ class _GymRecorder:
     def episode(self, number: int) -> Episode:
         """Episode `number`; see `Recorder`."""
         world, seed = self._world, episode_seed(self._request.seed, number)
-        num_ticks = world.spec.clock.num_ticks(self._request.seconds)
+        num_ticks = world.spec.clock.num_ticks(self._request.seconds) if self._request.is_cut else math.inf
         act = self._actor(seed)
-        ticks = [world.reset(seed=seed)]
-        while len(ticks) < num_ticks and not world.ended[0]:
-            ticks.append(world.play([act()]))
+        with quiet():
+            ticks = [world.reset(seed=seed)]
+            while len(ticks) < num_ticks and not world.ended[0]:
+                ticks.append(world.play([act()]))
         streams = {name: np.stack([tick[name][0] for tick in ticks]) for name in world.spec.streams}
+        scene: dict[str, Any] = {"environment": world.environment}
+        if noted := _noted(world, streams):
+            scene["noted"] = noted
         end = len(ticks) * world.spec.clock.tick_seconds
         events = [Event(end, world.endings[0], world.environment, "")] if world.endings[0] else []
-        return Episode(
-            world.spec, streams, events=events, seed=seed, scene={"environment": world.environment}
-        )
+        return Episode(world.spec, streams, events=events, seed=seed, scene=scene)
 
     def close(self) -> None:
         """Close the environment: a game may run in a process of its own; see `Closable`."""
@@ -104,4 +116,34 @@ class _GymRecorder:
             return space.sample
         play, rng = load_policy(policy), np.random.default_rng([seed, 1])
         env = self._world.environments[0].unwrapped
-        return lambda: checked_choice(play(self._world.observations[0], rng, env), space)
+
+        def act() -> Any:
+            try:
+                return checked_choice(play(self._world.observations[0], rng, env), space)
+            except UserError:
+                raise
+            except Exception as error:  # whatever a function of the user's own raises
+                raise UserError(f"the policy failed: {type(error).__name__}: {error}") from error
+
+        return act
+
+
+def _noted(world: GymnasiumWorld, streams: dict[str, Array]) -> dict[str, int]:
+    """What is to be told of an episode, and in how many ticks it was so; in `streams`, numbers that are none
+    give way to the last ones that are, or to 0 before there were any."""
+    num_ticks, outside = len(next(iter(streams.values()))), world.observation_layout.outside(streams)
+    noted = {f"{name}: {_OUTSIDE}": count for name, count in outside.items()}
+    for name, values in streams.items():
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            is_bad = ~np.isfinite(values)
+            ticks = np.arange(num_ticks).reshape(-1, *[1] * (values.ndim - 1))
+            last = np.maximum.accumulate(np.where(is_bad, -1, ticks))
+            held = np.take_along_axis(values, np.maximum(last, 0), 0)
+            streams[name] = np.where(last < 0, 0, held).astype(values.dtype)
+            noted[f"{name}: {_NOT_FINITE}"] = int(is_bad.reshape(num_ticks, -1).any(1).sum())
+    clock, rate = world.spec.clock.ticks_per_second, world.spec.environment["ticks_per_second"]
+    if abs(clock - rate) > 1e-6:
+        noted[f"the environment has {rate:g} ticks a second, its clock here {clock:g}"] = num_ticks
+    if world.ended[0] and num_ticks <= 2:
+        noted[_ENDS_AT_ONCE] = 1
+    return noted

@@ -6,25 +6,27 @@ Arrays have any number of leading axes (batch, ticks): a value is `[..., *space.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 from gymnasium import spaces
 
 from orrery.streams import Array, Role, StreamSpec
-from orrery.worlds.gymnasium.pictures import ImageSize, fitted, fitted_labels, size_of
+from orrery.worlds.gymnasium.pictures import ImageSize, PictureForm, fitted, fitted_labels, size_of
 
-__all__ = ["Codec", "codec_of_numbers", "is_map", "is_picture", "is_sound", "map_codec", "picture_codec",
-           "sound_codec"]  # fmt: skip
+__all__ = ["Codec", "Letters", "Numbers", "codec_of_numbers", "is_map", "is_sound", "map_codec",
+           "picture_codec", "sound_codec"]  # fmt: skip
 
-_SMALLEST_PICTURE = 24
-"""Pixels on a side. Smaller arrays of bytes are numbers, such as MiniGrid's 7 x 7 x 3 codes."""
 _MOST_CHOICES = 16
 """Elements of a MultiDiscrete that are a stream each; more are one vector of one-hots."""
+_MOST_ONE_HOTS = 4096
+"""Numbers of that vector; a MultiDiscrete that would have more is a vector of its indices."""
 _UNBOUNDED = 1e30
 """Bounds beyond this are none: CartPole's velocities have the largest float32."""
-_EXACT = 2.0**53
+_EXACT_FLOAT32 = 2**24
+"""Whole numbers up to here are float32; where there are larger ones, a stream keeps their own type."""
+_LAST_CODE_POINT = 0x10FFFF
 
 
 class Codec(Protocol):
@@ -38,26 +40,35 @@ class Codec(Protocol):
         ...
 
     def read(self, payloads: list[Array], lead: tuple[int, ...]) -> Array:
-        """The value that payloads stand for, always inside the space."""
+        """The value that payloads stand for, always inside the space (but for a text, which keeps its
+        letters)."""
         ...
 
 
 @dataclass(frozen=True)
-class _Numbers:
+class Numbers:
     """A Box as a vector; whole numbers are rounded back, float64 keeps the precision of float32."""
 
     specs: tuple[StreamSpec, ...]
     space: spaces.Box
 
     def write(self, value: Array, lead: tuple[int, ...]) -> list[Array]:
-        return [value.reshape(*lead, 1, -1).astype(np.float32)]
+        _check_shape(value, (*lead, *self.space.shape))
+        return [value.reshape(*lead, 1, -1).astype(self.specs[0].dtype)]
 
     def read(self, payloads: list[Array], lead: tuple[int, ...]) -> Array:
         space, values = self.space, payloads[0].reshape((*lead, *self.space.shape))
-        if space.dtype.kind == "f":
-            return np.clip(values.astype(space.dtype), space.low, space.high)
-        low, high = (np.clip(b.astype(np.float64), -_EXACT, _EXACT) for b in (space.low, space.high))
-        return np.clip(np.rint(values.astype(np.float64)), low, high).astype(space.dtype)
+        if values.dtype.kind == "f" and space.dtype.kind != "f":
+            whole = np.iinfo(np.uint64 if space.dtype == np.uint64 else np.int64)
+            last = np.nextafter(float(whole.max), 0)  # of float64, which would round the largest up to none
+            values = np.clip(np.rint(values.astype(np.float64)), whole.min, last).astype(whole.dtype)
+            return np.clip(values, space.low, space.high).astype(space.dtype)
+        return np.clip(values.astype(space.dtype), space.low, space.high)
+
+    def num_outside(self, payload: Array) -> int:
+        """In how many ticks of `[num_ticks, 1, width]` a number leaves the bounds of the space."""
+        low, high = (bound.ravel().astype(payload.dtype) for bound in (self.space.low, self.space.high))
+        return int(((payload < low) | (payload > high)).any((1, 2)).sum())
 
 
 @dataclass(frozen=True)
@@ -84,7 +95,14 @@ class _Choices:
 
     def write(self, value: Array, lead: tuple[int, ...]) -> list[Array]:
         indices = (value.astype(np.int64) - self._start).reshape(*lead, -1)
-        return [indices[..., i].reshape(*lead, 1, 1) for i in range(len(self.specs))]
+        parts = [indices[..., i].reshape(*lead, 1, 1) for i in range(len(self.specs))]
+        for i, (part, spec) in enumerate(zip(parts, self.specs, strict=True)):
+            least, most = (part.item(),) * 2 if part.size == 1 else (part.min(initial=0), part.max(initial=0))
+            if least < 0 or most >= spec.num_choices:
+                start = self._start.ravel()[i]
+                last = start + spec.num_choices - 1
+                raise ValueError(f"choices are {start} to {last}, got {least + start} to {most + start}")
+        return parts
 
     def read(self, payloads: list[Array], lead: tuple[int, ...]) -> Array:
         pairs = zip(payloads, self.specs, strict=True)
@@ -134,37 +152,25 @@ class _Nothing:
 
 @dataclass(frozen=True)
 class _Picture:
-    """A Box of bytes as a picture: colour or grey, channels last, first or absent."""
+    """A Box as pictures: one, a stack of them, or colour and how opaque it is."""
 
     specs: tuple[StreamSpec, ...]
     space: spaces.Box
+    form: PictureForm
 
     def write(self, value: Array, lead: tuple[int, ...]) -> list[Array]:
+        _check_shape(value, (*lead, *self.space.shape))
         height, width = self.specs[0].shape[1:3]
-        pictures = self._channels_last(value).reshape(-1, *self._own)
-        rows = [fitted(np.repeat(p, 3, -1) if p.shape[-1] == 1 else p, height, width) for p in pictures]
-        return [np.stack(rows).reshape(*lead, *self.specs[0].shape)]
+        views = self.form.views(value.reshape(-1, *self.space.shape))
+        rows = [np.stack([fitted(picture, height, width) for picture in view]) for view in views]
+        return [r.reshape(*lead, *spec.shape) for r, spec in zip(rows, self.specs, strict=True)]
 
     def read(self, payloads: list[Array], lead: tuple[int, ...]) -> Array:
-        height, width, channels = self._own
-        frames = payloads[0].reshape(-1, *self.specs[0].shape[1:])
-        pictures = np.stack([fitted(frame, height, width) for frame in frames])
-        if channels == 1:
-            pictures = np.rint(pictures.mean(-1, keepdims=True)).astype(np.uint8)
-        if len(self.space.shape) == 2:
-            pictures = pictures[..., 0]
-        elif self.space.shape != self._own:
-            pictures = np.moveaxis(pictures, -1, -3)
-        return pictures.reshape((*lead, *self.space.shape))
-
-    @property
-    def _own(self) -> tuple[int, int, int]:
-        return _picture_shape(self.space.shape)
-
-    def _channels_last(self, value: Array) -> Array:
-        if len(self.space.shape) == 2:
-            return value[..., None]
-        return value if self.space.shape == self._own else np.moveaxis(value, -3, -1)
+        height, width = self.form.length("h"), self.form.length("w")
+        frames = [payload.reshape(-1, *payload.shape[-3:]) for payload in payloads]
+        views = [np.stack([fitted(picture, height, width) for picture in view]) for view in frames]
+        joined = self.form.joined(views).reshape((*lead, *self.space.shape)).astype(self.space.dtype)
+        return np.clip(joined, self.space.low, self.space.high)
 
 
 @dataclass(frozen=True)
@@ -180,9 +186,37 @@ class _Map:
         return [np.stack(maps).reshape(*lead, 1, height, width)]
 
     def read(self, payloads: list[Array], lead: tuple[int, ...]) -> Array:
-        maps = payloads[0].reshape(-1, *self.specs[0].shape[1:])
+        maps = payloads[0].reshape(-1, *payloads[0].shape[-2:])
         own = np.stack([fitted_labels(m, *self.space.shape[:2]) for m in maps])
         return own.reshape((*lead, *self.space.shape)).astype(self.space.dtype)
+
+
+@dataclass(frozen=True)
+class Letters:
+    """A text as the code point of each of its characters plus one, then zeros."""
+
+    specs: tuple[StreamSpec, ...]
+    space: spaces.Text
+
+    def write(self, value: Array, lead: tuple[int, ...]) -> list[Array]:
+        texts = value.reshape(-1)
+        codes = np.zeros((len(texts), self.specs[0].shape[1]), np.float32)
+        for row, text in zip(codes, texts, strict=True):
+            if not isinstance(text, str):
+                raise TypeError(f"{text!r} is no text")
+            if len(text) > len(row):
+                raise ValueError(f"its text has {len(text)} characters, and its space {len(row)} at most")
+            row[: len(text)] = [ord(letter) + 1 for letter in text]
+        return [codes.reshape(*lead, *self.specs[0].shape)]
+
+    def read(self, payloads: list[Array], lead: tuple[int, ...]) -> Array:
+        rows = np.rint(payloads[0].reshape(-1, self.specs[0].shape[1])).astype(np.int64) - 1
+        texts = np.empty(len(rows), object)
+        for i, row in enumerate(rows):
+            ends = np.flatnonzero(row < 0)
+            codes = row[: ends[0]] if len(ends) else row
+            texts[i] = "".join(map(chr, np.minimum(codes, _LAST_CODE_POINT)))
+        return texts.reshape(lead)
 
 
 @dataclass(frozen=True)
@@ -213,22 +247,6 @@ def sample_scale(dtype: Any) -> tuple[float, float]:
     return (half, half) if kind.kind == "u" else (0.0, half)
 
 
-def _picture_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
-    """Height, width and channels of a picture of any form."""
-    if len(shape) == 2:
-        return shape[0], shape[1], 1
-    first, second, third = shape
-    return (first, second, third) if third in (1, 3) else (second, third, first)
-
-
-def is_picture(space: Any) -> bool:
-    """Whether a space is of pictures: bytes, one or three channels, `_SMALLEST_PICTURE` pixels or more."""
-    if not isinstance(space, spaces.Box) or space.dtype != np.uint8 or len(space.shape) not in (2, 3):
-        return False
-    height, width, channels = _picture_shape(space.shape)
-    return min(height, width) >= _SMALLEST_PICTURE and channels in (1, 3)
-
-
 def is_map(space: Any) -> bool:
     """Whether a space is one number a pixel."""
     shape = space.shape if isinstance(space, spaces.Box) else ()
@@ -241,10 +259,14 @@ def is_sound(space: Any) -> bool:
     return len(shape) == 1 or (len(shape) == 2 and shape[1] in (1, 2))
 
 
-def picture_codec(name: str, space: spaces.Box, image_size: ImageSize | None) -> Codec:
-    """See `is_picture`. image_size: of the stream; None keeps the space's own."""
-    size = size_of(image_size, _picture_shape(space.shape)[:2])
-    return _Picture((StreamSpec(name, "video", "observed", (1, *size, 3), "uint8", "sRGB", 0, 255),), space)
+def picture_codec(name: str, space: spaces.Box, form: PictureForm, image_size: ImageSize | None) -> Codec:
+    """A stream for each view of a picture's form; the plain name is the last's of a stack, the colour's of a
+    picture with an alpha channel. image_size: of the streams; None keeps the space's own."""
+    shape = (1, *size_of(image_size, (form.length("h"), form.length("w"))), 3)
+    names = [f"{name}.{view}" if view else name for view in form.names]
+    return _Picture(
+        tuple(StreamSpec(n, "video", "observed", shape, "uint8", "sRGB", 0, 255) for n in names), space, form
+    )
 
 
 def map_codec(name: str, space: spaces.Box, image_size: ImageSize | None) -> Codec:
@@ -261,22 +283,44 @@ def sound_codec(name: str, space: spaces.Box) -> Codec:
 
 
 def codec_of_numbers(name: str, space: spaces.Space[Any], role: Role) -> Codec | None:
-    """Numbers and choices of any space that has any; None for one that has none, such as text."""
+    """Numbers and choices of any space that has any, and the letters of an observed text; None for others."""
     if isinstance(space, spaces.Box):
         if not space.shape or np.prod(space.shape):
-            return _Numbers((_vector(name, role, int(np.prod(space.shape)), *_bounds(space, role)),), space)
+            vector = _vector(name, role, int(np.prod(space.shape)), *_bounds(space, role))
+            return Numbers((replace(vector, dtype=_dtype(space)),), space)
         return _Nothing(space)
+    if isinstance(space, spaces.Text) and role == "observed":
+        last = _LAST_CODE_POINT + 1.0
+        return Letters((_vector(name, role, max(1, space.max_length), 0.0, last),), space)
     if isinstance(space, spaces.MultiBinary):
         return _Bits((_vector(name, role, int(np.prod(space.shape)), 0.0, 1.0),), space)
     if isinstance(space, spaces.Discrete):
         return _Choices((_choice(name, role, int(space.n)),), space)
     if isinstance(space, spaces.MultiDiscrete):
         counts = [int(n) for n in space.nvec.ravel()]
+        if sum(counts) > _MOST_ONE_HOTS and len(counts) > _MOST_CHOICES:
+            last = space.start + space.nvec - 1
+            return codec_of_numbers(
+                name, spaces.Box(space.start, last, space.shape, np.dtype(space.dtype).type), role
+            )
         if len(counts) > _MOST_CHOICES:
             groups = len(counts) if len(set(counts)) == 1 else 1
             return _OneHots((_vector(name, role, sum(counts), 0.0, 1.0, groups),), space)
         return _Choices(tuple(_choice(f"{name}.{i}", role, n) for i, n in enumerate(counts)), space)
     return None
+
+
+def _dtype(space: spaces.Box) -> str:
+    """Of the numbers of a Box in a stream."""
+    if space.dtype.kind not in "iu":
+        return "float32"
+    largest = max(abs(int(space.low.min())), abs(int(space.high.max())))
+    return "float32" if largest <= _EXACT_FLOAT32 else space.dtype.name
+
+
+def _check_shape(value: Array, shape: tuple[int, ...]) -> None:
+    if value.shape != shape:
+        raise ValueError(f"{list(value.shape)} numbers where there should be {list(shape)}")
 
 
 def _vector(

@@ -57,7 +57,10 @@ class WorldSpaces:
         """
         _check_form(self.action_space, action, num_leading, "action")
         if self._acted is not None:
-            return self._acted.to_streams(action, num_leading)
+            try:
+                return self._acted.to_streams(action, num_leading)
+            except ValueError as error:
+                raise BadUse(str(error)) from error
         parts = action if isinstance(self.action_space, spaces.Dict) else {"action": action}
         arrays = {s.name: np.asarray(parts[s.name], s.dtype) for s in self.actions}
         return {
@@ -68,9 +71,7 @@ class WorldSpaces:
     def _from_environment(self, spec: WorldSpec) -> None:
         self.observation_space = space_from_json(spec.environment["observation_space"])
         self.action_space = space_from_json(spec.environment["action_space"])
-        videos = spec.of_kind("video")
-        size = (videos[0].shape[1], videos[0].shape[2]) if videos else None
-        self._observed = observation_layout(self.observation_space, size)
+        self._observed = observation_layout(self.observation_space)
         self._acted = action_layout(self.action_space)
         missing = [name for name in self._observed.streams if name not in spec.streams]
         if missing:

@@ -1,35 +1,46 @@
 """Gymnasium environments by name: `ID`, or `ID?option=value&option=value`, with pictures and sound if any.
 
 `MODULE:ID` and `path/to/file.py:ID` are of a module or a file of the user's own, which registers the id.
-Options are the environment's own keywords (`ALE/Pong-v5?difficulty=1`), and three for any environment:
-`repeat` (steps for which an action is held), `warmup` (steps after a reset that go by before the first tick)
-and `max_episode_steps`; and `depth=true` for one that Gymnasium draws with MuJoCo.
+Options are the environment's own keywords (`ALE/Pong-v5?difficulty=1`), and for any environment `repeat`
+(steps for which an action is held), `warmup` (steps after a reset that go by before the first tick),
+`max_episode_steps` and `reset.NAME` (what each reset is given as `options`); and `depth=true` for one that
+Gymnasium draws with MuJoCo.
 """
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import json
+import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from ctypes.util import find_library
+from dataclasses import replace
 from typing import Any
 
 import gymnasium
 import numpy as np
+from gymnasium.envs.registration import load_env_creator
 
 from orrery.errors import BadUse, UserError, nearest
 from orrery.modules import load_module
 from orrery.worlds.gymnasium.depth import DepthBeside
-from orrery.worlds.gymnasium.wrappers import HeldAction, LastScreen, SoundBeside, find_wrapper
+from orrery.worlds.gymnasium.drawing import DRAWN, render_modes
+from orrery.worlds.gymnasium.old_gym import adapted, is_of_old_gym, old_environment
+from orrery.worlds.gymnasium.wrappers import HeldAction, LastScreen, ResetOptions, SoundBeside, find_wrapper
 
-__all__ = ["make_environment", "parse_name", "steps_per_second", "ticks_per_second"]
+__all__ = ["make_environment", "parse_name", "quiet", "steps_per_second", "ticks_per_second"]
 
 _ALE_HERTZ = 60
 """Frames a second of the console. `render_fps` of ALE says 30, whatever the frame skip is."""
+_AT_RESET = "reset."
 _FAMILIES = {
     "ALE/": ("ale_py", '"orrery[games]"'),
     "Vizdoom": ("vizdoom.gymnasium_wrapper", '"orrery[games]"'),
+    "MiniGrid-": ("minigrid", '"orrery[games]"'),
+    "BabyAI-": ("minigrid", '"orrery[games]"'),
     "gym_pusht/": ("gym_pusht", "gym-pusht"),
     "orrery/": ("orrery.worlds.gymnasium", '"orrery[sim]"'),
 }
@@ -46,7 +57,15 @@ def make_environment(name: str, pictures: bool = True) -> gymnasium.Env[Any, Any
     is not installed.
     """
     identity, options = parse_name(name)
-    spec = _spec(identity)
+    at_reset = {key: options.pop(key) for key in list(options) if key.startswith(_AT_RESET)}
+    with quiet():
+        env = _held(_spec(identity), options, pictures)
+    told = {key.removeprefix(_AT_RESET): value for key, value in at_reset.items()}
+    return ResetOptions(env, told) if told else env
+
+
+def _held(spec: str, options: dict[str, Any], pictures: bool) -> gymnasium.Env[Any, Any]:
+    """The registered environment with its sound beside it, its actions held."""
     repeat, warmup = options.pop("repeat", 1), options.pop("warmup", 0)
     if spec.startswith("ALE/"):
         return _ale(spec, options, pictures, repeat, warmup)
@@ -57,13 +76,24 @@ def make_environment(name: str, pictures: bool = True) -> gymnasium.Env[Any, Any
     return HeldAction(DepthBeside(env) if with_depth else env, repeat, warmup)
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without Gymnasium's own warnings: what matters of them to a user is told in our words."""
+    logger = gymnasium.logger
+    level, logger.min_level = logger.min_level, logger.ERROR
+    try:
+        yield
+    finally:
+        logger.min_level = level
+
+
 def parse_name(name: str) -> tuple[str, dict[str, Any]]:
     """`ID?frameskip=4&mode=easy` as the id and its options: values are JSON where they can be, else text."""
     identity, _, query = name.partition("?")
     options: dict[str, Any] = {}
     for pair in filter(None, query.split("&")):
         key, equals, value = pair.partition("=")
-        if not equals or not key.isidentifier():
+        if not equals or not key.removeprefix(_AT_RESET).isidentifier():
             raise BadUse(f"{pair!r} is no option of an environment; write name=value, joined by &")
         try:
             options[key] = json.loads(value)
@@ -110,38 +140,57 @@ def _doom(spec: str, options: dict[str, Any], pictures: bool) -> gymnasium.Env[A
 
 
 def _made(spec: str, options: Mapping[str, Any], pictures: bool) -> gymnasium.Env[Any, Any]:
-    """The registered environment, drawing to arrays if `pictures` are wanted and it can."""
+    """The environment, drawing to arrays if `pictures` are wanted and it can, or does not say whether."""
+    if spec not in gymnasium.registry:
+        return _told(spec, options, lambda: old_environment(spec, options, pictures))
+    mode = DRAWN[0] if pictures else None
     try:
-        if not pictures:
-            return gymnasium.make(spec, render_mode=None, **options)
-        env = gymnasium.make(spec, render_mode="rgb_array", **options)
-        if "rgb_array" in (env.metadata.get("render_modes") or []):
-            return env
-        env.close()
-        return gymnasium.make(spec, **options)
+        env = _plain(spec, {"render_mode": mode, **options}, pictures)
+    except Exception:  # it may know no render_mode; what else is wrong with it shows again
+        return _told(spec, options, lambda: _plain(spec, options, pictures))
+    modes = render_modes(env)
+    if not pictures or modes is None or DRAWN[0] in modes:
+        return env
+    env.close()
+    mode = DRAWN[1] if DRAWN[1] in modes else None
+    return _told(spec, options, lambda: _plain(spec, {"render_mode": mode, **options}, pictures))
+
+
+def _plain(spec: str, options: Mapping[str, Any], pictures: bool) -> gymnasium.Env[Any, Any]:
+    """The registered environment, without Gymnasium's checks of what it gives, which are ours to make."""
+    try:
+        return gymnasium.make(spec, **{"disable_env_checker": True, **options})
+    except TypeError as error:
+        if "gymnasium.Env" not in str(error):
+            raise
+    registered = gymnasium.registry[spec]
+    make = registered.entry_point
+    make = load_env_creator(make) if isinstance(make, str) else make
+    assert make is not None
+    keywords = {**registered.kwargs, **options}
+    longest = keywords.pop("max_episode_steps", registered.max_episode_steps)
+    return adapted(make(**keywords), replace(registered, max_episode_steps=longest), pictures)
+
+
+def _told(
+    spec: str, options: Mapping[str, Any], make: Callable[[], gymnasium.Env[Any, Any]]
+) -> gymnasium.Env[Any, Any]:
+    """What `make` makes; whatever goes wrong in it as a UserError."""
+    try:
+        return make()
+    except UserError:
+        raise
     except gymnasium.error.DependencyNotInstalled as error:
         raise UserError(f"{spec} needs a package that is not installed: {error}") from error
-    except (gymnasium.error.Error, TypeError) as error:
-        if "argument 'render_mode'" in str(error):
-            return _drawless(spec, options)
-        raise _refusal(spec, options, error) from error
-
-
-def _drawless(spec: str, options: Mapping[str, Any]) -> gymnasium.Env[Any, Any]:
-    try:
-        return gymnasium.make(spec, **options)
-    except (gymnasium.error.Error, TypeError) as error:
-        raise _refusal(spec, options, error) from error
-
-
-def _refusal(spec: str, options: Mapping[str, Any], error: Exception) -> UserError:
-    asked = f" with {', '.join(options)}" if options else ""
-    return UserError(f"Gymnasium cannot make {spec!r}{asked}: {error}")
+    except Exception as error:
+        asked = f" with {', '.join(options)}" if options else ""
+        reason = str(error) if isinstance(error, gymnasium.error.Error | TypeError) else repr(error)
+        raise UserError(f"Gymnasium cannot make {spec!r}{asked}: {reason}") from error
 
 
 def _spec(identity: str) -> str:
-    """`identity`, if Gymnasium knows it, in its newest version where none is given and in the namespace that
-    has it (`Pong-v5` is `ALE/Pong-v5`) where none is given."""
+    """`identity`, if Gymnasium (or the old Gym) knows it, in its newest version where none is given and in
+    the namespace that has it (`Pong-v5` is `ALE/Pong-v5`) where none is given."""
     module, colon, name = identity.rpartition(":")
     if colon:
         _load(module, identity)
@@ -150,29 +199,58 @@ def _spec(identity: str) -> str:
             missing = f"{identity} needs {family.partition('.')[0]}; pip install {package}"
             _import(family, missing)
     found = _registered(name)
-    if found is None and not colon and "/" not in name:
+    if found is None and not colon:
         for family, _ in _FAMILIES.values():
             _import(family, None)
         found = _registered(name)
     if found is not None:
         return found
-    known = gymnasium.registry
-    hint = nearest(name, known) or nearest(name, {key.rpartition("-v")[0] for key in known})
-    perhaps = f"perhaps {' or '.join(hint)}" if hint else "import the module that registers it: gym:MODULE:ID"
-    raise BadUse(f"Gymnasium knows no environment {name!r}; {perhaps}")
+    if is_of_old_gym(name):
+        return name
+    raise BadUse(f"Gymnasium knows no environment {name!r}; {_perhaps(name)}")
 
 
 def _registered(name: str) -> str | None:
+    """The id that a name stands for, in its newest version. BadUse where several namespaces have it."""
     known = gymnasium.registry
     if name in known:
         return name
     alike = [
         (s.version or 0, key)
         for key, s in known.items()
-        if name
-        in (key.rpartition("-v")[0], key.rpartition("/")[2], key.rpartition("/")[2].rpartition("-v")[0])
+        if name in (_unversioned(key), _bare(key), _unversioned(_bare(key)))
     ]
-    return max(alike)[1] if alike else None
+    newest = [key for version, key in alike if version == max(alike)[0]]
+    if len(newest) > 1:
+        raise BadUse(f"several environments are called {name!r}; say which: {', '.join(sorted(newest))}")
+    return newest[0] if newest else None
+
+
+def _perhaps(name: str) -> str:
+    """What may have been meant: alike but for its namespace, its version or its case, or nearest."""
+    newest: dict[str, str] = {}
+    for key, spec in gymnasium.registry.items():
+        word = _unversioned(_bare(key)).lower()
+        if word not in newest or (gymnasium.registry[newest[word]].version or 0) < (spec.version or 0):
+            newest[word] = key
+    word = _unversioned(_bare(name)).lower()
+    near = [newest[word]] if word in newest else [newest[other] for other in nearest(word, newest)]
+    missing = [
+        f"{prefix} (pip install {package})"
+        for prefix, (family, package) in _FAMILIES.items()
+        if importlib.util.find_spec(family.partition(".")[0]) is None
+    ]
+    perhaps = f"perhaps {' or '.join(near)}" if near else "import the module that registers it: gym:MODULE:ID"
+    return perhaps + (f"; not installed: {', '.join(missing)}" if missing else "")
+
+
+def _bare(identity: str) -> str:
+    """An id without its namespace."""
+    return identity.rpartition("/")[2]
+
+
+def _unversioned(identity: str) -> str:
+    return re.sub(r"-v\d+$", "", identity)
 
 
 def _load(module: str, identity: str) -> None:

@@ -1,7 +1,7 @@
 """Gymnasium spaces as plain JSON and back, exactly: `space_from_json(space_to_json(space)) == space`.
 
 A data set and a checkpoint carry them, so that a learned world offers the spaces of the environment that it
-was learned from. `Box`, `Discrete`, `MultiDiscrete`, `MultiBinary`, and `Dict` and `Tuple` of them.
+was learned from. `Box`, `Discrete`, `MultiDiscrete`, `MultiBinary`, `Text`, and `Dict` and `Tuple` of them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Space = spaces.Space[Any]
 
 
 def space_to_json(space: Space) -> dict[str, Any]:
-    """Plain values of a space. BadUse for one that no stream can hold, such as text."""
+    """Plain values of a space. BadUse for one that no stream can hold, such as a sequence."""
     if isinstance(space, spaces.Dict):
         return {"space": "Dict", "parts": [[key, space_to_json(part)] for key, part in space.spaces.items()]}
     if isinstance(space, spaces.Tuple):
@@ -38,6 +38,9 @@ def space_to_json(space: Space) -> dict[str, Any]:
         return {"space": "MultiDiscrete", "nvec": nvec, "start": start, "dtype": _dtype(space)}
     if isinstance(space, spaces.MultiBinary):
         return {"space": "MultiBinary", "shape": list(space.shape)}
+    if isinstance(space, spaces.Text):
+        lengths = {"min_length": space.min_length, "max_length": space.max_length}
+        return {"space": "Text", **lengths, "charset": "".join(space.character_list)}
     raise BadUse(f"{type(space).__name__} is a space that no stream can hold; wrap the environment: {space}")
 
 
@@ -58,6 +61,9 @@ def space_from_json(values: Mapping[str, Any]) -> Space:
     if kind == "MultiBinary":
         shape = values["shape"]
         return spaces.MultiBinary(shape[0] if len(shape) == 1 else shape)
+    if kind == "Text":
+        lengths = {"min_length": values["min_length"], "max_length": values["max_length"]}
+        return spaces.Text(**lengths, charset=values["charset"])
     raise BadUse(f"{kind!r} is no space that can be read; it was written by another version")
 
 
@@ -68,7 +74,7 @@ def null_action(space: Space) -> Any:
     if isinstance(space, spaces.Tuple):
         return tuple(null_action(part) for part in space.spaces)
     if isinstance(space, spaces.Box):
-        return np.asarray(np.clip(np.zeros(space.shape), space.low, space.high), space.dtype)
+        return np.asarray(np.clip(np.zeros(space.shape, space.dtype), space.low, space.high))
     if isinstance(space, spaces.Discrete):
         return space.start
     if isinstance(space, spaces.MultiDiscrete):

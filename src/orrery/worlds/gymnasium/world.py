@@ -14,7 +14,8 @@ from orrery.errors import BadUse, UserError, nearest
 from orrery.streams import Array, Clock, Observation, StreamSpec, WorldSpec
 from orrery.world import actions_by_stream
 from orrery.worlds.gymnasium.depth import DepthBeside
-from orrery.worlds.gymnasium.layout import action_layout, observation_layout
+from orrery.worlds.gymnasium.drawing import DRAWN, Drawing, may_draw, render_modes
+from orrery.worlds.gymnasium.layout import action_layout, observation_layout, recordable
 from orrery.worlds.gymnasium.make import make_environment, parse_name, ticks_per_second
 from orrery.worlds.gymnasium.pictures import ImageSize, fitted, fitted_labels, size_of
 from orrery.worlds.gymnasium.spaces import null_action, space_to_json
@@ -37,10 +38,11 @@ class GymnasiumWorld:
     pictures nothing is drawn.
 
     Streams, one step a tick: `video.main` is the picture of the observation where it holds one, else what
-    `render()` draws, and absent where there is neither. `observation` and `action` lie as
-    `observation_layout` and `action_layout` say. `audio.main`: what was heard during the tick, with the
-    number of samples that the environment gives for it: nothing is resampled. `depth.main` `[1, H, W]` in
-    metres: with `DepthBeside`. `reward` `[1, 1]` float32.
+    `render()` draws (`video.CAMERA`, where it draws several), and absent where there is neither.
+    `observation` and `action` lie as `observation_layout` and `action_layout` say; what of an observation no
+    stream holds is named in `spec.environment["left_out"]`, with the reason. `audio.main`: what was heard
+    during the tick, with the number of samples that the environment gives for it: nothing is resampled.
+    `depth.main` `[1, H, W]` in metres: with `DepthBeside`. `reward` `[1, 1]` float32.
     `terminated` `[1, 1]`: 1 from the tick on that ends the episode; one that was cut off (truncated) is 0,
     and says so in `endings`. The clock is the environment's `render_fps` (24 without one) over the steps for
     which an action is held, rounded to whole ticks a second; `spec.environment["ticks_per_second"]` is exact.
@@ -66,15 +68,18 @@ class GymnasiumWorld:
         wants_video = streams is None or any(name.startswith("video") for name in streams)
         self._envs = _make_environments(environment, num_worlds, wants_video)
         self._image_size = image_size
-        self.observation_layout = observation_layout(self._envs[0].observation_space, image_size)
+        space, self._left_out = recordable(self._envs[0].observation_space)
+        self.observation_layout = observation_layout(space, image_size)
         self.action_layout = action_layout(self._envs[0].action_space)
         seen = self.observation_layout.streams
         has_pictures = any(spec.kind == "video" for spec in seen.values())
-        self._renders = wants_video and not has_pictures and self._envs[0].render_mode == "rgb_array"
-        self._picture_shape: tuple[int, ...] | None = None
-        self._envs[0].reset(seed=0)  # the only way to learn the size of its pictures and its sound
+        self._drawing = Drawing() if wants_video and not has_pictures and may_draw(self._envs[0]) else None
+        self._num_steps = [0] * num_worlds
+        self._restart(0, seed=0)  # the only way to learn the size of its pictures and its sound
         self.spec = self._full_spec(_identity(environment, self._envs[0]))
         for name in streams or ():
+            if name in self._left_out:
+                raise BadUse(f"{name} cannot be recorded: {self._left_out[name]}")
             if name not in self.spec.streams:
                 hint = ", ".join(nearest(name, [*self.spec.streams, "video.main"]) or self.spec.streams)
                 raise BadUse(
@@ -114,7 +119,7 @@ class GymnasiumWorld:
         null = self.action_layout.to_streams(null_action(self.action_space))
         for b in map(int, np.flatnonzero(chosen)):
             env_seed = int(np.random.SeedSequence([seed, b]).generate_state(1)[0])
-            self.observations[b], _ = self._envs[b].reset(seed=env_seed)
+            self.observations[b] = self._restart(b, env_seed)
             self.endings[b] = ""
             tick = self._shown(b) | null | _outcome(0.0, False)
             self._ticks[b] = {name: tick[name] for name in self.spec.streams}
@@ -174,9 +179,9 @@ class GymnasiumWorld:
     def _full_spec(self, identity: dict[str, Any]) -> WorldSpec:
         env, sound = self._envs[0], sound_of(self._envs[0])
         streams = list(self.observation_layout.streams.values())
-        if self._renders:
-            shape = self._rendered(0).shape
-            streams.insert(0, StreamSpec("video.main", "video", "observed", shape, "uint8", "sRGB", 0, 255))
+        drawn = {name: picture.shape for name, picture in self._first_pictures().items()}
+        videos = [StreamSpec(n, "video", "observed", s, "uint8", "sRGB", 0, 255) for n, s in drawn.items()]
+        streams = [*videos, *streams]
         if sound is not None and "audio.main" not in self.observation_layout.streams:
             heard = StreamSpec("audio.main", "audio", "observed", sound.shape, "float32", "full scale", -1, 1)
             streams.append(heard)
@@ -186,16 +191,30 @@ class GymnasiumWorld:
             streams.append(StreamSpec("depth.main", "vector", "observed", shape, "float32", "m", 0.0))
         if (meanings := getattr(env.unwrapped, "get_action_meanings", None)) is not None:
             identity = identity | {"action_meanings": list(meanings())}
+        if not any(spec.role == "observed" for spec in streams) and self._left_out:
+            told = "; ".join(f"{name}: {why}" for name, why in self._left_out.items())
+            raise UserError(f"nothing that the environment shows can be recorded: {told}")
         samples = next((spec.shape[0] for spec in streams if spec.kind == "audio"), None)
         environment = identity | {
-            "observation_space": space_to_json(env.observation_space),
+            "observation_space": space_to_json(self.observation_layout.space),
             "action_space": space_to_json(env.action_space),
             "max_episode_steps": _longest(env),
             "render_fps": env.metadata.get("render_fps"),
             "ticks_per_second": ticks_per_second(env),
+            **({"left_out": self._left_out} if self._left_out else {}),
         }
         clock = _clock(ticks_per_second(env), samples)
         return WorldSpec(clock, {spec.name: spec for spec in streams}, environment=environment)
+
+    def _restart(self, b: int, seed: int) -> Any:
+        """Reset world b's environment: what it observes."""
+        self._num_steps[b] = 0
+        try:
+            observation, _ = self._envs[b].reset(seed=seed)
+        except Exception as error:
+            hint = "; options that it needs are given as ID?reset.NAME=value"
+            raise _failure("cannot be reset", error, hint) from error
+        return observation
 
     def _advance(self, b: int, choice: Any) -> Observation:
         """One tick of world b."""
@@ -206,7 +225,11 @@ class GymnasiumWorld:
             tick = last | quiet | null | _outcome(0.0, self.endings[b] == "terminated")
         else:
             played = self.action_layout.to_streams(choice)
-            observation, reward, terminated, truncated, _ = self._envs[b].step(choice)
+            self._num_steps[b] += 1
+            try:
+                observation, reward, terminated, truncated, _ = self._envs[b].step(choice)
+            except Exception as error:
+                raise _failure(f"failed in step {self._num_steps[b]}", error) from error
             self.observations[b], self.rewards[b] = observation, scalar(reward)
             self.ended[b] = bool(terminated) or bool(truncated)
             self.endings[b] = "terminated" if terminated else "truncated" if truncated else ""
@@ -217,16 +240,13 @@ class GymnasiumWorld:
         """What world b's environment shows now, without batch."""
         try:
             tick = self.observation_layout.to_streams(self.observations[b])
-        except (ValueError, KeyError, TypeError, IndexError) as error:
-            space = self.observation_space
-            raise UserError(
-                f"the environment gave an observation that is none of {space}: {error}"
-            ) from error
+        except ValueError as error:
+            told = f"the environment gave an observation that is none of its space: {error}"
+            raise UserError(told) from error
         sound = sound_of(self._envs[b])
         if sound is not None:
             tick.setdefault("audio.main", sound)
-        if self._renders:
-            tick["video.main"] = self._rendered(b)
+        tick |= self._pictures(b)
         if "depth.main" in self.spec.streams and "depth.main" not in tick:
             tick["depth.main"] = self._depth(b)
         return tick
@@ -238,23 +258,40 @@ class GymnasiumWorld:
     def _observe(self) -> Observation:
         return {name: np.stack([tick[name] for tick in self._ticks]) for name in self.spec.streams}
 
-    def _rendered(self, b: int) -> Array:
-        """What world b's environment draws now, `[1, H, W, 3]` uint8."""
+    def _first_pictures(self) -> Observation:
+        """What the first environment draws. What is wrong with that costs one that does not say that it draws
+        its pictures alone."""
         try:
-            picture = np.asarray(self._envs[b].render())
-        except gymnasium.error.DependencyNotInstalled as error:
-            raise UserError(f"its pictures need a package that is not installed: {error}") from error
-        if picture.ndim != 3 or picture.shape[-1] != 3 or picture.dtype != np.uint8:
-            got = f"{list(picture.shape)} {picture.dtype}"
-            raise UserError(f"the environment's render() must give [H, W, 3] uint8 pictures, got {got}")
-        self._picture_shape = self._picture_shape or picture.shape
-        if picture.shape != self._picture_shape:
-            was, now = list(self._picture_shape), list(picture.shape)
-            raise UserError(
-                f"the environment's pictures changed from {was} to {now}; they must keep one size"
-            )
-        height, width = size_of(self._image_size, (picture.shape[0], picture.shape[1]))
-        return fitted(picture, height, width)[None]
+            pictures = self._pictures(0)
+            if self._drawing is not None and not pictures and render_modes(self._envs[0]):
+                self._left_out["video.main"] = "the environment's render() gives no picture"
+        except UserError as error:
+            if render_modes(self._envs[0]) is not None:
+                raise
+            self._left_out["video.main"], pictures = str(error).partition(";")[0], {}
+        self._drawing = self._drawing if pictures else None
+        return pictures
+
+    def _pictures(self, b: int) -> Observation:
+        """What world b's environment draws now, `[1, H, W, 3]` uint8 each."""
+        if self._drawing is None:
+            return {}
+        seen: Observation = {}
+        for name, picture in self._drawing.pictures(self._envs[b]).items():
+            size = size_of(self._image_size, (picture.shape[0], picture.shape[1]))
+            seen[f"video.{name}"] = fitted(picture, *size)[None]
+        return seen
+
+
+def _failure(what: str, error: Exception, hint: str = "") -> UserError:
+    """Whatever an environment of the user's own raises, in words."""
+    if isinstance(error, UserError):
+        return error
+    if "values to unpack" in str(error) or "unexpected keyword argument 'seed'" in str(error):
+        hint = (
+            "; it has the old Gym's form: wrap it with shimmy, or let step() give 5 values and reset(seed) 2"
+        )
+    return UserError(f"the environment {what}: {type(error).__name__}: {error}{hint}")
 
 
 def _make_environments(
@@ -270,7 +307,7 @@ def _make_environments(
     else:
         envs = [environment() for _ in range(count)]
     can_draw = "rgb_array" in (envs[0].metadata.get("render_modes") or [])
-    if wants_video and can_draw and envs[0].render_mode != "rgb_array":
+    if wants_video and can_draw and envs[0].render_mode not in DRAWN:
         mode = envs[0].render_mode
         raise BadUse(f"make the environment with render_mode='rgb_array', not {mode!r}, or leave video out")
     return envs

@@ -1,4 +1,5 @@
-"""An action held for several steps, with all the sound of them; steps before the first; the last screen."""
+"""An action held for several steps, with all the sound of them; steps before the first; the last screen; what
+a reset is told."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from orrery.streams import Array
 from orrery.worlds.gymnasium.codecs import sample_scale
 from orrery.worlds.gymnasium.spaces import null_action
 
-__all__ = ["HeldAction", "LastScreen", "SoundBeside", "find_wrapper", "scalar", "sound_of"]
+__all__ = ["HeldAction", "LastScreen", "ResetOptions", "SoundBeside", "find_wrapper", "scalar", "sound_of"]
 
 AnyEnv = gymnasium.Env[Any, Any]
 
@@ -119,6 +120,18 @@ class LastScreen(gymnasium.Wrapper[Any, Any, Any, Any]):
         observation, reward, terminated, truncated, info = self.env.step(action)
         self._last = self._last if terminated or truncated else observation
         return self._last, reward, terminated, truncated, info
+
+
+class ResetOptions(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Gives every reset some `options`."""
+
+    def __init__(self, env: AnyEnv, options: dict[str, Any]) -> None:
+        super().__init__(env)
+        self._options = options
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, Any]:
+        """Start again."""
+        return self.env.reset(seed=seed, options={**self._options, **(options or {})})
 
 
 def scalar(reward: Any) -> float:
