@@ -58,8 +58,9 @@ __all__ = [
 MAX_FILM_BYTES = 4 * 2**30
 MAX_GAP_SECONDS = 60.0
 MAX_STILL_SECONDS = 3600.0
-MIN_FRAME_RATE, MAX_FRAME_RATE = 0.1, 1_000
+MIN_FRAME_RATE, MAX_FRAME_RATE = 1 / MAX_GAP_SECONDS, 1_000
 MAX_STAMP_ERROR_SECONDS = 0.02
+EARLIER_SECONDS = (0, 2, 10)
 
 
 @dataclass(frozen=True)
@@ -227,16 +228,20 @@ def _from(path: Path, container: InputContainer, begin: Fraction | None) -> Iter
 
 
 def _sought(path: Path, container: InputContainer, begin: Fraction) -> Iterator[VideoFrame] | None:
-    """The same by a jump in the file; None where that does not lead there, as without an index."""
+    """The same by a jump in the file, from a key frame on; None where that does not lead there, as without an
+    index. Jumps lead to where a frame is decoded, which may be earlier than where it is shown."""
     video = picture_track(path, container)
-    try:
-        container.seek(int(begin / (video.time_base or Fraction(1))), stream=video)
-        frames = timeline.pictures(path, container)
-        first = next(frames, None)
-    except FFmpegError:
-        return None
-    at = None if first is None else instant(first)
-    return None if first is None or at is None or at > begin else chain([first], frames)
+    for earlier in EARLIER_SECONDS:
+        try:
+            container.seek(int((begin - earlier) / (video.time_base or Fraction(1))), stream=video)
+            frames = timeline.pictures(path, container)
+            first = next((frame for frame in frames if frame.key_frame), None)
+        except FFmpegError:
+            return None
+        at = None if first is None else instant(first)
+        if first is not None and at is not None and at <= begin:
+            return chain([first], frames)
+    return None
 
 
 def _frame_rate(video: VideoStream) -> Fraction:

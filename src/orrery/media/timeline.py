@@ -7,9 +7,10 @@ follows the one before it, its sound with its pictures.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 
 from av.audio.frame import AudioFrame
@@ -25,7 +26,8 @@ from orrery.media.opening import opened, picture_track, sound_track
 __all__ = ["first_instant", "instant", "may_start_again", "num_parts", "pictures", "sounds"]
 
 BACK_SECONDS, AHEAD_SECONDS = Fraction(1, 10), 10
-"""Stamps that fall back so far, or jump ahead so far where a format may start again, begin a new part."""
+"""Stamps that fall back so far, or jump ahead so far, begin a new part, as FFmpeg has it."""
+JOIN_SECONDS = Fraction(1, 4)
 _MAY_START_AGAIN = 0x0200
 """FFmpeg's flag of formats whose stamps may jump (AVFMT_TS_DISCONT): those of MPEG, Ogg."""
 
@@ -37,7 +39,7 @@ def pictures(path: Path, container: InputContainer, begin: Fraction | None = Non
     cannot be decoded at the very begin, as of a broadcast that was joined half-way, is passed over.
     """
     stream, has_begun = picture_track(path, container), False
-    packets = (packet for packet in _packets(path, container) if packet.stream is stream)
+    packets = _packets(path, container, stream)
     for packet in packets if begin is None else _needed(packets, begin):
         try:
             frames = packet.decode()
@@ -54,11 +56,10 @@ def pictures(path: Path, container: InputContainer, begin: Fraction | None = Non
 def sounds(path: Path, container: InputContainer) -> Iterator[AudioFrame]:
     """The frames of the film's sound."""
     stream = sound_track(container)
-    for packet in _packets(path, container):
-        if packet.stream is stream:
-            for frame in packet.decode():
-                if isinstance(frame, AudioFrame):
-                    yield frame
+    for packet in [] if stream is None else _packets(path, container, stream):
+        for frame in packet.decode():
+            if isinstance(frame, AudioFrame):
+                yield frame
 
 
 def instant(frame: VideoFrame | AudioFrame) -> Fraction | None:
@@ -81,7 +82,7 @@ def first_instant(path: Path, container: InputContainer) -> Fraction:
 
 def num_parts(path: Path, container: InputContainer) -> int:
     """How many times the film's stamps start; where its format may do that, all its packets are looked at."""
-    return _num_parts(*_identity(path)) if may_start_again(container) else 1
+    return len(_shifts(*_identity(path))) if may_start_again(container) else 1
 
 
 def _identity(path: Path) -> tuple[Path, int, int]:
@@ -98,29 +99,43 @@ def _first_instant(path: Path, num_bytes: int, changed_ns: int) -> Fraction:
 
 
 @lru_cache(maxsize=64)
-def _num_parts(path: Path, num_bytes: int, changed_ns: int) -> int:
+def _shifts(path: Path, num_bytes: int, changed_ns: int) -> tuple[Fraction, ...]:
+    """By how much the stamps of each part are shifted, seconds, so that its pictures follow those before it.
+
+    Sound that goes on for longer than JOIN_SECONDS after the pictures of a part is heard to its end.
+    """
     with opened(path) as container:
-        parts = _Parts(may_jump=True)
-        for packet in container.demux(*_read(path, container)):
-            parts.shift(packet)
-    return len(parts.shifts)
+        streams, parts = _read(path, container), _Parts()
+        for packet in container.demux(*streams):
+            parts.see(packet)
+    shifts, picture = [Fraction(0)], streams[0].index
+    for before, after in pairwise(parts.extents):
+        heard = max(span.end for span in before.values())
+        seen = before[picture].end if picture in before else heard
+        begin = after[picture].begin if picture in after else min(span.begin for span in after.values())
+        shifts.append(shifts[-1] + (heard if heard > seen + JOIN_SECONDS else seen) - begin)
+    return tuple(shifts)
 
 
 def _read(path: Path, container: InputContainer) -> list[VideoStream | AudioStream]:
-    """The streams that are read."""
+    """The streams that are read, that of the picture first."""
     sound = sound_track(container)
     return [picture_track(path, container), *([] if sound is None else [sound])]
 
 
-def _packets(path: Path, container: InputContainer) -> Iterator[Packet]:
-    """The packets of picture and sound, stamped on one time line."""
-    parts = _Parts(may_start_again(container))
+def _packets(path: Path, container: InputContainer, stream: VideoStream | AudioStream) -> Iterator[Packet]:
+    """The packets of a stream, stamped on one time line."""
+    if num_parts(path, container) == 1:
+        yield from container.demux(stream)
+        return
+    parts, shifts = _Parts(), _shifts(*_identity(path))
     for packet in container.demux(*_read(path, container)):
-        shift = parts.shift(packet)
-        if shift and packet.dts is not None:
-            moved = round(shift / packet.time_base)
-            packet.dts += moved
-            packet.pts = None if packet.pts is None else packet.pts + moved
+        part = parts.see(packet)
+        if packet.stream is not stream:
+            continue
+        moved = round(shifts[part] / packet.time_base)
+        packet.dts = None if packet.dts is None else packet.dts + moved
+        packet.pts = None if packet.pts is None else packet.pts + moved
         yield packet
 
 
@@ -128,54 +143,56 @@ def _needed(packets: Iterator[Packet], begin: Fraction) -> Iterator[Packet]:
     """Those from the last key frame on that is shown at `begin` or before."""
     held: list[Packet] = []
     for packet in packets:
-        stamp = packet.dts if packet.dts is not None else packet.pts
-        if packet.is_keyframe:
+        shown, at = (None if v is None else v * packet.time_base for v in (packet.pts, packet.dts))
+        if packet.is_keyframe and shown is not None and shown <= begin:
             held.clear()
         held.append(packet)
-        if stamp is None or stamp * packet.time_base >= begin:
+        if at is None or at > begin:
             break
     yield from held
     yield from packets
 
 
 @dataclass
-class _Stream:
-    """Of one stream: its part, and what its next packet's stamp should be, seconds."""
+class _Span:
+    """What a stream holds of a part: num packets, shown from `begin` on, the last at `last`, seconds."""
 
-    part: int
+    begin: Fraction
     last: Fraction
-    next: Fraction
+    num: int = 0
+
+    def add(self, shown: Fraction) -> None:
+        """One more packet."""
+        self.begin, self.last, self.num = min(self.begin, shown), max(self.last, shown), self.num + 1
+
+    @property
+    def end(self) -> Fraction:
+        """When the last of it has been shown, as long as all others on the average."""
+        return self.last + (self.last - self.begin) / max(self.num - 1, 1)
 
 
-@dataclass
 class _Parts:
-    """Finds where a film's stamps start again, and by how much each part is shifted, seconds.
+    """Finds where a film's stamps start again.
 
-    The packets of two streams need not change from one part to the next at once: each goes on by itself.
+    The packets of two streams need not come to a new part at once: each stream goes there by itself. extents:
+    of each part, stream number to what the stream holds of it.
     """
 
-    may_jump: bool
-    shifts: list[Fraction] = field(default_factory=lambda: [Fraction(0)])
-    _streams: dict[int, _Stream] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.extents: list[dict[int, _Span]] = [{}]
+        self._at: dict[int, tuple[int, Fraction]] = {}
 
-    def shift(self, packet: Packet) -> Fraction:
-        """By how much the stamps of a packet are moved."""
-        if packet.dts is None:
-            stream = self._streams.get(packet.stream_index)
-            return self.shifts[-1 if stream is None else stream.part]
-        at, long = packet.dts * packet.time_base, (packet.duration or 0) * packet.time_base
-        stream = self._streams.get(packet.stream_index)
-        if stream is None:
-            stream = self._streams[packet.stream_index] = _Stream(len(self.shifts) - 1, at, at)
-        elif at < stream.last - BACK_SECONDS or (self.may_jump and at > stream.next + AHEAD_SECONDS):
-            self._go_on(stream, at)
-        stream.next = at + (long or max(Fraction(0), at - stream.last))
-        stream.last = at
-        return self.shifts[stream.part]
-
-    def _go_on(self, stream: _Stream, at: Fraction) -> None:
-        """To the part that another stream has begun, or to a new one, which follows all that was."""
-        if stream.part == len(self.shifts) - 1:
-            of_part = [other for other in self._streams.values() if other.part == stream.part]
-            self.shifts.append(self.shifts[-1] + max(other.next for other in of_part) - at)
-        stream.part = len(self.shifts) - 1
+    def see(self, packet: Packet) -> int:
+        """Number of the part that a packet is of."""
+        newest = len(self.extents) - 1
+        part, last = self._at.get(packet.stream_index, (newest, None))
+        if packet.dts is None or packet.pts is None or packet.time_base is None:
+            return part
+        at, shown = packet.dts * packet.time_base, packet.pts * packet.time_base
+        if last is not None and not last - BACK_SECONDS <= at <= last + AHEAD_SECONDS:
+            if part == newest:
+                self.extents.append({})
+            part = len(self.extents) - 1
+        self._at[packet.stream_index] = part, at
+        self.extents[part].setdefault(packet.stream_index, _Span(shown, shown)).add(shown)
+        return part
