@@ -79,13 +79,21 @@ class Dataset:
     def left_out(self) -> dict[str, str]:
         """What of its source was not recorded (streams, files, episodes), and why, as meta/plan.json keeps
         it."""
+        plan = self._plan()
+        failed = ((f"episode {number}", why) for number, why in plan.get("dropped", {}).items())
+        dropped = {name: why.removeprefix(f"{name}: ") for name, why in failed}
+        return {**plan.get("skipped", {}), **dropped}
+
+    def notes(self) -> dict[str, str]:
+        """What was chosen or changed in a file of its source, as meta/plan.json keeps it."""
+        return self._plan().get("notes", {})
+
+    def _plan(self) -> dict[str, Any]:
         try:
             plan = json.loads((self.path / layout.PLAN_PATH).read_text("utf-8"))
-            failed = ((f"episode {number}", why) for number, why in plan.get("dropped", {}).items())
-            dropped = {name: why.removeprefix(f"{name}: ") for name, why in failed}
-            return {**plan.get("skipped", {}), **dropped}
-        except (OSError, ValueError, AttributeError):
+        except (OSError, ValueError):
             return {}
+        return plan if isinstance(plan, dict) else {}
 
     def episode(self, index: int) -> Episode:
         """All of episode `index`, pictures decoded."""

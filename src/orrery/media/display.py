@@ -111,6 +111,8 @@ class Display:
         if side is None:
             return pixels
         a, b, _, c, d = np.frombuffer(bytes(side), "=i4", 5).astype(np.int64)
+        if b or c or min(a, d) < 0:
+            self._note("set upright")
         if abs(a) + abs(d) < abs(b) + abs(c):
             pixels = pixels.swapaxes(0, 1)
             down, across = b, c

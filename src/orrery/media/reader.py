@@ -164,7 +164,7 @@ def iterate_pictures(
         video, start = picture_track(path, container), first_instant(path, container)
         parts = num_parts(path, container)
         if parts > 1:
-            note(f"stamps that start again {parts - 1} times put one behind the other")
+            note(f"its stamps start anew: {parts} parts, put one behind the other")
         display, aspect = Display(Bound(max_pixels, short_side), note), _PixelAspect(container, video)
         begin = start + Fraction(start_seconds) if start_seconds > 0 else None
         for seconds, frame in _timed(path, container, begin, note):
