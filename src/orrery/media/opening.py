@@ -61,12 +61,18 @@ def _told(path: Path, error: Exception) -> str:
 
 def nothing_told(path: Path) -> str:
     """Why nothing of it can be decoded."""
+    unknown = "cannot be read as a film: it is damaged, holds headers only, or is of no known form"
+    return _encrypted(path) or unknown
+
+
+def _encrypted(path: Path) -> str:
+    """That a film is encrypted, in words; empty where it is not."""
     with path.open("rb") as file:
         begin = file.read(_HEADER_BYTES)
         file.seek(max(0, path.stat().st_size - _HEADER_BYTES))
         if any(tag in part for tag in _ENCRYPTED for part in (begin, file.read())):
             return "is encrypted; nothing but its owner's player can show it"
-    return "cannot be read as a film: it is damaged, holds headers only, or is of no known form"
+    return ""
 
 
 def picture_track(path: Path, container: InputContainer) -> VideoStream:
@@ -79,7 +85,9 @@ def picture_track(path: Path, container: InputContainer) -> VideoStream:
         raise UserError(f"{path}: has no picture, {what}")
     stream = _preferred([s for s in streams if s.codec_context is not None])
     if stream is None:
-        raise UserError(f"{path}: its picture has no decoder here; convert it to H.264")
+        raise UserError(
+            f"{path}: {_encrypted(path) or 'its picture has no decoder here; convert it to H.264'}"
+        )
     return stream
 
 

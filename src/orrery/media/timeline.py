@@ -106,9 +106,10 @@ def _shifts(path: Path, num_bytes: int, changed_ns: int) -> tuple[Fraction, ...]
     """
     with opened(path) as container:
         streams, parts = _read(path, container), _Parts()
+        picture = streams[0].index
         for packet in container.demux(*streams):
             parts.see(packet)
-    shifts, picture = [Fraction(0)], streams[0].index
+    shifts = [Fraction(0)]
     for before, after in pairwise(parts.extents):
         heard = max(span.end for span in before.values())
         seen = before[picture].end if picture in before else heard
