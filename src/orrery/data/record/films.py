@@ -11,7 +11,7 @@ import hashlib
 import io
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -143,8 +143,9 @@ class ClipsSource:
                 clips.append([name, size, clip.start_seconds, clip.num_ticks, look.has_sound])
             if refused or not cut:
                 skipped[shown(name)] = _told(refused, len(cut), least)
-            if look.notes and refused.total() < len(cut):
-                notes[shown(name)] = look.notes
+            told = [look.notes, _left_over(look, cut)]
+            if any(told) and refused.total() < len(cut):
+                notes[shown(name)] = "; ".join(filter(None, told))
         if not clips:
             told = "; ".join(f"{name}: {why}" for name, why in list(skipped.items())[:MAX_TOLD])
             more = f"; and {len(skipped) - MAX_TOLD} more" if len(skipped) > MAX_TOLD else ""
@@ -206,6 +207,12 @@ class ClipsSource:
         kept.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(kept, content.getvalue())
         return look
+
+
+def _left_over(look: Look, cut: Sequence[Clip]) -> str:
+    """How much of a film is too short for a clip of its own, in words; empty for nothing."""
+    seconds = look.end_seconds - sum(clip.num_ticks for clip in cut) * _CLOCK.tick_seconds
+    return f"{seconds:.2f} s at the ends of shots left over" if seconds > 1.5 * _CLOCK.tick_seconds else ""
 
 
 def _told(refused: Mapping[str, int], num_found: int, min_seconds: float) -> str:
