@@ -320,6 +320,8 @@ class _Samples:
                 # Coarse time stamps (a millisecond in Matroska) must not cut holes into unbroken sound.
                 if num_samples and abs(gap) < MAX_STAMP_ERROR_SECONDS * rate:
                     gap = 0
+                if gap > MAX_STILL_SECONDS * rate:
+                    raise ValueError(f"a hole of {gap / rate:.0f} s in its sound")
                 for begin in range(0, gap, rate):
                     yield np.zeros((min(rate, gap - begin), 2), np.float32)
                 yield samples[max(-gap, 0) :]
