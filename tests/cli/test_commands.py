@@ -199,3 +199,19 @@ def test_a_reader_that_goes_away_is_no_traceback(
     os.close(writer)
     assert run.returncode == 1
     assert run.stderr == ""
+
+
+def test_its_version_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    from orrery import __version__
+
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"orrery {__version__}\n"
+    said = subprocess.run(
+        [sys.executable, "-m", "orrery", "--version"], capture_output=True, text=True, check=True, timeout=300
+    )
+    assert said.stdout == f"orrery {__version__}\n"
+
+
+def test_a_film_that_is_not_there_is_called_a_file(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", "nothing.mp4"]) == 1
+    assert capsys.readouterr().err == "orrery: nothing.mp4: there is no such file\n"

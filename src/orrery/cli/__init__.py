@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 import tyro
 
+from orrery import __version__
 from orrery.cli.collect import collect
 from orrery.cli.generate import generate
 from orrery.cli.inspect import inspect
@@ -39,12 +40,20 @@ STOPPED = 130
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command (argv: without the program's name; None for the process's own). The exit status."""
+    argv = sys.argv[1:] if argv is None else argv
+    if list(argv) == ["--version"]:
+        print(f"orrery {__version__}")
+        return 0
     for stream in (sys.stdout, sys.stderr):
         if (reconfigure := getattr(stream, "reconfigure", None)) is not None:
             reconfigure(errors="backslashreplace")  # a name that is not UTF-8 must not end in a traceback
     try:
         status = tyro.extras.subcommand_cli_from_dict(
-            COMMANDS, prog="orrery", args=argv, config=(tyro.conf.FlagCreatePairsOff,)
+            COMMANDS,
+            prog="orrery",
+            description=f"Orrery {__version__} (orrery --version says just that)",
+            args=argv,
+            config=(tyro.conf.FlagCreatePairsOff,),
         )
         sys.stdout.flush()
         return status

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ __all__ = ["collect"]
 MAX_EPISODE_SECONDS = 600.0
 """An episode is held in memory: 600 s at 128x128 are 0.7 GB."""
 MAX_IMAGE_SIZE = 1024
+MAX_NAMES = 20
 SAMPLE_RATES = (24_000, 48_000)
 """Of sound, hertz."""
 
@@ -35,6 +37,7 @@ def collect(
     policy: str | None = None,
     cluster: str | None = None,
     sample_rate: int | None = None,
+    min_seconds: float | None = None,
 ) -> int:
     """Record episodes of a world, or of what you have, into a dataset (LeRobotDataset v3.0 layout).
 
@@ -43,7 +46,7 @@ def collect(
 
     Args:
         source: a world's name (see `orrery worlds`); gym:ENV_ID for a Gymnasium environment, such as
-            gym:ALE/Pong-v5; clips:FOLDER for films; lerobot:PATH for a LeRobotDataset, v2.0 to
+            gym:ALE/Pong-v5; clips:FOLDER or clips:FILE for films; lerobot:PATH for a LeRobotDataset, v2.0 to
             v3.1, or lerobot:USER/NAME for one of the Hugging Face Hub.
         out: the dataset's folder.
         episodes: how many there are to be in all; of films and recordings all there are, if left out.
@@ -59,8 +62,11 @@ def collect(
             gets random actions.
         cluster: address of a Ray cluster to run on instead, such as auto or 10.0.0.1:6379.
         sample_rate: of the sound in hertz, 24000 or 48000; only `laboratory` has a choice.
+        min_seconds: of films, the shortest shot that is recorded; a second if left out.
     """
     _check_numbers(seed, seconds, sample_rate)
+    if min_seconds is not None and not 0 < min_seconds <= MAX_EPISODE_SECONDS:
+        raise BadUse(f"--min-seconds {min_seconds:g}: must be above 0 and at most --seconds")
     size = _size(image_size)
     with needs("cluster" if cluster else "sim", "collecting"):
         from orrery.data.record.collect import collect as run
@@ -77,6 +83,7 @@ def collect(
             policy=policy,
             cluster=cluster,
             sample_rate=sample_rate,
+            min_seconds=min_seconds,
         )
     return _told(report, out)
 
@@ -85,10 +92,10 @@ def _told(report: CollectReport, out: Path) -> int:
     """Say what a collection did; UserError if episodes are missing, KeyboardInterrupt if it was stopped."""
     failed = ((f"episode {number}", reason) for number, reason in report.dropped.items())
     dropped = {name: reason.removeprefix(f"{name}: ") for name, reason in failed}
-    for name, reason in {**report.skipped, **dropped}.items():
-        print(f"left out {name}: {reason}")
-    for what, often in report.noted.items():
-        print(f"noted {what}: {often}")
+    for what, words in report.notes.items():
+        print(f"{what}: {words}")
+    for line in _left_out({**report.skipped, **dropped}):
+        print(line)
     if report.stopped:
         wanted = f" of {report.num_wanted}" if report.num_wanted else ""
         print(f"{out}: stopped with {report.num_episodes}{wanted}; run the same command again to go on")
@@ -103,6 +110,21 @@ def _told(report: CollectReport, out: Path) -> int:
         name, reason = next(iter(dropped.items()))
         raise UserError(f"{len(dropped)} episodes failed and are not in {out}; {name}: {reason}")
     return 0
+
+
+def _left_out(reasons: Mapping[str, str]) -> Iterator[str]:
+    """Lines that name what was left out; where many have one reason, some of them and their number."""
+    names: dict[str, list[str]] = {}
+    for name, reason in reasons.items():
+        names.setdefault(reason, []).append(name)
+    for reason, those in names.items():
+        if len(those) <= MAX_NAMES:
+            yield from (f"left out {name}: {reason}" for name in those)
+        else:
+            first = ", ".join(those[:MAX_NAMES])
+            yield f"left out {len(those):,} (meta/plan.json names all): {reason}: {first}, …"
+    if any(reason.startswith("no shot is as long") for reason in names):
+        yield "shorter shots are recorded with --min-seconds"
 
 
 def _size(text: str | None) -> int | tuple[int, int] | None:

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from orrery.atomic import check_destination, write_atomically
 from orrery.cli.console import needs, progress_bar
-from orrery.errors import BadUse
+from orrery.errors import BadUse, UserError
 from orrery.evaluation.form import FULL, QUICK, Form
 from orrery.registry import DEFAULT_MODEL, resolve_model
 
@@ -47,8 +47,8 @@ def report(
 
     The model and the exact world run the same held-out sentences; every figure stands beside the same figure
     of the exact world. Two models are told beside each other. A film is examined by classical vision and
-    hearing, whoever made it, without any truth to hold it against. Writes a page that holds everything, and a
-    JSON file beside it.
+    hearing, whoever made it, without any truth to hold it against; the status is 1 where it fails. Writes a
+    page that holds everything, and a JSON file beside it.
 
     Args:
         models: one or two, each a shipped model's name or a checkpoint's folder; or one film, any file.
@@ -74,6 +74,9 @@ def report(
     data = _data_beside(out, force)
     if any(Path(name).is_file() for name in names):
         return _film(names, out, data)
+    for name in names:
+        if Path(name).suffix and not Path(name).exists():
+            raise UserError(f"{name}: there is no such file")
     folders = [None if exact else resolve_model(name) for name in names]
     chapters = _write_report(list(zip(names, folders, strict=True)), form, out)
     for chapter in chapters:
@@ -152,7 +155,7 @@ def _film(names: tuple[str, ...], out: Path, data: Path) -> int:
     if len(found.findings) > MAX_LINES:
         print(f"  and {len(found.findings) - MAX_LINES} more")
     print(f"{out}: the page; {data}: its figures")
-    return 0
+    return int(found.verdict == "fail")
 
 
 def _guard(one: Chapter, other: Chapter) -> int:

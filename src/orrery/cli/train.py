@@ -159,8 +159,8 @@ def _recorded(
         )
         for name, reason in report.skipped.items():
             print(f"left out {name}: {reason}")
-        for what, often in report.noted.items():
-            print(f"noted {what}: {often}")
+        for what, words in report.notes.items():
+            print(f"{what}: {words}")
         for number, reason in report.dropped.items():
             print(f"episode {number} failed and is left out: {reason}")
         if report.stopped:

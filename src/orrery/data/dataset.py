@@ -84,9 +84,10 @@ class Dataset:
         dropped = {name: why.removeprefix(f"{name}: ") for name, why in failed}
         return {**plan.get("skipped", {}), **dropped}
 
-    def noted(self) -> dict[str, str]:
-        """What else there is to tell of its episodes, such as numbers that were not finite, and how often."""
-        return dict(self._plan().get("noted", {}))
+    def notes(self) -> dict[str, str]:
+        """What was chosen or changed in its source, and what else there is to tell of its episodes (such as
+        numbers that were not finite, and how often), as meta/plan.json keeps it."""
+        return dict(self._plan().get("notes", {}))
 
     def _plan(self) -> dict[str, Any]:
         """What meta/plan.json holds; empty where it is not there, or damaged."""

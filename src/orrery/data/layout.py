@@ -41,8 +41,8 @@ STATS_PATH = "meta/stats.json"
 TASKS_PATH = "meta/tasks.parquet"
 PLAN_PATH = "meta/plan.json"
 """Which stretch of which file each episode is, where they were settled before the first was recorded; what
-was left out (`skipped`) and which episodes failed (`dropped`), each with the reason; what else is to be told
-of episodes (`noted`), and how often it was so."""
+was chosen or changed in its files, or else is to be told of its episodes (`notes`), what was left out
+(`skipped`) and which episodes failed (`dropped`), each with the reason."""
 PARTS = ".part"
 """Folder of finished episodes that are not in the layout's files yet."""
 PART_SETTINGS = ".part/collect.json"

@@ -7,7 +7,7 @@ episode does not hide the others.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -246,14 +246,14 @@ def _dataset_facts(dataset: Dataset) -> list[tuple[str, str]]:
         ("streams, each tick", "\n".join(streams)),
         ("collected with", ", ".join(settings)),
         ("sentences", "\n".join(dataset.text(number) for number in readable[:NUM_SAMPLE_CAPTIONS])),
-        ("left out", _left_out(dataset)),
-        *(("noted", f"{what}: {often}") for what, often in dataset.noted().items()),
+        *([("notes", _listed(dataset.notes()))] if dataset.notes() else []),
+        ("left out", _listed(dataset.left_out())),
     ]
 
 
-def _left_out(dataset: Dataset) -> str:
-    """How much of its source is not in the data set, and what it is."""
-    lines = [f"{name}: {why}" for name, why in dataset.left_out().items()]
+def _listed(told: Mapping[str, str]) -> str:
+    """How many there are, and what is said of each."""
+    lines = [f"{name}: {words}" for name, words in told.items()]
     more = [f"and {len(lines) - NUM_LEFT_OUT} more (meta/plan.json)"] if len(lines) > NUM_LEFT_OUT else []
     return "\n".join([str(len(lines)), *lines[:NUM_LEFT_OUT], *more]) if lines else "nothing"
 

@@ -1,50 +1,66 @@
 """Any film, read as what a world emits: frames at a constant rate, and the sound of each frame's instant.
 
-A film from elsewhere may jump in time, start its sound early or late, lie on its side or end too soon. All of
-that is settled here, once; what cannot be settled is refused in plain words.
+A film from elsewhere may jump in time, start its sound early or late, lie on its side, have pixels that are
+not square, change its size or end too soon. All of that is settled here, once; what cannot be settled is
+refused in plain words.
 """
 
 from __future__ import annotations
 
-import math
-import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 
-import av
 import numpy as np
-from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
-from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from orrery.errors import UserError
+from orrery.media import timeline
+from orrery.media.display import (
+    MAX_FRAME_PIXELS,
+    Bound,
+    Display,
+    Note,
+    fitted,
+    progressive,
+    square_size,
+    unnoted,
+)  # fmt: skip
+from orrery.media.opening import (
+    READ_OPTIONS,
+    nothing_told,
+    opened,
+    picture_track,
+    sound_track,
+    sound_track_told,
+)
+from orrery.media.timeline import first_instant, instant, num_parts
 from orrery.streams import Array
 
 __all__ = [
+    "READ_OPTIONS",
     "Film",
     "FilmHeader",
     "film_header",
+    "fitted",
     "iterate_film",
     "iterate_pictures",
     "iterate_sound",
     "read_film",
 ]
 
-MAX_FRAME_PIXELS = 100_000_000
 MAX_FILM_BYTES = 4 * 2**30
 MAX_GAP_SECONDS = 60.0
-MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 4_000, 384_000
-MIN_FRAME_RATE, MAX_FRAME_RATE = 0.1, 1_000
+MAX_STILL_SECONDS = 3600.0
+MIN_FRAME_RATE, MAX_FRAME_RATE = 1 / MAX_GAP_SECONDS, 1_000
 MAX_STAMP_ERROR_SECONDS = 0.02
-READ_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": "mov,matroska,avi,mpegts,ogg,gif"}
-"""Films only: a playlist that names other files or addresses is refused."""
+EARLIER_SECONDS = (0, 2, 10)
 
 
 @dataclass(frozen=True)
@@ -63,23 +79,27 @@ class Film:
 
 @dataclass(frozen=True)
 class FilmHeader:
-    """What a film says of itself before any of it is decoded; rotation is not yet applied to the size."""
+    """What a film says of itself before any of it is decoded. height, width: with square pixels; rotation is
+    not yet applied. num_frames: as the container says; 0 where it does not. sound_told: which sound track is
+    taken, in words; None where there is no choice."""
 
     height: int
     width: int
     frames_per_second: float
     samples_per_second: int | None
     num_frames: int
-    """As the container says; 0 where it does not."""
+    sound_told: str | None = None
 
 
 def film_header(path: str | Path) -> FilmHeader:
     """Size, rates and length of the film `path`. Raises UserError as `iterate_film` does."""
-    with _opened(Path(path)) as container:
-        video, audio = container.streams.video[0], _sound(container)
+    path = Path(path)
+    with opened(path) as container:
+        video, audio = picture_track(path, container), sound_track(container)
         rate = None if audio is None else audio.codec_context.sample_rate
         context = video.codec_context
-        return FilmHeader(context.height, context.width, float(_frame_rate(video)), rate, video.frames)
+        size = square_size(context.height, context.width, _PixelAspect(container, video).now)
+        return FilmHeader(*size, float(_frame_rate(video)), rate, video.frames, sound_track_told(container))
 
 
 def read_film(path: str | Path, max_bytes: int = MAX_FILM_BYTES) -> Film:
@@ -104,83 +124,124 @@ def read_film(path: str | Path, max_bytes: int = MAX_FILM_BYTES) -> Film:
 def iterate_film(path: str | Path) -> Iterator[tuple[Array, Array | None]]:
     """Frame after frame `[H, W, 3]` uint8 sRGB with its sound `[m, 2]` float32 or None, in bounded memory.
 
-    Frames come at the constant average rate (a frame shown longer is repeated), turned as the film says.
-    Samples are those from the frame's instant to the next one's, silence where there are none, so that
-    together they cover the frames exactly. Mono is given twice; sound beyond the last frame is left out.
-    Raises UserError for what is missing, cut short, damaged, or has no picture.
+    Frames come at the constant average rate (a frame shown longer is repeated), as they are to be seen and
+    all of the first one's size. Samples are those from the frame's instant to the next one's, silence where
+    there are none, so that together they cover the frames exactly. Mono is given twice; sound beyond the last
+    frame is left out. Raises UserError for what is missing, cut short, damaged, or has no picture.
     """
     path = Path(path)
     # Two readers of one file: however badly it is interleaved, neither waits for the other.
-    with _opened(path) as pictures, _opened(path) as sounds:
-        video, audio = pictures.streams.video[0], _sound(sounds)
-        fps, start = _frame_rate(video), _start(video)
-        samples = None if audio is None else _Samples(sounds, audio, start)
+    with opened(path) as shown, opened(path) as heard:
+        fps, start = _frame_rate(picture_track(path, shown)), first_instant(path, shown)
+        samples = None if sound_track(heard) is None else _Samples(path, heard, start)
         num_frames = 0
-        for frame in _at_constant_rate(path, pictures, video, fps, start):
+        for frame in _at_constant_rate(path, shown, fps, start):
             num_frames += 1
             yield frame, samples and samples.until(num_frames / fps)
         if not num_frames:
-            raise UserError(f"{path}: not one frame of it can be decoded; is it damaged or encrypted?")
+            raise UserError(f"{path}: {nothing_told(path)}")
 
 
 def iterate_pictures(
-    path: str | Path, max_pixels: int = MAX_FRAME_PIXELS, start_seconds: float = 0.0
+    path: str | Path,
+    max_pixels: int = MAX_FRAME_PIXELS,
+    start_seconds: float = 0.0,
+    short_side: int | None = None,
+    note: Note = unnoted,
 ) -> Iterator[tuple[float, Array]]:
     """Every picture of the film `path`, `[H, W, 3]` uint8 sRGB, with its own instant in seconds after the
     first one, in bounded memory.
 
-    Pictures come as the film holds them, at whatever rate, none repeated. One of more than `max_pixels` is
-    made smaller while it is decoded, its form kept. start_seconds: leave out what is earlier, without
-    decoding all of it. Raises UserError as `iterate_film` does.
+    Pictures come as they are to be seen, at whatever rate and in whatever sizes, none repeated. One of more
+    than `max_pixels`, or whose shorter side is above `short_side`, is made smaller while it is decoded, its
+    form kept. start_seconds: leave out what is earlier, without decoding all of it. note: told in words what
+    was changed (pixels made square, HDR mapped), of every picture anew. Raises UserError as `iterate_film`
+    does.
     """
     path = Path(path)
-    with _opened(path) as container:
-        video = container.streams.video[0]
-        fps, start = _frame_rate(video), _start(video)
-        if start_seconds > 0 and video.time_base:
-            container.seek(int((start + Fraction(start_seconds)) / video.time_base), stream=video)
-        last, num_shown, size = -1.0, 0, None
-        for number, decoded in enumerate(container.decode(video)):
-            instant = _instant(decoded)
-            seconds = float(Fraction(number) / fps if instant is None else instant - start)
+    last, num_shown, size = -1.0, 0, None
+    with opened(path) as container:
+        video, start = picture_track(path, container), first_instant(path, container)
+        parts = num_parts(path, container)
+        if parts > 1:
+            note(f"its stamps start anew: {parts} parts, put one behind the other")
+        display, aspect = Display(Bound(max_pixels, short_side), note), _PixelAspect(container, video)
+        begin = start + Fraction(start_seconds) if start_seconds > 0 else None
+        for seconds, frame in _timed(path, container, begin, note):
             if seconds <= last or seconds < start_seconds:  # stamps that run backwards are of no use
                 continue
-            size = _same_size(path, size, decoded)
+            if num_shown and seconds - last > MAX_STILL_SECONDS:
+                raise UserError(f"{path}: a hole of {seconds - last:.0f} s between its pictures; cut it out")
+            size = size or (frame.height, frame.width)
+            if size != (frame.height, frame.width):
+                note("its picture changes size")
             last, num_shown = seconds, num_shown + 1
-            yield seconds, _upright(decoded, max_pixels)
+            yield seconds, display.picture(frame, aspect.now)
         if not num_shown and not start_seconds:
-            raise UserError(f"{path}: not one frame of it can be decoded; is it damaged or encrypted?")
+            raise UserError(f"{path}: {nothing_told(path)}")
 
 
 def iterate_sound(path: str | Path) -> Iterator[Array]:
     """The sound of the film `path`, bit by bit, `[m, 2]` float32, sample 0 at the instant of the first
     picture; nothing where it has none. Raises UserError as `iterate_film` does."""
-    with _opened(Path(path)) as container:
-        audio = _sound(container)
-        if audio is not None:
-            yield from _Samples.decoded(container, audio, _start(container.streams.video[0]))
+    path = Path(path)
+    with opened(path) as container:
+        if sound_track(container) is not None:
+            yield from _Samples.decoded(path, container, first_instant(path, container))
 
 
-def _start(video: VideoStream) -> Fraction:
-    """The instant of the first picture, seconds."""
-    return (video.start_time or 0) * (video.time_base or Fraction(1))
+class _PixelAspect:
+    """Width of a pixel by its height. In broadcasts, whose container does not say it, it may change."""
+
+    def __init__(self, container: InputContainer, video: VideoStream) -> None:
+        self._context, self._aspect = video.codec_context, video.sample_aspect_ratio or Fraction(1)
+        self._may_change = timeline.may_start_again(container)
+
+    @property
+    def now(self) -> Fraction:
+        """Of the frame that was decoded last."""
+        coded = self._context.sample_aspect_ratio if self._may_change else None
+        return coded or self._aspect
 
 
-def _same_size(path: Path, size: tuple[int, int] | None, frame: VideoFrame) -> tuple[int, int]:
-    if size is not None and size != (frame.height, frame.width):
-        raise UserError(f"{path}: its picture changes size; make it one size first")
-    return frame.height, frame.width
+def _timed(
+    path: Path, container: InputContainer, begin: Fraction | None, note: Note
+) -> Iterator[tuple[float, VideoFrame]]:
+    """Frames with their seconds after the first one, the first of them at `begin` or before."""
+    fps, start = _frame_rate(picture_track(path, container)), first_instant(path, container)
+    for number, frame in enumerate(progressive(_from(path, container, begin), note)):
+        at = instant(frame)
+        yield float(Fraction(number) / fps if at is None else at - start), frame
 
 
-def _upright(frame: VideoFrame, max_pixels: int = MAX_FRAME_PIXELS) -> Array:
-    """A picture as it is to be seen, `[H, W, 3]`, of at most `max_pixels`."""
-    shrink = math.sqrt(min(1.0, max_pixels / (frame.height * frame.width)))
-    if shrink < 1.0:
-        height, width = (max(1, round(side * shrink)) for side in (frame.height, frame.width))
-        pixels = frame.to_ndarray(format="rgb24", height=height, width=width, interpolation="AREA")
-    else:
-        pixels = frame.to_ndarray(format="rgb24")
-    return np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90)))
+def _from(path: Path, container: InputContainer, begin: Fraction | None) -> Iterator[VideoFrame]:
+    """Frames from one on that is shown at the instant `begin` or before; None for the first one."""
+    if begin is None or num_parts(path, container) > 1:
+        yield from timeline.pictures(path, container, begin)
+        return
+    frames = _sought(path, container, begin)
+    if frames is not None:
+        yield from frames
+        return
+    with opened(path) as anew:
+        yield from timeline.pictures(path, anew)
+
+
+def _sought(path: Path, container: InputContainer, begin: Fraction) -> Iterator[VideoFrame] | None:
+    """The same by a jump in the file, from a key frame on; None where that does not lead there, as without an
+    index. Jumps lead to where a frame is decoded, which may be earlier than where it is shown."""
+    video = picture_track(path, container)
+    for earlier in EARLIER_SECONDS:
+        try:
+            container.seek(int((begin - earlier) / (video.time_base or Fraction(1))), stream=video)
+            frames = timeline.pictures(path, container)
+            first = next((frame for frame in frames if frame.key_frame), None)
+        except FFmpegError:
+            return None
+        at = None if first is None else instant(first)
+        if first is not None and at is not None and at <= begin:
+            return chain([first], frames)
+    return None
 
 
 def _frame_rate(video: VideoStream) -> Fraction:
@@ -190,67 +251,16 @@ def _frame_rate(video: VideoStream) -> Fraction:
     return rate
 
 
-def _sound(container: InputContainer) -> AudioStream | None:
-    streams = container.streams.audio
-    if not streams or streams[0].codec_context is None:  # no decoder: as good as no sound
-        return None
-    rate = streams[0].codec_context.sample_rate
-    if not MIN_SAMPLE_RATE <= rate <= MAX_SAMPLE_RATE:
-        raise UserError(f"{container.name}: its sound has {rate:,} samples a second; is it damaged?")
-    return streams[0]
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[InputContainer]:
-    """A container with a picture; any failure of decoding inside the block becomes a UserError."""
-    if not path.is_file():
-        raise UserError(f"{path}: there is no such film" if not path.exists() else f"{path}: not a file")
-    try:
-        _check_complete(path)
-        with av.open(str(path), metadata_errors="ignore", options=READ_OPTIONS) as container:
-            if not container.streams.video:
-                raise UserError(f"{path}: has no picture, only {len(container.streams)} other streams")
-            context = container.streams.video[0].codec_context
-            if context is None or not 0 < context.width * context.height <= MAX_FRAME_PIXELS:
-                raise UserError(f"{path}: its picture has no decoder here, or no sensible size")
-            yield container
-    except (FFmpegError, OSError, ValueError) as error:
-        raise UserError(
-            f"{path}: cannot be read as a film ({error}); is it damaged or no film at all?"
-        ) from error
-
-
-def _check_complete(path: Path) -> None:
-    """Raise UserError if an MP4's last box ends after its file does. Decoders take such a film in silence."""
-    num_bytes = path.stat().st_size
-    with path.open("rb") as file:
-        at = 0
-        while at + 8 <= num_bytes:
-            file.seek(at)
-            length, kind = struct.unpack(">I4s", file.read(8))
-            if at == 0 and kind != b"ftyp":
-                return
-            if length == 1:
-                length = struct.unpack(">Q", file.read(8).rjust(8, b"\0"))[0]
-            if length == 0:  # the box goes on to the end of the file
-                return
-            if length < 8:
-                break
-            at += length
-    if at != num_bytes:
-        raise UserError(
-            f"{path}: is cut short or damaged: {num_bytes:,} bytes where it says {at:,}; copy it again"
-        )
-
-
 def _at_constant_rate(
-    path: Path, container: InputContainer, video: VideoStream, fps: Fraction, start: Fraction
+    path: Path, container: InputContainer, fps: Fraction, start: Fraction
 ) -> Iterator[Array]:
     """Frames `[H, W, 3]` at `start`, `start + 1 / fps`, ...; the film's own are repeated or left out."""
     shown: Array | None = None
-    num_shown, size = 0, None
-    for decoded in container.decode(video):
-        seconds = _instant(decoded)
+    num_shown = 0
+    display = Display(Bound(), unnoted)
+    aspect = _PixelAspect(container, picture_track(path, container))
+    for decoded in progressive(timeline.pictures(path, container), unnoted):
+        seconds = instant(decoded)
         index = num_shown if seconds is None else round((seconds - start) * fps)
         if index - num_shown > MAX_GAP_SECONDS * fps:
             raise UserError(
@@ -261,23 +271,18 @@ def _at_constant_rate(
             num_shown += 1
         if index < num_shown:
             continue
-        size = _same_size(path, size, decoded)
-        shown = _upright(decoded)
+        picture = display.picture(decoded, aspect.now)
+        shown = picture if shown is None else fitted(picture, shown.shape[:2])
         yield shown
         num_shown += 1
-
-
-def _instant(frame: VideoFrame | AudioFrame) -> Fraction | None:
-    """When the film says `frame` begins, in seconds; None where it does not say."""
-    return None if frame.pts is None or frame.time_base is None else frame.pts * frame.time_base
 
 
 class _Samples:
     """The sound of a film as one unbroken stretch `[m, 2]` from the instant `start` on, taken bit by bit."""
 
-    def __init__(self, container: InputContainer, audio: AudioStream, start: Fraction) -> None:
-        self._rate = audio.codec_context.sample_rate
-        self._chunks = self.decoded(container, audio, start)
+    def __init__(self, path: Path, container: InputContainer, start: Fraction) -> None:
+        self._rate = _sample_rate(container)
+        self._chunks = self.decoded(path, container, start)
         self._waiting = np.zeros((0, 2), np.float32)
         self._num_given = 0
 
@@ -294,27 +299,36 @@ class _Samples:
         return given
 
     @staticmethod
-    def decoded(container: InputContainer, audio: AudioStream, start: Fraction) -> Iterator[Array]:
+    def decoded(path: Path, container: InputContainer, start: Fraction) -> Iterator[Array]:
         """All of it, as it is decoded, without holes."""
-        rate = audio.codec_context.sample_rate
-        num_channels = audio.codec_context.layout.nb_channels
-        layout = "mono" if num_channels == 1 else "stereo"
-        resampler = AudioResampler(format="fltp", layout=layout, rate=rate)
-        num_samples = 0
-        for decoded in container.decode(audio):
-            if decoded.layout.nb_channels != num_channels:
-                # The resampler hands such frames on as they are, and reading them ends the process.
-                raise ValueError(
-                    f"its sound goes from {num_channels} channels to {decoded.layout.nb_channels}"
-                )
+        rate, may_change = _sample_rate(container), timeline.may_start_again(container)
+        resampler, form, num_channels, num_samples = None, None, 0, 0
+        for decoded in timeline.sounds(path, container):
+            this = decoded.layout.name, decoded.format.name, decoded.sample_rate
+            if resampler is None or this != form:
+                # A resampler hands frames of another form on as they are, and reading them ends the process.
+                if resampler is not None and not may_change:
+                    now = decoded.layout.nb_channels
+                    raise ValueError(f"its sound goes from {num_channels} channels to {now}, or is another")
+                form, num_channels = this, decoded.layout.nb_channels
+                layout = "mono" if num_channels == 1 else "stereo"
+                resampler = AudioResampler(format="fltp", layout=layout, rate=rate)
             for frame in resampler.resample(decoded):
                 samples = np.broadcast_to(frame.to_ndarray().T, (frame.samples, 2))
-                instant = _instant(frame)
-                gap = 0 if instant is None else round((instant - start) * rate) - num_samples
+                at = instant(frame)
+                gap = 0 if at is None else round((at - start) * rate) - num_samples
                 # Coarse time stamps (a millisecond in Matroska) must not cut holes into unbroken sound.
                 if num_samples and abs(gap) < MAX_STAMP_ERROR_SECONDS * rate:
                     gap = 0
-                for at in range(0, gap, rate):
-                    yield np.zeros((min(rate, gap - at), 2), np.float32)
+                if gap > MAX_STILL_SECONDS * rate:
+                    raise ValueError(f"a hole of {gap / rate:.0f} s in its sound")
+                for begin in range(0, gap, rate):
+                    yield np.zeros((min(rate, gap - begin), 2), np.float32)
                 yield samples[max(-gap, 0) :]
                 num_samples += max(gap, 0) + len(samples[max(-gap, 0) :])
+
+
+def _sample_rate(container: InputContainer) -> int:
+    track = sound_track(container)
+    assert track is not None
+    return track.codec_context.sample_rate

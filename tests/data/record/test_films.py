@@ -139,7 +139,9 @@ def test_good_films_are_recorded_and_the_others_named(collected: tuple[Path, dic
     assert skipped["i_short.mp4"] == "no shot is as long as a second"
     assert "cut short" in skipped["j_broken.mp4"]
     assert "cannot be read as a film" in skipped["k_text.mp4"]
-    assert len(skipped) == 5
+    assert skipped["k_text.mp4"].endswith("it is text")
+    assert skipped["notes.txt"] == "text; not a film"
+    assert len(skipped) == 6
     assert verify(out) == []
 
 

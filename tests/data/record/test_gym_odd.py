@@ -57,7 +57,7 @@ def bright_columns(video: Array) -> list[float]:
 )
 def test_every_form_of_picture_is_recorded(tmp_path: Path, name: str) -> None:
     report, dataset = recorded(tmp_path / "d", name)
-    assert (report.num_episodes, report.dropped, report.skipped, report.noted) == (2, {}, {}, {})
+    assert (report.num_episodes, report.dropped, report.skipped, report.notes) == (2, {}, {}, {})
     columns = 3.5 + 8 * STEPS[:6]
     seen = bright_columns(dataset.load(1)["video.main"][:6])
     assert seen == (47 - columns if name == "NegStride" else columns).tolist()
@@ -113,26 +113,26 @@ def test_numbers_that_are_none_give_way_and_are_counted(tmp_path: Path) -> None:
     np.testing.assert_array_equal(values[:, 0], np.array([0, 1, 2, 2, 4, 5, 6]) / 8)
     np.testing.assert_array_equal(values[:, 1], [0.5] * 7)
     np.testing.assert_array_equal(values[:, 2], [7.0] * 7)
-    counts = {what.partition(":")[2].strip().split()[0]: often for what, often in report.noted.items()}
+    counts = {what.partition(":")[2].strip().split()[0]: often for what, often in report.notes.items()}
     assert counts == {"not": "2 episodes (8 ticks)", "outside": "2 episodes (14 ticks)"}
     plan = json.loads((tmp_path / "d/meta/plan.json").read_text())
-    assert plan == {"noted": report.noted}
-    assert dataset.noted() == report.noted
+    assert plan == {"notes": report.notes}
+    assert dataset.notes() == report.notes
     assert not verify(tmp_path / "d")
-    facts = [value for name, value in inspect(tmp_path / "d").facts if name == "noted"]
-    assert len(facts) == 2
-    assert "8 ticks" in facts[0]
+    (told,) = [value for name, value in inspect(tmp_path / "d").facts if name == "notes"]
+    assert told.startswith("2\n")
+    assert "8 ticks" in told
 
 
 def test_nothing_but_such_numbers_is_recorded_too(tmp_path: Path) -> None:
     report, dataset = recorded(tmp_path / "d", "NanObs")
     assert report.num_episodes == 2
     assert not dataset.load(0)["observation"].any()
-    (often,) = report.noted.values()
+    (often,) = report.notes.values()
     assert often == f"2 episodes ({2 * (LENGTH + 1)} ticks)"
     report, dataset = recorded(tmp_path / "r", "NanReward")
     assert not dataset.load(0)["reward"].any()
-    (what,) = report.noted
+    (what,) = report.notes
     assert what.startswith("reward: not finite")
 
 
@@ -146,7 +146,7 @@ def test_what_is_noted_outlives_a_stop(tmp_path: Path, monkeypatch: pytest.Monke
     assert collect(name, tmp_path / "d", 2, **options).stopped
     monkeypatch.undo()
     report = collect(name, tmp_path / "d", 3, **options)
-    assert report.noted == {"the episode ends with its first step": "3 episodes (3 ticks)"}
+    assert report.notes == {"the episode ends with its first step": "3 episodes (3 ticks)"}
     assert report.num_new == 1
 
 
@@ -156,7 +156,7 @@ def test_a_part_that_was_half_deleted_is_counted_once(tmp_path: Path) -> None:
     collect(name, tmp_path / "d", 2, image_size=16, **options)
     (tmp_path / "d/.part/episode-000001").mkdir(parents=True)
     report = collect(name, tmp_path / "d", 2, image_size=16, **options)
-    assert report.noted == {"the episode ends with its first step": "2 episodes (2 ticks)"}
+    assert report.notes == {"the episode ends with its first step": "2 episodes (2 ticks)"}
 
 
 def test_what_no_stream_holds_is_counted_and_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -272,7 +272,7 @@ def test_what_never_ends_is_cut_or_refused(tmp_path: Path) -> None:
 
 def test_a_clock_that_is_not_whole_is_noted(tmp_path: Path) -> None:
     report, _ = recorded(tmp_path / "d", "HalfRate")
-    assert report.noted == {
+    assert report.notes == {
         "the environment has 12.5 ticks a second, its clock here 12": f"2 episodes ({2 * (LENGTH + 1)} ticks)"
     }
 

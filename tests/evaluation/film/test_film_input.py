@@ -143,7 +143,7 @@ def test_the_command_writes_a_page_and_its_figures(
     blue.path[20:40] = np.nan
     made = film(drawn([Disc(path), blue], wall(), len(seconds)), clicks(landings))
     out = tmp_path / "report.html"
-    assert main(["report", str(made), "--out", str(out)]) == 0
+    assert main(["report", str(made), "--out", str(out)]) == 1
     said = capsys.readouterr().out
     assert "film.mp4: fail" in said
     assert "s: the blue thing" in said

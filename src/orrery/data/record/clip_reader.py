@@ -25,14 +25,16 @@ def look_through(path: Path) -> Look:
     """All of a film in small. UserError as `orrery.media.reader` raises for what cannot be read."""
     header = film_header(path)
     seconds, grey = [], []
-    for instant, picture in iterate_pictures(path, _LOOK_PIXELS):
+    notes = dict[str, None]()  # in their order, each once
+    for instant, picture in iterate_pictures(path, _LOOK_PIXELS, note=notes.setdefault):
         seconds.append(instant)
         small = Image.fromarray(picture).convert("L").resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
         grey.append(np.asarray(small, np.float32))
     steps = np.diff(seconds)
     last = float(np.median(steps)) if len(steps) else 1 / header.frames_per_second
     has_sound = header.samples_per_second is not None
-    return Look(np.array(seconds), np.stack(grey), seconds[-1] + last, has_sound)
+    told = "; ".join([*notes, *([header.sound_told] if header.sound_told else [])])
+    return Look(np.array(seconds), np.stack(grey), seconds[-1] + last, has_sound, told)
 
 
 def read_clip(path: Path, clip: Clip, clock: Clock, image_size: int) -> tuple[Array, Array | None]:
@@ -43,13 +45,12 @@ def read_clip(path: Path, clip: Clip, clock: Clock, image_size: int) -> tuple[Ar
     """
     header = film_header(path)
     num_frames = clip.num_ticks * clock.frames_per_tick
-    shrink = min(1.0, image_size / min(header.height, header.width))
-    max_pixels = math.ceil(header.height * header.width * shrink**2)
     instants = clip.start_seconds + np.arange(num_frames) / clock.frames_per_second
     frames: list[Array] = []
     held: Array | None = None
     begin = max(0.0, clip.start_seconds - _HELD_SECONDS)
-    for seconds, picture in chain(iterate_pictures(path, max_pixels, begin), [(math.inf, None)]):
+    pictures = iterate_pictures(path, start_seconds=begin, short_side=image_size)
+    for seconds, picture in chain(pictures, [(math.inf, None)]):
         while held is not None and len(frames) < num_frames and instants[len(frames)] < seconds - 1e-6:
             frames.append(held)
         if len(frames) == num_frames or picture is None:

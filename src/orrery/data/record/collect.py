@@ -41,8 +41,8 @@ class CollectReport:
 
     num_episodes: now in the dataset. num_wanted: to be in it in all. num_new: made in this run. dropped:
     episode number to why it failed. skipped: what a source with files of its own left out from the start, and
-    why. noted: what else is to be told of episodes, and in how many ticks of how many episodes it was so.
-    world_seconds, encode_seconds: time spent by all workers in the source, and in writing.
+    why. notes: file to what was chosen or changed in it, and what else is to be told of episodes, with how
+    often it was so. world_seconds, encode_seconds: time spent by all workers in the source, and in writing.
     """
 
     num_episodes: int = 0
@@ -50,7 +50,7 @@ class CollectReport:
     num_new: int = 0
     dropped: dict[int, str] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
-    noted: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
     num_bytes: int = 0
     world_seconds: float = 0.0
     encode_seconds: float = 0.0
@@ -71,14 +71,16 @@ def collect(
     cluster: str | None = None,
     sample_rate: int | None = None,
     on_step: OnStep | None = None,
+    min_seconds: float | None = None,
 ) -> CollectReport:
     """Record `num_episodes` episodes of a world, or of another source, into the dataset `out`.
 
     world: a name from `orrery.worlds.WORLDS`, a prefix and what it takes (see `SOURCES`), or an importable
     factory (see `WorldFactory`). num_episodes: None for all that the source has. streams: names to record,
     None for all; without pictures nothing is drawn. seconds: the longest episode; None for 5, of a recording
-    for all of it. policy, sample_rate: see `Request`. cluster: address of a Ray cluster to run on, instead of
-    `num_workers` processes here. on_step: called with (episodes done, episodes missing at first).
+    for all of it. policy, sample_rate, min_seconds: see `Request`. cluster: address of a Ray cluster to run
+    on, instead of `num_workers` processes here. on_step: called with (episodes done, episodes missing at
+    first).
 
     A folder that already holds part of the same collection is completed; UserError if it holds another. An
     episode in which the source raises is dropped and reported; the run goes on. Ctrl-C and a full disk leave
@@ -89,7 +91,9 @@ def collect(
         given = f"{num_episodes}, {num_workers} and {seconds}"
         raise BadUse(f"num_episodes, num_workers and seconds are above 0, got {given}")
     wanted = tuple(streams) if streams is not None else None
-    request = Request(seed, seconds, wanted, image_size, policy, sample_rate)
+    if min_seconds is not None and not 0 < min_seconds <= seconds:
+        raise BadUse(f"min_seconds is above 0 and at most seconds, {seconds:g}, got {min_seconds:g}")
+    request = Request(seed, seconds, wanted, image_size, policy, sample_rate, min_seconds)
     report, out = CollectReport(), Path(out)
     try:
         source, settings = _open_folder(source_of(world, request), out, num_episodes, progress)
@@ -106,7 +110,7 @@ def collect(
             _count(report, outcome)
             if on_step is not None:
                 on_step(done, len(missing))
-        report.noted = _noted(out)
+        report.notes = {**getattr(source, "notes", {}), **_noted(out)}
         _keep_told(out, report, unheld)
         report.num_episodes = finalize(out, settings)
     except KeyboardInterrupt:
@@ -139,7 +143,7 @@ def _keep_told(out: Path, report: CollectReport, unheld: Mapping[str, str]) -> N
     told = {
         "skipped": {**plan.get("skipped", {}), **unheld},
         "dropped": {str(number): why for number, why in sorted(report.dropped.items())},
-        "noted": report.noted,
+        "notes": report.notes,
     }
     told = {name: values for name, values in told.items() if values or name in plan}
     if told:

@@ -1,8 +1,8 @@
-"""Episodes from a folder of films: `clips:FOLDER`, every shot of every film, on the clock of our worlds.
+"""Episodes from films: `clips:FOLDER` or `clips:FILE`, every shot of every film, on the clock of our worlds.
 
-First all films are looked through: where they cut, what is still, what comes twice, what cannot be read. What
-is left are the episodes. Films are decoded in child processes, so that one that crashes its decoder costs
-itself.
+First all files are looked through: which are films, where they cut, what is still, what comes twice, what
+cannot be read. What is left are the episodes. Films are decoded in child processes, so that one that crashes
+its decoder costs itself.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import hashlib
 import io
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,17 +22,21 @@ import numpy as np
 
 from orrery.atomic import write_atomically
 from orrery.data.record.clip_reader import look_through, read_clip
+from orrery.data.record.folder import listing, shown
 from orrery.data.record.isolation import Isolated
-from orrery.data.record.shots import Clip, Look, Signatures, clips_of
+from orrery.data.record.shots import MIN_SECONDS, Clip, Look, Signatures, clips_of
 from orrery.data.record.source import OnStep, Request
 from orrery.errors import BadUse, UserError, nearest
 from orrery.streams import Array, Clock, Episode, StreamSpec, WorldSpec
 
 __all__ = ["ClipsSource"]
 
-SUFFIXES = (".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".ogv", ".ts", ".gif")
 LOOK_SECONDS, READ_SECONDS = 3600.0, 600.0
 """How long a film may take to be looked through, and a clip to be read."""
+LOOK_VERSION = 2
+"""Of what is kept of a film that was looked through."""
+MAX_TOLD = 20
+_CANNOT = "cannot be read as a film"
 _CLOCK = Clock()
 
 Looker = Callable[[Path], Look]
@@ -41,10 +45,11 @@ Reader = Callable[[Path, Clip, Clock, int], tuple[Array, Array | None]]
 
 @dataclass(frozen=True)
 class ClipsSource:
-    """folder: searched with all folders in it. look, read: what decodes; importable, for a child calls them.
+    """folder: searched with all folders in it; or one film. look, read: what decodes; importable, for a child
+    calls them.
 
-    clips: file, its size in bytes and the stretch of each episode; skipped: what was left out, and why. Both
-    come from the plan.
+    clips: file, its size in bytes and the stretch of each episode; skipped: what was left out, and why;
+    notes: film to what was changed or chosen in it. All three come from the plan.
     """
 
     folder: str
@@ -54,12 +59,22 @@ class ClipsSource:
     clips: tuple[tuple[str, int, Clip], ...] = ()
     has_sound: bool = False
     skipped: dict[str, str] = field(default_factory=dict, hash=False)
+    notes: dict[str, str] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        if not Path(self.folder).is_dir():
-            raise UserError(f"there is no folder {self.folder}")
+        if not self._path.exists():
+            raise UserError(f"there is no folder and no film {self.folder}")
         if self.request.policy is not None:
             raise BadUse("nobody acts in a clip; leave out --policy")
+
+    @property
+    def _path(self) -> Path:
+        return Path(self.folder).expanduser()
+
+    @property
+    def root(self) -> Path:
+        """The folder that its films are named in."""
+        return self._path if self._path.is_dir() else self._path.parent
 
     @property
     def num_episodes(self) -> int:
@@ -70,8 +85,9 @@ class ClipsSource:
         """Plain values that tell this collection from any other; see `Source`."""
         request = self.request
         return {
-            "world": f"clips:{Path(self.folder).resolve().name}",
+            "world": f"clips:{shown(self._path.resolve().name)}",
             "seconds": request.seconds,
+            **({} if request.min_seconds is None else {"min_seconds": request.min_seconds}),
             "streams": list(request.streams) if request.streams is not None else None,
             "image_size": request.square,
         }
@@ -106,46 +122,50 @@ class ClipsSource:
 
     def plan(self, cache: Callable[[str], Path], on_step: OnStep) -> dict[str, Any]:
         """Look through all films, in as many child processes as there are cores; see `Planned.plan`."""
-        root = Path(self.folder)
-        names = sorted(
-            f.relative_to(root).as_posix() for f in root.rglob("*") if f.suffix.lower() in SUFFIXES
-        )
-        if not names:
-            raise UserError(f"{root} holds no films ({', '.join(SUFFIXES)})")
-        looks = self._looks(names, cache, on_step)
-        signatures, clips, skipped = Signatures(_CLOCK.ticks_per_second), [], {}
-        for name in names:
+        found, request = listing(self._path, cache("")), self.request
+        looks = self._looks(found.films, cache, on_step)
+        signatures, clips, notes = Signatures(_CLOCK.ticks_per_second), [], {}
+        skipped = {shown(name): why for name, why in found.others.items()}
+        least = MIN_SECONDS if request.min_seconds is None else request.min_seconds
+        for name in found.films:
             look = looks[name]
             if isinstance(look, str):
-                skipped[name] = look
+                skipped[shown(name)] = look
                 continue
             refused: Counter[str] = Counter()
-            found = clips_of(look, self.request.seconds, _CLOCK.ticks_per_second)
-            for clip in found:
-                why = signatures.refusal(f"{name} at {clip.start_seconds:.2f} s", look, clip)
+            cut = clips_of(look, request.seconds, _CLOCK.ticks_per_second, least)
+            for clip in cut:
+                why = signatures.refusal(f"{shown(name)} at {clip.start_seconds:.2f} s", look, clip)
                 if why is not None:
                     refused[why] += 1
                     continue
-                size = (root / name).stat().st_size
+                size = (self.root / name).stat().st_size
                 clips.append([name, size, clip.start_seconds, clip.num_ticks, look.has_sound])
-            if refused or not found:
-                skipped[name] = _told(refused, len(found))
+            if refused or not cut:
+                skipped[shown(name)] = _told(refused, len(cut), least)
+            told = [look.notes, _left_over(look, cut)]
+            if any(told) and refused.total() < len(cut):
+                notes[shown(name)] = "; ".join(filter(None, told))
         if not clips:
-            raise UserError(f"{root}: no clip is left: {'; '.join(f'{k}: {v}' for k, v in skipped.items())}")
-        return {"clips": clips, "skipped": skipped}
+            told = "; ".join(f"{name}: {why}" for name, why in list(skipped.items())[:MAX_TOLD])
+            more = f"; and {len(skipped) - MAX_TOLD} more" if len(skipped) > MAX_TOLD else ""
+            what = "no clip is left" if found.films or _CANNOT in told else "it holds no films"
+            raise UserError(f"{self.folder}: {what}: {told or 'it is empty'}{more}")
+        return {"clips": clips, "skipped": skipped, "notes": notes}
 
     def with_plan(self, plan: Mapping[str, Any]) -> ClipsSource:
         """See `Planned.with_plan`."""
         clips = tuple((name, size, Clip(start, num)) for name, size, start, num, _ in plan["clips"])
         has_sound = any(clip[-1] for clip in plan["clips"])
-        return replace(self, clips=clips, has_sound=has_sound, skipped=plan["skipped"])
+        told = {"skipped": plan["skipped"], "notes": plan.get("notes", {})}
+        return replace(self, clips=clips, has_sound=has_sound, **told)
 
     def _looks(
         self, names: list[str], cache: Callable[[str], Path], on_step: OnStep
     ) -> dict[str, Look | str]:
         """Film to what it looks like, or to why it cannot be looked at."""
         children: SimpleQueue[Isolated] = SimpleQueue()
-        num_children = min(os.cpu_count() or 1, len(names))
+        num_children = max(1, min(os.cpu_count() or 1, len(names)))
         made = [Isolated(LOOK_SECONDS) for _ in range(num_children)]
         for child in made:
             children.put(child)
@@ -155,7 +175,7 @@ class ClipsSource:
             try:
                 return self._look(child, name, cache)
             except UserError as error:
-                return str(error).removeprefix(f"{Path(self.folder) / name}: ")
+                return str(error).removeprefix(f"{self.root / name}: ")
             finally:
                 children.put(child)
 
@@ -172,15 +192,15 @@ class ClipsSource:
         return looks
 
     def _look(self, child: Isolated, name: str, cache: Callable[[str], Path]) -> Look:
-        file = Path(self.folder) / name
+        file = self.root / name
         status = file.stat()
-        key = hashlib.sha256(f"{name} {status.st_size} {status.st_mtime_ns}".encode()).hexdigest()[:24]
+        film = f"{LOOK_VERSION} {name} {status.st_size} {status.st_mtime_ns}"
+        key = hashlib.sha256(os.fsencode(film)).hexdigest()[:24]
         kept = cache(f"{key}.npz")
         if kept.is_file():
             with np.load(kept) as seen:
-                return Look(
-                    seen["seconds"], seen["grey"], float(seen["end_seconds"]), bool(seen["has_sound"])
-                )
+                end, has_sound, notes = (seen[name].item() for name in ("end_seconds", "has_sound", "notes"))
+                return Look(seen["seconds"], seen["grey"], end, has_sound, notes)
         look: Look = child.call(self.look, file)
         content = io.BytesIO()
         np.savez_compressed(content, **vars(look))
@@ -189,10 +209,16 @@ class ClipsSource:
         return look
 
 
-def _told(refused: Mapping[str, int], num_found: int) -> str:
+def _left_over(look: Look, cut: Sequence[Clip]) -> str:
+    """How much of a film is too short for a clip of its own, in words; empty for nothing."""
+    seconds = look.end_seconds - sum(clip.num_ticks for clip in cut) * _CLOCK.tick_seconds
+    return f"{seconds:.2f} s at the ends of shots left over" if seconds > 1.5 * _CLOCK.tick_seconds else ""
+
+
+def _told(refused: Mapping[str, int], num_found: int, min_seconds: float) -> str:
     """Why clips of a film were left out, in words."""
     if not num_found:
-        return "no shot is as long as a second"
+        return f"no shot is as long as {'a second' if min_seconds == 1 else f'{min_seconds:g} s'}"
     return "; ".join(f"{n} of {num_found} clips: {why}" for why, n in refused.items())
 
 
@@ -208,18 +234,20 @@ class _ClipsRecorder:
     def episode(self, number: int) -> Episode:
         """Episode `number`; see `Recorder`."""
         name, size, clip = self._source.clips[number]
-        file = Path(self._source.folder) / name
+        file = self._source.root / name
         if not file.is_file():
-            raise UserError(f"{file} is no longer there")
+            raise UserError(f"{shown(str(file))} is no longer there")
         if file.stat().st_size != size:
-            raise UserError(f"{file} is not the film that was looked through; collect anew in another folder")
+            raise UserError(
+                f"{shown(str(file))} is not the film that was looked through; collect anew in another folder"
+            )
         try:
             video, audio = self._child.call(
                 self._source.read, file, clip, _CLOCK, self._source.request.square
             )
         except UserError as error:
-            raise UserError(f"{name}: {str(error).removeprefix(f'{file}: ')}") from error
-        scene: dict[str, Any] = {"file": name, "start_seconds": clip.start_seconds}
+            raise UserError(f"{shown(name)}: {str(error).removeprefix(f'{file}: ')}") from error
+        scene: dict[str, Any] = {"file": shown(name), "start_seconds": clip.start_seconds}
         if audio is None and "audio.main" in self._spec.streams:
             audio = self._spec.streams["audio.main"].zeros(clip.num_ticks)
             scene["absent"] = ["audio.main"]

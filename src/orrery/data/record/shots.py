@@ -12,7 +12,7 @@ import numpy as np
 
 from orrery.streams import Array
 
-__all__ = ["THUMBNAIL", "Clip", "Look", "Signatures", "clips_of", "cuts"]
+__all__ = ["MIN_SECONDS", "THUMBNAIL", "Clip", "Look", "Signatures", "clips_of", "cuts"]
 
 THUMBNAIL = 16
 """Side of the grey pictures."""
@@ -34,12 +34,13 @@ SAME_PICTURE, SAME_MOTION = 0.95, 0.9
 @dataclass(frozen=True)
 class Look:
     """A film at a glance. seconds: `[n]`, instants of its pictures, from 0. grey: `[n, 16, 16]` float32, the
-    pictures, 0 to 255. end_seconds: when the last picture ends."""
+    pictures, 0 to 255. end_seconds: when the last picture ends. notes: what was changed or chosen in it."""
 
     seconds: Array
     grey: Array
     end_seconds: float
     has_sound: bool
+    notes: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,16 +68,19 @@ def cuts(look: Look) -> list[int]:
     return found
 
 
-def clips_of(look: Look, seconds: float, ticks_per_second: float) -> list[Clip]:
-    """Clips of `seconds`, one after the other within each shot, and the rest of it if that is a second."""
+def clips_of(
+    look: Look, seconds: float, ticks_per_second: float, min_seconds: float = MIN_SECONDS
+) -> list[Clip]:
+    """Clips of `seconds`, one after the other in each shot, and the rest of it if that is `min_seconds`."""
     starts = [0, *cuts(look)]
     bounds = [*(float(look.seconds[k]) for k in starts), look.end_seconds]
     wanted = max(1, round(seconds * ticks_per_second))
+    least = max(1, min(wanted, min_seconds * ticks_per_second))
     found = []
     for k in range(len(starts)):
         left = int((bounds[k + 1] - bounds[k]) * ticks_per_second + 1e-6)
         at = bounds[k]
-        while left >= min(wanted, MIN_SECONDS * ticks_per_second):
+        while left >= least:
             num_ticks = min(left, wanted)
             found.append(Clip(at, num_ticks))
             left, at = left - num_ticks, at + num_ticks / ticks_per_second

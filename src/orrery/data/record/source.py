@@ -28,6 +28,7 @@ class Request:
     for all. image_size: pixels on each side of the picture, or, of an environment, height and width; None for
     the source's own: 128, an environment 96. policy: `random`, `module:function`, `file.py:function`, or None
     for what the source does by itself. sample_rate: of the sound, hertz; None for the source's own.
+    min_seconds: shortest clip of a film; None for a second.
     """
 
     seed: int = 0
@@ -36,6 +37,7 @@ class Request:
     image_size: int | tuple[int, int] | None = None
     policy: str | None = None
     sample_rate: int | None = None
+    min_seconds: float | None = None
 
     @property
     def is_cut(self) -> bool:

@@ -41,6 +41,8 @@ def source_of(name: str | Callable[..., World], request: Request) -> Source:
     """
     if request.sample_rate is not None and isinstance(name, str) and ":" in name:
         raise BadUse(f"{name} keeps its own sample rate; leave --sample-rate out")
+    if request.min_seconds is not None and not (isinstance(name, str) and name.startswith("clips:")):
+        raise BadUse("only films have a shortest clip; leave --min-seconds out")
     if not isinstance(name, str):
         return WorldSource(name, request)
     prefix, colon, rest = name.partition(":")

@@ -46,7 +46,7 @@ from orrery.evaluation.film.sound import (
 )  # fmt: skip
 from orrery.evaluation.film.stretch import MAX_PIXELS, Stretch, sized, stretches
 from orrery.evaluation.film.tracks import Track, Tracker
-from orrery.media.reader import FilmHeader, film_header, iterate_pictures, iterate_sound
+from orrery.media.reader import FilmHeader, film_header, fitted, iterate_pictures, iterate_sound
 from orrery.streams import Array
 
 __all__ = ["QUESTIONS", "Flight", "Watched", "watch"]
@@ -161,10 +161,10 @@ def _pictures(
     for seconds, picture in iterate_pictures(path, MAX_PIXELS):
         watched.num_pictures += 1
         watched.seconds = seconds
-        watched.size = picture.shape[:2]
+        watched.size = picture.shape[:2] if watched.num_pictures == 1 else watched.size
         if on_step is not None and watched.num_pictures % 10 == 0:
             on_step(watched.num_pictures, watched.header.num_frames)
-        yield seconds, sized(picture)
+        yield seconds, sized(fitted(picture, watched.size))
 
 
 def _listen(watched: Watched, stirring: list[float]) -> None:
