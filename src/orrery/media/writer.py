@@ -52,6 +52,7 @@ class FilmWriter:
     path: ends in `.mp4`; its folder exists. size: (height, width), both even as H.264 asks.
     samples_per_second: one of AAC's rates, or None for a silent film.
     force: replace an existing file. crf: quality of the pictures, near transparent unless said otherwise.
+    tags: what the file says of itself, such as `title` and `comment`.
 
     The same frames and samples give the same bytes. Raises BadUse for bad numbers and UserError for a path
     that cannot be written, both before any work.
@@ -65,8 +66,10 @@ class FilmWriter:
         size: tuple[int, int],
         force: bool = False,
         crf: int = 16,
+        tags: Mapping[str, str] | None = None,
     ) -> None:
         self.path = Path(path)
+        self._tags = dict(tags or {})
         self._options = X264_OPTIONS | {"crf": str(crf)}
         self.frames_per_second = frames_per_second
         self.samples_per_second = samples_per_second
@@ -99,6 +102,7 @@ class FilmWriter:
         self._container = av.open(
             str(self._temporary), "w", format="mp4", options={"movflags": "+faststart", "fflags": "+bitexact"}
         )
+        self._container.metadata.update(self._tags)
         self._video = self._container.add_stream(
             "libx264", rate=self.frames_per_second, options=self._options
         )
