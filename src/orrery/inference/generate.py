@@ -157,7 +157,9 @@ def _ticks(
         audio = None if sound is None else observation["audio.main"][0]
         if num_frames <= len(frames):
             num_samples = round(num_frames * clock.samples_per_second / clock.frames_per_second)
-            last = None if audio is None else np.concatenate([sound.fitted(audio[:num_samples]), sound.rest()])
+            last = (
+                None if audio is None else np.concatenate([sound.fitted(audio[:num_samples]), sound.rest()])
+            )
             yield frames[:num_frames], last
             return
         yield frames, None if audio is None else sound.fitted(audio)

@@ -42,7 +42,11 @@ class FilmSound:
 
     def rest(self) -> Array:
         """`[M, 2]`: what is still on its way at the end."""
-        return np.zeros((0, 2), np.float32) if self._resampler is None else _joined(self._resampler.resample(None))
+        return (
+            np.zeros((0, 2), np.float32)
+            if self._resampler is None
+            else _joined(self._resampler.resample(None))
+        )
 
 
 def _joined(frames: list[av.AudioFrame]) -> Array:

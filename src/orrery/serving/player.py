@@ -19,6 +19,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from orrery.errors import BadUse, UserError
 from orrery.serving.controls import action_from_numbers, control_table
+from orrery.serving.guard import Allowance
 from orrery.serving.messages import (
     MAX_MESSAGE_BYTES,
     Acknowledge,
@@ -115,14 +116,10 @@ class Player:
 
     async def _listen(self) -> None:
         """Take in messages until the page leaves."""
-        allowance = burst = 2 * self._limits.messages_per_second
-        last = time.monotonic()
+        allowance = Allowance(self._limits.messages_per_second)
         while True:
             text = await self._receive()
-            now = time.monotonic()
-            allowance = min(burst, allowance + (now - last) * self._limits.messages_per_second) - 1
-            last = now
-            if allowance < 0:
+            if not allowance.take():
                 raise Closing(1008, "too many messages a second")
             try:
                 self._handle(parse_message(text))

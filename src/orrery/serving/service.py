@@ -1,0 +1,121 @@
+"""The application of `orrery serve`: films, live worlds, and what whoever runs it needs to see.
+
+Everything comes in through one gate: the body's size, the Host header, the token, and the Origin of whatever
+changes something. docs/serving.md has the routes.
+"""
+
+from __future__ import annotations
+
+import html
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
+from starlette.exceptions import HTTPException as AnyHTTPException
+
+from orrery import __version__
+from orrery.serving.guard import HEADERS, BodyLimit, Guard
+from orrery.serving.jobs import Jobs
+from orrery.serving.metrics import KIND, exposition
+from orrery.serving.models import Model
+from orrery.serving.supervisor import Supervisor
+from orrery.serving.videos import MAX_REQUEST_BYTES, FilmLimits, failure, videos_router
+from orrery.serving.wanted import Refused
+
+__all__ = ["create_service"]
+
+Next = Callable[[Request], Awaitable[Response]]
+
+
+def create_service(
+    models: Mapping[str, Model],
+    jobs: Jobs,
+    supervisor: Supervisor,
+    host: str = "127.0.0.1",
+    token: str | None = None,
+    limits: FilmLimits | None = None,
+) -> FastAPI:
+    """The application. models: by name, the first the default. supervisor: not started yet; it runs as long as
+    the application does. host, token: as `Guard` takes them."""
+    guard, requests = Guard(host, token), Counter[tuple[str, int]]()
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        jobs.forget_unkept()
+        supervisor.start()
+        yield
+        supervisor.stop()
+
+    app = FastAPI(title="Orrery", version=__version__, docs_url=None, redoc_url=None, lifespan=lifespan)
+
+    @app.middleware("http")
+    async def guarded(request: Request, call_next: Next) -> Response:
+        refusal = None if request.url.path == "/health" else guard.refusal(request)
+        if refusal is None and request.method not in ("GET", "HEAD"):
+            refusal = guard.foreign(request)
+        response = failure(*refusal) if refusal else await call_next(request)
+        response.headers.update(HEADERS)
+        requests[request.method if request.method in _METHODS else "other", response.status_code] += 1
+        return response
+
+    app.add_middleware(BodyLimit, max_bytes=MAX_REQUEST_BYTES)
+    _add_failures(app)
+    app.include_router(videos_router(models, jobs, supervisor, limits or FilmLimits()))
+
+    @app.get("/health", tags=["operation"])
+    def health() -> JSONResponse:
+        """200 while films can be made, else 503."""
+        up = supervisor.is_up
+        return JSONResponse({"status": "ok" if up else "the worker is down"}, 200 if up else 503)
+
+    @app.get("/metrics", tags=["operation"], response_class=PlainTextResponse)
+    def metrics() -> Response:
+        """Counts, in Prometheus' text format."""
+        text = exposition(jobs.counts(), requests, 0, supervisor.is_up, supervisor.num_restarts)
+        return Response(text, media_type=KIND)
+
+    @app.get("/docs", include_in_schema=False)
+    @app.get("/", include_in_schema=False)
+    def page() -> HTMLResponse:
+        return HTMLResponse(_page(app))
+
+    return app
+
+
+_METHODS = ("GET", "HEAD", "POST", "DELETE")
+
+
+def _add_failures(app: FastAPI) -> None:
+    """Every refusal in one form."""
+
+    @app.exception_handler(AnyHTTPException)
+    async def refused(_: Request, error: HTTPException) -> Response:
+        return failure(error.status_code, str(error.detail), headers=error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        field = str(first["loc"][-1])
+        return failure(422, f"{field}: {first['msg']}", field)
+
+    @app.exception_handler(Refused)
+    async def wrong(_: Request, error: Refused) -> Response:
+        return failure(400, str(error), error.field)
+
+
+def _page(app: FastAPI) -> str:
+    """What there is, as one page that needs nothing from elsewhere."""
+    rows = [
+        f"<tr><td><code>{method.upper()}</code><td><code>{html.escape(path)}</code>"
+        f"<td>{html.escape(operation.get('description', ''))}"
+        for path, operations in app.openapi()["paths"].items()
+        for method, operation in operations.items()
+    ]
+    return (
+        "<!doctype html><html lang=en><meta charset=utf-8><title>Orrery</title><h1>Orrery</h1>"
+        '<p>Described for programs in <a href="/openapi.json">openapi.json</a>.</p>'
+        f"<table>{''.join(rows)}</table>"
+    )
