@@ -4,6 +4,7 @@ from orrery.media.fit import FilmSound, even_sides
 from orrery.media.picture import read_image, side_by_side
 from orrery.media.reader import Film, FilmHeader, film_header, iterate_film, read_film
 from orrery.media.sheet import ContactSheet, contact_sheet
+from orrery.media.stream import FilmStream
 from orrery.media.writer import FilmWriter, sidecar_path, write_sidecar
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "Film",
     "FilmHeader",
     "FilmSound",
+    "FilmStream",
     "FilmWriter",
     "contact_sheet",
     "even_sides",
