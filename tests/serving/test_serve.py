@@ -38,7 +38,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield started
 
 
-# ---- films ---------------------------------------------------------------------------------------------------
+# ---- films -------------------------------------------------------------------------------------------------
 
 
 def test_openais_client_makes_and_downloads_a_film(server: Served, tmp_path: Path) -> None:
@@ -95,8 +95,8 @@ def test_sync_gives_the_film_and_keeps_nothing(server: Served) -> None:
 
 
 def test_a_form_asks_as_json_does(server: Served) -> None:
-    form = _form({"prompt": "to the left", "seconds": "0.5", "seed": "3", "generate_sound": "false", "width": "64",
-                  "height": "64", "size": ""})  # fmt: skip
+    fields = {"prompt": "to the left", "seconds": "0.5", "seed": "3", "generate_sound": "false", "size": ""}
+    form = _form({**fields, "width": "64", "height": "64"})
     status, video = server.ask("/v1/videos", *form)
     assert status == 200, video
     assert (video["seed"], video["size"], video["generate_sound"]) == (3, "64x64", False)
@@ -150,7 +150,7 @@ def test_what_it_can_do_health_metrics_and_description(server: Served) -> None:
     assert b"/v1/videos/{video_id}/content" in server.ask("/docs")[1]
 
 
-# ---- pictures --------------------------------------------------------------------------------------------------
+# ---- pictures ----------------------------------------------------------------------------------------------
 
 SENTENCE = "a red ball drops and a blue box stands on the table"
 
@@ -211,7 +211,7 @@ def test_a_picture_too_many_or_of_a_world_without_is_refused(server: Served, lea
     assert learned.ask("/v1/videos", *twice)[0] == 400
 
 
-# ---- crashes -------------------------------------------------------------------------------------------------
+# ---- crashes -----------------------------------------------------------------------------------------------
 
 
 def _workers(server: Served) -> list[int]:
@@ -273,7 +273,7 @@ def test_two_servers_do_not_share_a_folder(tmp_path: Path, capsys: pytest.Captur
     assert "used by another server" in capsys.readouterr().err
 
 
-# ---- bad input -----------------------------------------------------------------------------------------------
+# ---- bad input ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -343,9 +343,15 @@ def test_a_body_that_is_none_is_refused(server: Served, body: bytes, kind: str, 
 
 @pytest.mark.parametrize(
     "path",
-    ["/v1/videos/nothing", "/v1/videos/..%2f..%2fetc%2fpasswd", "/v1/videos/%00", "/v1/videos/nothing/content",
-     "/v1/videos?after=nothing", "/nowhere"],
-)  # fmt: skip
+    [
+        "/v1/videos/nothing",
+        "/v1/videos/..%2f..%2fetc%2fpasswd",
+        "/v1/videos/%00",
+        "/v1/videos/nothing/content",
+        "/v1/videos?after=nothing",
+        "/nowhere",
+    ],
+)
 def test_what_is_not_there_is_404(server: Served, path: str) -> None:
     status, said = server.ask(path)
     assert status == 404
@@ -396,7 +402,8 @@ def _form(
         for name, value in fields.items()
     ]
     if picture is not None:
-        head = f'--{boundary}\r\nContent-Disposition: form-data; name="input_reference"; filename="{picture[0]}"\r\n'
+        named = f'name="input_reference"; filename="{picture[0]}"'
+        head = f"--{boundary}\r\nContent-Disposition: form-data; {named}\r\n"
         parts.append(head.encode() + b"Content-Type: image/png\r\n\r\n" + picture[1] + b"\r\n")
     body = b"".join(parts) + f"--{boundary}--\r\n".encode()
     return body, None, {"Content-Type": f"multipart/form-data; boundary={boundary}"}

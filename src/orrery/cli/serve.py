@@ -55,6 +55,7 @@ def serve(
         from orrery.serving.jobs import Jobs
         from orrery.serving.models import open_models
         from orrery.serving.service import create_service
+        from orrery.serving.stepping import stepping_limits
         from orrery.serving.supervisor import Supervisor
         from orrery.serving.videos import FilmLimits
     jobs = Jobs(data)
@@ -76,7 +77,11 @@ def serve(
         supervisor = Supervisor(jobs, {n: m.source for n, m in opened.items()}, limits.job_seconds)
         app = create_service(opened, jobs, supervisor, host, token, limits)
         config = uvicorn.Config(
-            app, log_level="warning", ws_per_message_deflate=False, timeout_graceful_shutdown=2
+            app,
+            log_level="warning",
+            ws_max_size=2 * stepping_limits().message_bytes,
+            ws_per_message_deflate=False,
+            timeout_graceful_shutdown=2,
         )
         uvicorn.Server(config).run(sockets=[listener])
     return 0

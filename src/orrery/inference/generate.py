@@ -23,10 +23,10 @@ from orrery.atomic import check_destination
 from orrery.errors import BadUse
 from orrery.media import FilmSound, FilmWriter, even_sides, read_image, sidecar_path, write_sidecar
 from orrery.media.sheet import ContactSheet
-from orrery.streams import Array, Clock, Observation, StreamSpec
+from orrery.streams import Array, Clock, StreamSpec
 from orrery.world import Describable, World
 
-__all__ = ["MAX_SECONDS", "FilmResult", "check_request", "make_film"]
+__all__ = ["MAX_SECONDS", "FilmResult", "check_request", "film_tags", "make_film"]
 
 MAX_SECONDS = 3600.0
 MAX_SEED = 2**63 - 1
@@ -117,7 +117,7 @@ def make_film(
     rate = sound.samples_per_second if sound is not None else None
     page = ContactSheet(num_frames, fps, rate, title=prompt) if sheet else None
     size = (video.shape[1] + video.shape[1] % 2, video.shape[2] + video.shape[2] % 2)
-    writer = FilmWriter(out, fps, rate, size, force, tags=_tags(prompt, seed, sidecar_values or {}))
+    writer = FilmWriter(out, fps, rate, size, force, tags=film_tags(prompt, seed, sidecar_values or {}))
     started = time.perf_counter()
     ticks = _ticks(world, prompt, seed, given, num_frames, sound)
     first = next(ticks)  # a world refuses a sentence here, before there is a file
@@ -154,15 +154,15 @@ def _ticks(
     observation = world.reset(seed=seed, prompt=prompt, given=given)
     while True:
         frames = even_sides(observation["video.main"][0])
-        audio = None if sound is None else observation["audio.main"][0]
-        if num_frames <= len(frames):
+        is_last = num_frames <= len(frames)
+        audio = None
+        if sound is not None:
             num_samples = round(num_frames * clock.samples_per_second / clock.frames_per_second)
-            last = (
-                None if audio is None else np.concatenate([sound.fitted(audio[:num_samples]), sound.rest()])
-            )
-            yield frames[:num_frames], last
+            audio = sound.fitted(observation["audio.main"][0][: num_samples if is_last else None])
+            audio = np.concatenate([audio, sound.rest()]) if is_last else audio
+        yield frames[:num_frames], audio
+        if is_last:
             return
-        yield frames, None if audio is None else sound.fitted(audio)
         num_frames -= len(frames)
         observation = world.step()
 
@@ -177,7 +177,7 @@ def _settings(world: World, image: str | Path | None) -> dict[str, Any]:
     }
 
 
-def _tags(prompt: str | None, seed: int, about: Mapping[str, Any]) -> dict[str, str]:
+def film_tags(prompt: str | None, seed: int, about: Mapping[str, Any]) -> dict[str, str]:
     """What the film says of itself to whoever gets it without its sidecar."""
     origin = {name: about[name] for name in ("model", "world") if name in about}
     values = {"generated_by": f"orrery {__version__}", **origin, "prompt": prompt, "seed": seed}

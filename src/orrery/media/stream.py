@@ -33,7 +33,9 @@ class FilmStream:
     ) -> None:
         self._written = _Pipe()
         container = av.open(self._written, "w", format="mp4", options=MP4_OPTIONS)
-        self._encoder = FilmEncoder(container, frames_per_second, samples_per_second, size, X264_OPTIONS, tags)
+        self._encoder = FilmEncoder(
+            container, frames_per_second, samples_per_second, size, X264_OPTIONS, tags
+        )
 
     def encoded(self, frames: Array, audio: Array | None = None) -> bytes:
         """The next piece, of one tick; see `FilmEncoder.write`."""

@@ -13,11 +13,11 @@ from importlib.resources import files
 from fastapi import FastAPI, Request, Response, WebSocket
 from fastapi.responses import FileResponse, PlainTextResponse, RedirectResponse
 
-from orrery.errors import UserError
 from orrery.serving.guard import COOKIE, HEADERS, Guard
 from orrery.serving.opening import Playable
-from orrery.serving.player import Closing, Limits, Player
+from orrery.serving.player import Limits, Player
 from orrery.serving.recording import Recording
+from orrery.serving.sockets import Room
 
 __all__ = ["MAX_SESSIONS", "create_app"]
 
@@ -56,7 +56,13 @@ def create_app(
 
     _add_page(app, token)
     _add_recordings(app, playable.title, recordings)
-    _add_socket(app, guard, lambda socket: Player(socket, playable, recordings, limits or Limits()))
+    room = Room(guard, MAX_SESSIONS, f"{MAX_SESSIONS} pages play already; close one and reload")
+
+    @app.websocket("/play")
+    async def play(socket: WebSocket) -> None:
+        """One page's session, from its first message to its last; see docs/serving.md."""
+        await room.host(socket, lambda one: Player(one, playable, recordings, limits or Limits()).play())
+
     return app
 
 
@@ -85,31 +91,6 @@ def _add_recordings(app: FastAPI, title: str, recordings: Mapping[str, Recording
             return PlainTextResponse("there is no such recording; it is kept until its page is left", 404)
         path = found.film if file == "film.mp4" else found.film.with_suffix(".json")
         return FileResponse(path, media_type=kinds[file], filename=f"{stem}{path.suffix}")
-
-
-def _add_socket(app: FastAPI, guard: Guard, player: Callable[[WebSocket], Player]) -> None:
-    playing: set[WebSocket] = set()
-
-    @app.websocket("/play")
-    async def play(socket: WebSocket) -> None:
-        """One page's session, from its first message to its last; see docs/serving.md."""
-        refusal = guard.refusal(socket) or guard.foreign(socket)
-        if refusal is not None:
-            await socket.close(1008, refusal[1])  # before it was accepted: the browser gets a 403
-            return
-        await socket.accept()
-        if len(playing) >= MAX_SESSIONS:
-            await socket.close(1013, f"{MAX_SESSIONS} pages play already; close one and reload")
-            return
-        playing.add(socket)
-        try:
-            await player(socket).play()
-        except Closing as closing:
-            await socket.close(closing.code, closing.reason)
-        except UserError as error:
-            await socket.close(1011, Closing(1011, str(error)).reason)
-        finally:
-            playing.discard(socket)
 
 
 def _file(name: str) -> Response:

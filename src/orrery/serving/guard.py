@@ -95,7 +95,7 @@ class _TooLarge(Exception):
 
 
 class BodyLimit:
-    """Refuses a body of more than `max_bytes`, before it is read where its length is said, else while it is."""
+    """Refuses a body of more than `max_bytes`: before it is read where its length is said, else then."""
 
     def __init__(self, app: ASGIApp, max_bytes: int) -> None:
         self._app, self._max_bytes = app, max_bytes

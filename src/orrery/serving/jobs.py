@@ -172,8 +172,8 @@ class Jobs:
     # ---- what the worker does ------------------------------------------------------------------------------
 
     def recover(self) -> None:
-        """Put back what a worker left behind that was stopped from outside, and remove the halves of its files
-        and those of jobs that are gone. The lock must be held."""
+        """Put back what a worker left behind that was stopped from outside, and remove the halves of its
+        files and those of jobs that are gone. The lock must be held."""
         with self._database() as database:
             database.execute("update jobs set status = 'queued', progress = 0 where status = 'in_progress'")
             known = {row["id"] for row in database.execute("select id from jobs")}

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
+from orrery.serving.jobs import Status
+
 __all__ = ["KIND", "exposition"]
 
 KIND = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def exposition(
-    jobs: Mapping[str, int], requests: Counter[tuple[str, int]], sockets: int, is_up: bool, restarts: int
+    jobs: Mapping[Status, int], requests: Counter[tuple[str, int]], sockets: int, is_up: bool, restarts: int
 ) -> str:
     """jobs: by status. requests: by method and status of the answer. sockets: open now. is_up, restarts: of
     the worker."""

@@ -10,8 +10,9 @@ import html
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 
-from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi import FastAPI, HTTPException, Request, Response, WebSocket
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException as AnyHTTPException
@@ -21,13 +22,25 @@ from orrery.serving.guard import HEADERS, BodyLimit, Guard
 from orrery.serving.jobs import Jobs
 from orrery.serving.metrics import KIND, exposition
 from orrery.serving.models import Model
+from orrery.serving.realtime import Realtime, RealtimeLimits
+from orrery.serving.sockets import LineLimits, Room
+from orrery.serving.stepping import Stepping, stepping_limits
 from orrery.serving.supervisor import Supervisor
 from orrery.serving.videos import MAX_REQUEST_BYTES, FilmLimits, failure, videos_router
 from orrery.serving.wanted import Refused
 
-__all__ = ["create_service"]
+__all__ = ["LiveLimits", "create_service"]
 
 Next = Callable[[Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True)
+class LiveLimits:
+    """sockets: open at once. video, world: of each kind."""
+
+    sockets: int = 8
+    video: RealtimeLimits = field(default_factory=RealtimeLimits)
+    world: LineLimits = field(default_factory=stepping_limits)
 
 
 def create_service(
@@ -37,9 +50,10 @@ def create_service(
     host: str = "127.0.0.1",
     token: str | None = None,
     limits: FilmLimits | None = None,
+    live: LiveLimits | None = None,
 ) -> FastAPI:
-    """The application. models: by name, the first the default. supervisor: not started yet; it runs as long as
-    the application does. host, token: as `Guard` takes them."""
+    """The application. models: by name, the first the default. supervisor: not started yet; it runs as long
+    as the application does. host, token: as `Guard` takes them."""
     guard, requests = Guard(host, token), Counter[tuple[str, int]]()
 
     @asynccontextmanager
@@ -65,6 +79,17 @@ def create_service(
     _add_failures(app)
     app.include_router(videos_router(models, jobs, supervisor, limits or FilmLimits()))
 
+    live = live or LiveLimits()
+    room = Room(guard, live.sockets, f"{live.sockets} sockets are open already; close one")
+
+    @app.websocket("/v1/realtime/video")
+    async def video(socket: WebSocket) -> None:
+        await room.host(socket, lambda one: Realtime(one, models, live.video).serve())
+
+    @app.websocket("/v1/realtime/world")
+    async def world(socket: WebSocket) -> None:
+        await room.host(socket, lambda one: Stepping(one, models, live.world).serve())
+
     @app.get("/health", tags=["operation"])
     def health() -> JSONResponse:
         """200 while films can be made, else 503."""
@@ -74,7 +99,7 @@ def create_service(
     @app.get("/metrics", tags=["operation"], response_class=PlainTextResponse)
     def metrics() -> Response:
         """Counts, in Prometheus' text format."""
-        text = exposition(jobs.counts(), requests, 0, supervisor.is_up, supervisor.num_restarts)
+        text = exposition(jobs.counts(), requests, len(room), supervisor.is_up, supervisor.num_restarts)
         return Response(text, media_type=KIND)
 
     @app.get("/docs", include_in_schema=False)

@@ -1,5 +1,4 @@
-"""Keeps one worker process running: wakes it, starts it again when it dies, ends it over a film that takes too
-long."""
+"""Keeps one worker process running: starts it again when it dies, ends it over a film that takes too long."""
 
 from __future__ import annotations
 
@@ -21,7 +20,7 @@ MAX_PAUSE_SECONDS = 30.0
 
 
 class Supervisor:
-    """The worker of a folder of jobs. sources: of each model by its name. max_job_seconds: of making one film.
+    """The worker of a folder of jobs. sources: of each model by its name. max_job_seconds: of one film.
 
     `start` and `stop` from one thread; `wake` from any.
     """

@@ -38,9 +38,9 @@ _PLAIN_FORM = "application/x-www-form-urlencoded"
 
 @dataclass(frozen=True)
 class FilmLimits:
-    """What can be asked for. seconds: of one film. waiting: jobs in the queue. stored: jobs in all, the oldest
-    of which somebody must delete first. per_second: requests for films, on average. body_seconds: for a
-    request to arrive. job_seconds: for a film to be made."""
+    """What can be asked for. seconds: of one film. waiting: jobs in the queue. stored: jobs in all; beyond
+    that some must be deleted first. per_second: requests for films. body_seconds: for a request to arrive.
+    job_seconds: for a film to be made."""
 
     seconds: float = 60.0
     waiting: int = 100
@@ -170,8 +170,20 @@ def videos_router(
 ) -> APIRouter:
     """The routes of films."""
     router = APIRouter(tags=["videos"], responses=_FAILURES)
-    films = _Films(models, jobs, supervisor, limits)
 
+    @router.get("/v1/models")
+    @router.get("/v1/videos/models")
+    def list_models() -> dict[str, Any]:
+        """The models of this server, and what each can do."""
+        data = [model.to_json(limits.seconds) for model in models.values()]
+        return {"object": "list", "data": data}
+
+    _add_making(router, _Films(models, jobs, supervisor, limits), jobs)
+    _add_made(router, jobs)
+    return router
+
+
+def _add_making(router: APIRouter, films: _Films, jobs: Jobs) -> None:
     @router.post("/v1/videos", response_model=Video, openapi_extra=_BODY)
     async def create(request: Request) -> Video:
         """Ask for a film; it is made after those that were asked for before it."""
@@ -193,6 +205,8 @@ def videos_router(
             jobs.file(job.id, ".mp4"), media_type="video/mp4", headers={"X-Request-Id": job.id}
         )
 
+
+def _add_made(router: APIRouter, jobs: Jobs) -> None:
     @router.get("/v1/videos", response_model=VideoList)
     def list_films(
         after: Annotated[str | None, Query(max_length=100)] = None,
@@ -201,30 +215,23 @@ def videos_router(
     ) -> VideoList:
         """The films that there are, those that are not done yet too."""
         try:
-            found, has_more = jobs.page(after, limit, newest_first=order == "desc")
+            page, has_more = jobs.page(after, limit, newest_first=order == "desc")
         except KeyError as error:
             raise HTTPException(404, "there is no film `after`") from error
-        data = [Video.of(job) for job in found]
+        data = [Video.of(job) for job in page]
         first, last = (data[0].id, data[-1].id) if data else (None, None)
         return VideoList(data=data, first_id=first, last_id=last, has_more=has_more)
-
-    @router.get("/v1/models")
-    @router.get("/v1/videos/models")
-    def list_models() -> dict[str, Any]:
-        """The models of this server, and what each can do."""
-        data = [model.to_json(limits.seconds) for model in models.values()]
-        return {"object": "list", "data": data}
 
     @router.get("/v1/videos/{video_id}", response_model=Video)
     def retrieve(video_id: str, response: Response) -> Video:
         """How far a film is."""
         response.headers["openai-poll-after-ms"] = "500"
-        return Video.of(films.found(video_id))
+        return Video.of(_found(jobs, video_id))
 
     @router.delete("/v1/videos/{video_id}", response_model=Deleted)
     def delete(video_id: str) -> Deleted:
         """Forget a film; one that is being made is stopped."""
-        if not jobs.delete(films.found(video_id).id):
+        if not jobs.delete(_found(jobs, video_id).id):
             raise HTTPException(404, "there is no such film")
         return Deleted(id=video_id)
 
@@ -233,7 +240,7 @@ def videos_router(
         video_id: str, variant: Literal["video", "thumbnail", "spritesheet"] = "video"
     ) -> FileResponse:
         """The film, its middle as a small picture, or sixteen of its pictures on one."""
-        job = films.found(video_id)
+        job = _found(jobs, video_id)
         if job.status == "failed":
             raise HTTPException(409, f"the film could not be made: {job.error}")
         if job.status != "completed":
@@ -241,7 +248,12 @@ def videos_router(
         suffix, kind = VARIANTS[variant]
         return FileResponse(jobs.file(job.id, suffix), media_type=kind, filename=f"{job.id}{suffix}")
 
-    return router
+
+def _found(jobs: Jobs, video_id: str) -> Job:
+    job = jobs.get(video_id)
+    if job is None:
+        raise HTTPException(404, "there is no such film")
+    return job
 
 
 class _Films:
@@ -253,12 +265,6 @@ class _Films:
         self._models, self._jobs, self._supervisor, self._limits = models, jobs, supervisor, limits
         self._allowance = Allowance(limits.per_second)
         self._accepting = asyncio.Lock()
-
-    def found(self, video_id: str) -> Job:
-        job = self._jobs.get(video_id)
-        if job is None:
-            raise HTTPException(404, "there is no such film")
-        return job
 
     async def accept(self, request: Request, kept: bool) -> Job:
         """The job of a request, queued."""
