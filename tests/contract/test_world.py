@@ -12,7 +12,7 @@ import pytest
 from orrery.errors import UserError
 from orrery.inference.imagined_world import load_world
 from orrery.streams import Array, Observation
-from orrery.world import Describable, Snapshotable, World
+from orrery.world import Describable, Promptable, Snapshotable, World
 from orrery.worlds import world_factory
 from orrery.worlds.dummy import DummyWorld
 from orrery.worlds.gymnasium import GymnasiumWorld, WorldEnv
@@ -265,6 +265,23 @@ def test_action_changes_what_happens(make: MakeWorld) -> None:
     world.reset(seed=3)
     other = [world.step(-a) for a in actions]
     assert _differ(pushed, other)
+
+
+@every_world
+def test_a_sentence_is_checked_as_it_is_refused(make: MakeWorld) -> None:
+    world = make(1)
+    if not isinstance(world, Promptable):
+        pytest.skip("not Promptable")
+    with pytest.raises(UserError) as checked:
+        world.check_prompt("colourless green ideas sleep furiously")
+    with pytest.raises(UserError) as refused:
+        world.reset(0, prompt="colourless green ideas sleep furiously")
+    assert str(checked.value) == str(refused.value)
+    world.reset(0)
+    text = getattr(world, "text")(0)  # noqa: B009  (no part of the protocol)
+    if text:
+        world.check_prompt(text)
+        world.reset(1, prompt=text)
 
 
 @every_world

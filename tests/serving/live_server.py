@@ -15,27 +15,38 @@ from orrery.serving.models import Model
 from orrery.serving.opening import Playable
 from orrery.serving.service import LiveLimits, create_service
 from orrery.serving.supervisor import Supervisor
+from orrery.serving.videos import FilmLimits
 from orrery.worlds.dummy import DummyWorld
 
 
-def live_app(folder: Path, live: LiveLimits | None = None, size: int = 16) -> FastAPI:
+def live_app(
+    folder: Path, live: LiveLimits | None = None, size: int = 16, limits: FilmLimits | None = None
+) -> FastAPI:
     """The whole service; its worker runs only where the application's lifespan does."""
     playable = Playable("dummy", "exact", partial(DummyWorld, size=size), sentences=True)
     jobs = Jobs(folder)
     supervisor = Supervisor(jobs, {"dummy": "dummy"}, 60.0)
-    return create_service({"dummy": Model("dummy", playable, "dummy")}, jobs, supervisor, live=live)
+    return create_service(
+        {"dummy": Model("dummy", playable, "dummy")}, jobs, supervisor, limits=limits, live=live
+    )
 
 
 class LiveServer:
-    """That application on a port of its own, for as long as the block lasts."""
+    """That application on a port of its own, for as long as the block lasts. Its worker does not run."""
 
-    def __init__(self, folder: Path, live: LiveLimits | None = None, size: int = 16) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        live: LiveLimits | None = None,
+        size: int = 16,
+        limits: FilmLimits | None = None,
+    ) -> None:
         self._listener = socket.socket()
         self._listener.bind(("127.0.0.1", 0))
         self._listener.listen()
         self.port = self._listener.getsockname()[1]
         self.address = f"ws://127.0.0.1:{self.port}"
-        self._app = live_app(folder, live or LiveLimits(sockets=100), size)
+        self._app = live_app(folder, live or LiveLimits(sockets=100), size, limits)
         config = uvicorn.Config(self._app, log_level="warning", lifespan="off", timeout_graceful_shutdown=1)
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(

@@ -103,8 +103,11 @@ def test_a_form_asks_as_json_does(server: Served) -> None:
     assert server.finished(video["id"])["status"] == "completed"
 
 
-def test_what_the_world_refuses_has_failed_with_its_reason(server: Served) -> None:
-    video = server.finished(server.film(prompt="upwards")["id"])
+def test_a_film_that_cannot_be_made_has_failed_with_its_reason(server: Served) -> None:
+    jobs = Jobs(server.data)
+    asked = jobs.get(server.finished(server.film()["id"])["id"])
+    assert asked is not None
+    video = server.finished(jobs.accept(jobs.new_id(), {**asked.request, "prompt": "upwards"}).id)
     assert video["status"] == "failed"
     assert "left or right" in video["error"]["message"]
     status, said = server.ask(f"/v1/videos/{video['id']}/content")
@@ -281,6 +284,7 @@ def test_two_servers_do_not_share_a_folder(tmp_path: Path, capsys: pytest.Captur
     [
         ({"prompt": ""}, "prompt"),
         ({"prompt": 5}, "prompt"),
+        ({"prompt": "upwards"}, "prompt"),
         ({"prompt": "x" * 2001}, "prompt"),
         ({"model": "sora-2"}, "model"),
         ({"seconds": "long"}, "seconds"),

@@ -79,6 +79,7 @@ def serve(
         config = uvicorn.Config(
             app,
             log_level="warning",
+            limit_concurrency=256,
             ws_max_size=2 * stepping_limits().message_bytes,
             ws_per_message_deflate=False,
             timeout_graceful_shutdown=2,

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import ipaddress
-import json
 import secrets
 import time
+from collections.abc import Callable, Container, Mapping
+from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from fastapi import Request, WebSocket
+from fastapi.responses import JSONResponse
+from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["COOKIE", "HEADERS", "Allowance", "BodyLimit", "Guard", "is_loopback"]
+__all__ = ["COOKIE", "HEADERS", "Allowance", "Gate", "Guard", "failure", "is_loopback"]
 
 COOKIE = "orrery_token"
 HEADERS = {
@@ -22,6 +25,8 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 """Of every answer."""
+_LAST = {"Connection": "close"}
+"""Nothing more of such a request is taken in."""
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -90,23 +95,41 @@ class Allowance:
         return True
 
 
+def failure(
+    status: int, message: str, field: str | None = None, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    """An answer that says what was wrong, in the form of OpenAI's API. field: the one that is wrong."""
+    kind = "server_error" if status >= 500 else "invalid_request_error"
+    code = HTTPStatus(status).phrase.lower().replace(" ", "_")
+    error = {"message": message, "type": kind, "param": field, "code": code}
+    return JSONResponse({"error": error}, status, dict(headers or {}))
+
+
 class _TooLarge(Exception):
     """More came than a body may have."""
 
 
-class BodyLimit:
-    """Refuses a body of more than `max_bytes`: before it is read where its length is said, else then."""
+class Gate:
+    """What every request over HTTP goes through: who it is from, and how large it is.
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
-        self._app, self._max_bytes = app, max_bytes
+    A body of more than `max_bytes` is refused before it is read where its length is said, else on the way.
+    free: paths that need no token, and say nothing that does. seen: called with the method and the status of
+    every answer.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        guard: Guard,
+        max_bytes: int,
+        free: Container[str],
+        seen: Callable[[str, int], None],
+    ) -> None:
+        self._app, self._guard, self._max_bytes, self._free, self._seen = app, guard, max_bytes, free, seen
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
-            return
-        said = dict(scope["headers"]).get(b"content-length", b"0")
-        if said.isdigit() and int(said) > self._max_bytes:
-            await self._refuse(send)
             return
         count, has_answered = 0, False
 
@@ -120,19 +143,30 @@ class BodyLimit:
 
         async def answered(message: Message) -> None:
             nonlocal has_answered
-            has_answered = True
+            if message["type"] == "http.response.start":
+                has_answered = True
+                MutableHeaders(scope=message).update(HEADERS)
+                self._seen(scope["method"], message["status"])
             await send(message)
 
+        refusal = self._refusal(Request(scope))
+        if refusal is not None:
+            await failure(*refusal, headers=_LAST)(scope, receive, answered)
+            return
         try:
             await self._app(scope, counted, answered)
         except _TooLarge:
             if not has_answered:
-                await self._refuse(send)
+                await failure(*self._too_large(), headers=_LAST)(scope, receive, answered)
 
-    async def _refuse(self, send: Send) -> None:
-        text = f"a request has at most {self._max_bytes:,} bytes"
-        body = json.dumps({"error": {"message": text, "type": "invalid_request_error", "param": None,
-                                     "code": "too_large"}}).encode()  # fmt: skip
-        headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
-        await send({"type": "http.response.start", "status": 413, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+    def _refusal(self, request: Request) -> tuple[int, str] | None:
+        refusal = None if request.url.path in self._free else self._guard.refusal(request)
+        if refusal is None and request.method not in ("GET", "HEAD"):
+            refusal = self._guard.foreign(request)
+        said = request.headers.get("content-length", "0")
+        if refusal is None and said.isdigit() and int(said[:20]) > self._max_bytes:
+            return self._too_large()
+        return refusal
+
+    def _too_large(self) -> tuple[int, str]:
+        return 413, f"a request has at most {self._max_bytes:,} bytes"

@@ -11,7 +11,7 @@ from orrery.errors import BadUse
 from orrery.serving.controls import action_streams
 from orrery.serving.opening import Playable, open_world
 from orrery.streams import StreamSpec, WorldSpec
-from orrery.world import World
+from orrery.world import Promptable, World
 
 __all__ = ["EXACT", "Model", "open_models"]
 
@@ -70,6 +70,15 @@ class Model:
                 f"films of {self.name} are {own}, or square, even and from {smallest} to {largest} on each "
                 f"side, got {size[0]}x{size[1]}"
             )
+
+    def check_prompt(self, prompt: str) -> None:
+        """UserError for a sentence that the model does not follow, as far as it can say so beforehand."""
+        if isinstance(self._asked, Promptable):
+            self._asked.check_prompt(prompt)
+
+    @cached_property
+    def _asked(self) -> World:
+        return self.playable.make_world()
 
     def film_world(self, side: int, with_sound: bool) -> World:
         """A world of one that shows, and where asked sounds, what a film needs; made once for each kind."""

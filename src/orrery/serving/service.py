@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -18,7 +18,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException as AnyHTTPException
 
 from orrery import __version__
-from orrery.serving.guard import HEADERS, BodyLimit, Guard
+from orrery.serving.guard import Gate, Guard, failure
 from orrery.serving.jobs import Jobs
 from orrery.serving.metrics import KIND, exposition
 from orrery.serving.models import Model
@@ -26,12 +26,10 @@ from orrery.serving.realtime import Realtime, RealtimeLimits
 from orrery.serving.sockets import LineLimits, Room
 from orrery.serving.stepping import Stepping, stepping_limits
 from orrery.serving.supervisor import Supervisor
-from orrery.serving.videos import MAX_REQUEST_BYTES, FilmLimits, failure, videos_router
+from orrery.serving.videos import MAX_REQUEST_BYTES, FilmLimits, videos_router
 from orrery.serving.wanted import Refused
 
 __all__ = ["LiveLimits", "create_service"]
-
-Next = Callable[[Request], Awaitable[Response]]
 
 
 @dataclass(frozen=True)
@@ -65,17 +63,10 @@ def create_service(
 
     app = FastAPI(title="Orrery", version=__version__, docs_url=None, redoc_url=None, lifespan=lifespan)
 
-    @app.middleware("http")
-    async def guarded(request: Request, call_next: Next) -> Response:
-        refusal = None if request.url.path == "/health" else guard.refusal(request)
-        if refusal is None and request.method not in ("GET", "HEAD"):
-            refusal = guard.foreign(request)
-        response = failure(*refusal) if refusal else await call_next(request)
-        response.headers.update(HEADERS)
-        requests[request.method if request.method in _METHODS else "other", response.status_code] += 1
-        return response
+    def seen(method: str, status: int) -> None:
+        requests[method if method in _METHODS else "other", status] += 1
 
-    app.add_middleware(BodyLimit, max_bytes=MAX_REQUEST_BYTES)
+    app.add_middleware(Gate, guard=guard, max_bytes=MAX_REQUEST_BYTES, free=("/health",), seen=seen)
     _add_failures(app)
     app.include_router(videos_router(models, jobs, supervisor, limits or FilmLimits()))
 

@@ -1,7 +1,7 @@
 """`WS /v1/realtime/world`: a batch of worlds for a program, exactly as they are, a tick when it says so.
 
-Messages are binary, as `orrery.serving.arrays` packs them: `open`, then any number of `reset` and `step`, each
-answered by a `tick` or an `error`. `orrery.serving.client.RemoteWorld` is the other end.
+Messages are binary, as `orrery.serving.arrays` packs them: `open`, then `reset` and `step` in any number,
+each answered by a `tick` or an `error`. `orrery.serving.client.RemoteWorld` is the other end.
 """
 
 from __future__ import annotations

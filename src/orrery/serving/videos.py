@@ -5,24 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, BackgroundTasks, HTTPException, Query, Request, Response
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
 from orrery.errors import UserError
 from orrery.serving.decode import decode_upload
-from orrery.serving.guard import Allowance
+from orrery.serving.guard import Allowance, failure
 from orrery.serving.jobs import Job, Jobs, Status
 from orrery.serving.models import Model
 from orrery.serving.supervisor import Supervisor
 from orrery.serving.wanted import MAX_PICTURE_BYTES, FilmRequest, Refused, Wanted, wanted_film
 
-__all__ = ["MAX_REQUEST_BYTES", "FilmLimits", "failure", "videos_router"]
+__all__ = ["MAX_REQUEST_BYTES", "FilmLimits", "videos_router"]
 
 MAX_REQUEST_BYTES = MAX_PICTURE_BYTES * 4 // 3 + 1_000_000
 """A picture in base64, and room for the rest."""
@@ -124,16 +123,6 @@ class Failure(BaseModel):
         code: str | None
 
     error: Error
-
-
-def failure(
-    status: int, message: str, field: str | None = None, headers: Mapping[str, str] | None = None
-) -> JSONResponse:
-    """An answer that says what was wrong."""
-    kind = "server_error" if status >= 500 else "invalid_request_error"
-    code = HTTPStatus(status).phrase.lower().replace(" ", "_")
-    error = {"message": message, "type": kind, "param": field, "code": code}
-    return JSONResponse({"error": error}, status, dict(headers or {}))
 
 
 _FAILURES: dict[int | str, dict[str, Any]] = {
@@ -274,7 +263,9 @@ class _Films:
             async with asyncio.timeout(self._limits.body_seconds):
                 fields, picture, is_text = await _body(request)
         except TimeoutError as error:
-            raise HTTPException(408, "the request took too long to arrive") from error
+            raise HTTPException(
+                408, "the request took too long to arrive", {"Connection": "close"}
+            ) from error
         wanted = wanted_film(fields, picture, self._models, self._limits.seconds, is_text)
         async with self._accepting:  # one decoder at a time, and never more jobs than there is room for
             self._check_room()

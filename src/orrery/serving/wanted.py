@@ -17,7 +17,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from orrery.errors import BadUse
+from orrery.errors import BadUse, UserError
 from orrery.serving.models import Model
 
 __all__ = ["MAX_PICTURE_BYTES", "UNFOLLOWED", "FilmRequest", "Refused", "Wanted", "wanted_film"]
@@ -115,6 +115,11 @@ def wanted_film(
         raise Refused(f"{model.name} follows no sentences; send an empty prompt", "prompt")
     if model.playable.sentences and not asked.prompt.strip():
         raise Refused("prompt: say what is to happen", "prompt")
+    try:
+        if asked.prompt:
+            model.check_prompt(asked.prompt)
+    except UserError as error:
+        raise Refused(f"prompt: {error}", "prompt") from error
     picture = _picture(asked, picture)
     if picture is not None and not model.follows_pictures:
         raise Refused(f"{model.name} cannot start from a picture yet; leave it out", "input_reference")
