@@ -135,7 +135,9 @@ class Realtime:
         longest = self._limits.session_seconds
         if fields.get("seconds") is None and fields.get("num_frames") is None:
             fields["seconds"] = longest
-        wanted = wanted_film(fields, None, self._models, longest, is_text=False)
+        wanted = await self._in_thread(
+            lambda: wanted_film(fields, None, self._models, longest, is_text=False)
+        )
         if tuple(wanted.values["size"]) != wanted.model.size:
             raise BadUse("size: a live world has its own; leave it out")
         if wanted.picture is not None:

@@ -266,7 +266,8 @@ class _Films:
             raise HTTPException(
                 408, "the request took too long to arrive", {"Connection": "close"}
             ) from error
-        wanted = wanted_film(fields, picture, self._models, self._limits.seconds, is_text)
+        longest = self._limits.seconds
+        wanted = await run_in_threadpool(wanted_film, fields, picture, self._models, longest, is_text)
         async with self._accepting:  # one decoder at a time, and never more jobs than there is room for
             self._check_room()
             return await run_in_threadpool(self._queue, wanted, kept)
