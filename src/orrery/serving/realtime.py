@@ -32,6 +32,8 @@ from orrery.serving.wire import felt, short_numbers
 __all__ = ["Realtime", "RealtimeLimits"]
 
 Result = TypeVar("Result")
+MAX_WAITING = 256
+"""Messages that were read and not answered yet."""
 _Numbers = Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], Field(max_length=4096)]
 
 
@@ -145,11 +147,25 @@ class Realtime:
         return wanted, wanted.model.spec.clock.num_ticks(wanted.values["seconds"])
 
     async def _listen(self, session: Session) -> None:
-        """Take in messages until the peer stops or leaves; what is wrong is answered, and it goes on."""
+        """Take in messages until the peer stops or leaves. They are read faster than they are answered, so
+        that a flood is seen for what it is."""
+        waiting: asyncio.Queue[str] = asyncio.Queue(MAX_WAITING)
+        answering = asyncio.create_task(self._answer(session, waiting))
+        try:
+            while not answering.done():
+                text = await self._line.receive_text()
+                if waiting.full():
+                    raise Closing(1008, "too many messages a second")
+                waiting.put_nowait(text)
+            await answering
+        finally:
+            answering.cancel()
+
+    async def _answer(self, session: Session, waiting: asyncio.Queue[str]) -> None:
+        """Obey messages; what is wrong is said, and the world goes on."""
         while not self._stopped.is_set():
-            text = await self._line.receive_text()
             try:
-                message = _parsed(text)
+                message = _parsed(await waiting.get())
                 if isinstance(message, Interact):
                     await self._take(session, message.interaction)
                 elif isinstance(message, Ping):
@@ -219,6 +235,7 @@ class Realtime:
                 await asyncio.sleep(due - time.monotonic())
                 if listening.done():
                     await listening  # raises what ended it
+                if self._stopped.is_set():
                     return ""
                 started = self._apply_events()
                 action = self._action
