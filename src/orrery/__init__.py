@@ -1,7 +1,8 @@
 """Orrery: a world you can watch, hear, touch and steer.
 
-Importing it tells Gymnasium, where that is installed, of the environment `orrery/imagined`: a learned
-world as an environment, `gymnasium.make("orrery/imagined", checkpoint=...)`.
+Importing it tells Gymnasium, where that is installed, of two environments: a learned world,
+`gymnasium.make("orrery/imagined", checkpoint=...)`, and a world of an `orrery serve` elsewhere,
+`gymnasium.make("orrery/remote", address=...)`.
 """
 
 from contextlib import suppress
@@ -16,4 +17,7 @@ with suppress(ImportError):  # the base install has no Gymnasium
         entry_point="orrery.inference.environment:make_env",
         vector_entry_point="orrery.inference.environment:make_vector_env",
         disable_env_checker=True,
+    )
+    gymnasium.register(
+        "orrery/remote", entry_point="orrery.serving.client:make_env", disable_env_checker=True
     )

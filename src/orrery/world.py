@@ -14,7 +14,7 @@ import numpy as np
 from orrery.errors import BadUse
 from orrery.streams import Array, Event, Observation, StreamSpec, WorldSpec
 
-__all__ = ["Describable", "Snapshotable", "World", "actions_by_stream"]
+__all__ = ["Describable", "Promptable", "Snapshotable", "World", "actions_by_stream"]
 
 
 @runtime_checkable
@@ -68,6 +68,15 @@ class Snapshotable(Protocol):
 
     def restore(self, snapshot: Any) -> None:
         """Go back to `snapshot`; the following ticks repeat exactly."""
+        ...
+
+
+@runtime_checkable
+class Promptable(Protocol):
+    """A world that can say whether it follows a sentence, before it starts from it."""
+
+    def check_prompt(self, prompt: str) -> None:
+        """UserError for a sentence that `reset` would refuse."""
         ...
 
 

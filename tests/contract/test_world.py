@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from orrery.errors import UserError
 from orrery.inference.imagined_world import load_world
 from orrery.streams import Array, Observation
-from orrery.world import Describable, Snapshotable, World
+from orrery.world import Describable, Promptable, Snapshotable, World
 from orrery.worlds import world_factory
 from orrery.worlds.dummy import DummyWorld
 from orrery.worlds.gymnasium import GymnasiumWorld, WorldEnv
@@ -39,6 +40,7 @@ def _gymnasium(num_worlds: int) -> World:
 WORLDS_UNDER_TEST = [
     pytest.param(_named("dummy", 16), id="dummy"),
     pytest.param(_gymnasium, id="gymnasium"),
+    pytest.param("remote", id="remote"),
     pytest.param(_named("tabletop", 32, without_video=True), id="tabletop-without-video"),
     pytest.param(_named("tabletop", 128), id="tabletop", marks=pytest.mark.slow),
     pytest.param(_named("tabletop:close", 32, without_video=True), id="tabletop-close-without-video"),
@@ -52,9 +54,24 @@ every_world = pytest.mark.parametrize("make", WORLDS_UNDER_TEST, indirect=True)
 NUM_TICKS = 6
 
 
+@pytest.fixture(scope="module")
+def live_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    from live_server import LiveServer
+
+    with LiveServer(tmp_path_factory.mktemp("live")) as server:
+        yield server
+
+
 @pytest.fixture
 def make(request: pytest.FixtureRequest) -> MakeWorld:
-    """The world under test; the imagined one has learned nothing."""
+    """The world under test. The imagined one has learned nothing; the remote one is the dummy world, of a
+    server in this process."""
+    if request.param == "remote":
+        pytest.importorskip("fastapi")
+        from orrery.serving.client import RemoteWorld
+
+        server = request.getfixturevalue("live_server")
+        return lambda num_worlds: RemoteWorld(server.address, num_worlds=num_worlds)
     if request.param is not None:
         return request.param
     folder = request.getfixturevalue("untrained")
@@ -248,6 +265,23 @@ def test_action_changes_what_happens(make: MakeWorld) -> None:
     world.reset(seed=3)
     other = [world.step(-a) for a in actions]
     assert _differ(pushed, other)
+
+
+@every_world
+def test_a_sentence_is_checked_as_it_is_refused(make: MakeWorld) -> None:
+    world = make(1)
+    if not isinstance(world, Promptable):
+        pytest.skip("not Promptable")
+    with pytest.raises(UserError) as checked:
+        world.check_prompt("colourless green ideas sleep furiously")
+    with pytest.raises(UserError) as refused:
+        world.reset(0, prompt="colourless green ideas sleep furiously")
+    assert str(checked.value) == str(refused.value)
+    world.reset(0)
+    text = getattr(world, "text")(0)  # noqa: B009  (no part of the protocol)
+    if text:
+        world.check_prompt(text)
+        world.reset(1, prompt=text)
 
 
 @every_world

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 from starlette.testclient import WebSocketTestSession
 
 from orrery.serving.opening import Playable
-from orrery.serving.session import Session
 from orrery.serving.wire import unpack
 from orrery.streams import Clock
 from orrery.worlds.dummy import DummyWorld
@@ -24,7 +24,7 @@ def dummy_playable(clock: Clock = FAST, size: int = 16) -> Playable:
     return Playable(
         "dummy",
         "exact",
-        lambda beside: Session(DummyWorld(size=size, clock=clock)),
+        partial(DummyWorld, size=size, clock=clock),
         sentences=True,
         about={"world": "dummy"},
     )

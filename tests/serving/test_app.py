@@ -14,11 +14,11 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 from orrery.media import read_film
-from orrery.serving.app import COOKIE, MAX_SESSIONS, create_app, is_loopback
+from orrery.serving.app import MAX_SESSIONS, create_app
+from orrery.serving.guard import COOKIE, is_loopback
 from orrery.serving.messages import MAX_MESSAGE_BYTES
 from orrery.serving.opening import Playable
 from orrery.serving.player import Limits
-from orrery.serving.session import Session
 from orrery.serving.wire import pack, unpack
 from orrery.streams import Clock
 from orrery.worlds.dummy import DummyWorld
@@ -105,9 +105,7 @@ def test_what_the_world_refuses_is_said_and_play_goes_on(playing: Any) -> None:
 
 
 def test_what_cannot_start_or_record_is_refused(playing: Any) -> None:
-    silent = Playable(
-        "dummy", "exact", lambda beside: Session(DummyWorld(size=16, streams=["state", "action"]))
-    )
+    silent = Playable("dummy", "exact", lambda: DummyWorld(size=16, streams=["state", "action"]))
     with playing(silent) as page:
         assert (page.hello["picture"], page.hello["sound"]) == (None, None)
         page.say("record", on=True)
@@ -320,7 +318,7 @@ def test_more_pages_than_there_is_room_for_are_told() -> None:
 def test_a_world_that_cannot_be_made_is_told() -> None:
     from orrery.errors import UserError
 
-    def broken(beside: bool) -> Session:
+    def broken() -> DummyWorld:
         raise UserError("the disk has gone")
 
     client = client_of(create_app(Playable("dummy", "exact", broken)))

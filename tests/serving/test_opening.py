@@ -15,7 +15,7 @@ from orrery.cli import main
 from orrery.data.record.collect import collect
 from orrery.errors import BadUse, UserError
 from orrery.serving.opening import Playable, _real_name, open_world
-from orrery.serving.session import Session, Start
+from orrery.serving.session import Start
 from orrery.streams import Clock, WorldSpec
 from orrery.worlds.dummy import DummyWorld
 
@@ -77,9 +77,7 @@ def test_an_episode_is_given_as_far_as_it_goes(tmp_path: Path) -> None:
     collect("dummy", tmp_path / "data", 1, 0, 1, 1.0, ("state", "action"), 16)
     from orrery.data.dataset import Dataset
 
-    playable = Playable(
-        "dummy", "imagined", lambda beside: Session(DummyWorld()), recordings=Dataset(tmp_path / "data")
-    )
+    playable = Playable("dummy", "imagined", DummyWorld, recordings=Dataset(tmp_path / "data"))
     assert playable.num_recordings == 1
     given = playable.recording(0, DummyWorld().spec)
     assert {name: len(value) for name, value in given.items()} == {"state": 12, "action": 12}

@@ -6,6 +6,7 @@ import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,17 @@ def browser() -> Iterator[Any]:
         opened.close()
 
 
+@dataclass(frozen=True)
+class _Kept(Playable):
+    """Remembers its last session."""
+
+    server: Any = None
+
+    def make(self, with_beside: bool = False) -> Session:
+        self.server.session = super().make(with_beside)
+        return self.server.session
+
+
 class Server:
     """The dummy world on a port of its own; `session` is that of the page that came last."""
 
@@ -46,14 +58,10 @@ class Server:
         self._listener = socket.socket()
         self._listener.bind(("127.0.0.1", 0))
         self.address = f"http://127.0.0.1:{self._listener.getsockname()[1]}/"
-        app = create_app(Playable("dummy", "exact", self._make, sentences=True))
+        app = create_app(_Kept("dummy", "exact", lambda: DummyWorld(size=32), sentences=True, server=self))
         self._server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._listener]})
         self._thread.start()
-
-    def _make(self, beside: bool) -> Session:
-        self.session = Session(DummyWorld(size=32))
-        return self.session
 
     def stop(self) -> None:
         self._server.should_exit = True

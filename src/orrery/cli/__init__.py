@@ -19,6 +19,7 @@ from orrery.cli.generate import generate
 from orrery.cli.inspect import inspect
 from orrery.cli.play import play
 from orrery.cli.report import report
+from orrery.cli.serve import serve
 from orrery.cli.train import train
 from orrery.cli.worlds import worlds
 from orrery.errors import UserError
@@ -31,6 +32,7 @@ COMMANDS = {
     "inspect": inspect,
     "play": play,
     "report": report,
+    "serve": serve,
     "train": train,
     "worlds": worlds,
 }

@@ -12,7 +12,7 @@ from orrery.cli.console import needs
 from orrery.errors import BadUse, UserError
 from orrery.registry import DEFAULT_MODEL
 
-__all__ = ["play"]
+__all__ = ["bound", "one_thread_each", "play"]
 
 MAX_IMAGE_SIZE = 1024
 
@@ -51,16 +51,17 @@ def play(
     with needs("serve", "playing"):
         import uvicorn
 
-        from orrery.serving.app import create_app, is_loopback
+        from orrery.serving.app import create_app
+        from orrery.serving.guard import is_loopback
         from orrery.serving.messages import MAX_MESSAGE_BYTES
     with needs("sim", "this world"):
         from orrery.serving.opening import open_world
 
         playable = open_world(world, exact, image_size, beside, recordings)
-    _one_thread_each()
+    one_thread_each()
     if token is None and not is_loopback(host):
         token = secrets.token_urlsafe(16)
-    listener = _bound(host, port)
+    listener = bound(host, port)
     shown = f"[{host}]" if ":" in host else host
     address = f"http://{shown}:{listener.getsockname()[1]}/{f'?token={token}' if token else ''}"
     print(f"{playable.title} ({playable.kind}): {address}   Ctrl-C ends it", flush=True)
@@ -77,7 +78,7 @@ def play(
     return 0
 
 
-def _bound(host: str, port: int):
+def bound(host: str, port: int):
     """A listening socket. UserError for an address that is taken or not ours."""
     import socket
 
@@ -86,6 +87,7 @@ def _bound(host: str, port: int):
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen(128)  # whoever comes as soon as the address is printed waits, and is not refused
     except OSError as error:
         listener.close()
         raise UserError(
@@ -94,7 +96,7 @@ def _bound(host: str, port: int):
     return listener
 
 
-def _one_thread_each() -> None:
+def one_thread_each() -> None:
     """Small passes gain little from a second thread, and on a busy machine two wait for one another."""
     import torch
 

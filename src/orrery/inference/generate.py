@@ -7,6 +7,7 @@ sound of a contact sheet apart).
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -20,12 +21,12 @@ import numpy as np
 from orrery import __version__
 from orrery.atomic import check_destination
 from orrery.errors import BadUse
-from orrery.media import FilmWriter, read_image, sidecar_path, write_sidecar
+from orrery.media import FilmSound, FilmWriter, even_sides, read_image, sidecar_path, write_sidecar
 from orrery.media.sheet import ContactSheet
-from orrery.streams import Array, Clock, Observation, StreamSpec
+from orrery.streams import Array, Clock, StreamSpec
 from orrery.world import Describable, World
 
-__all__ = ["MAX_SECONDS", "FilmResult", "check_request", "make_film"]
+__all__ = ["MAX_SECONDS", "FilmResult", "check_request", "film_tags", "make_film"]
 
 MAX_SECONDS = 3600.0
 MAX_SEED = 2**63 - 1
@@ -97,7 +98,9 @@ def make_film(
     out: ends in `.mp4`; settings go to the `.json`, and a contact sheet (`sheet`) to the `.png`, beside it.
     image: a picture for the first tick's frames, for a world that takes given streams.
     force: replace what is there. on_tick: called with (ticks done, ticks in all).
-    sidecar_values: further plain values for the sidecar, such as which model it was.
+    sidecar_values: further plain values for the sidecar, such as which model it was. The MP4 says itself that
+    it was generated, from what: the prompt is its title, and its comment is JSON (`generated_by`, `model` or
+    `world`, `prompt`, `seed`).
 
     Raises as `check_request`, ValueError for a world without `video.main` or of another batch size.
     """
@@ -110,11 +113,13 @@ def make_film(
     if num_frames < 1:
         raise BadUse(f"--seconds {seconds:g}: less than one frame; give at least {1 / fps:.3f}")
     given = None if image is None else {"video.main": _standing(image, video)}
-    rate = clock.samples_per_second if "audio.main" in world.spec.streams else None
+    sound = FilmSound(clock.samples_per_second) if "audio.main" in world.spec.streams else None
+    rate = sound.samples_per_second if sound is not None else None
     page = ContactSheet(num_frames, fps, rate, title=prompt) if sheet else None
-    writer = FilmWriter(out, fps, rate, (video.shape[1], video.shape[2]), force)
+    size = (video.shape[1] + video.shape[1] % 2, video.shape[2] + video.shape[2] % 2)
+    writer = FilmWriter(out, fps, rate, size, force, tags=film_tags(prompt, seed, sidecar_values or {}))
     started = time.perf_counter()
-    ticks = _ticks(world, prompt, seed, given, num_frames)
+    ticks = _ticks(world, prompt, seed, given, num_frames, sound)
     first = next(ticks)  # a world refuses a sentence here, before there is a file
     with writer:
         for done, (frames, audio) in enumerate(chain([first], ticks), start=1):
@@ -137,18 +142,27 @@ _Tick = tuple[Array, Array | None]
 
 
 def _ticks(
-    world: World, prompt: str | None, seed: int, given: dict[str, Array] | None, num_frames: int
+    world: World,
+    prompt: str | None,
+    seed: int,
+    given: dict[str, Array] | None,
+    num_frames: int,
+    sound: FilmSound | None,
 ) -> Iterator[_Tick]:
     """What is seen and heard, tick after tick; the last is cut so that `num_frames` come in all."""
     clock = world.spec.clock
     observation = world.reset(seed=seed, prompt=prompt, given=given)
     while True:
-        frames, audio = _seen_and_heard(observation)
-        if num_frames <= len(frames):
+        frames = even_sides(observation["video.main"][0])
+        is_last = num_frames <= len(frames)
+        audio = None
+        if sound is not None:
             num_samples = round(num_frames * clock.samples_per_second / clock.frames_per_second)
-            yield frames[:num_frames], None if audio is None else audio[:num_samples]
+            audio = sound.fitted(observation["audio.main"][0][: num_samples if is_last else None])
+            audio = np.concatenate([audio, sound.rest()]) if is_last else audio
+        yield frames[:num_frames], audio
+        if is_last:
             return
-        yield frames, audio
         num_frames -= len(frames)
         observation = world.step()
 
@@ -163,12 +177,11 @@ def _settings(world: World, image: str | Path | None) -> dict[str, Any]:
     }
 
 
-def _seen_and_heard(observation: Observation) -> _Tick:
-    audio = observation.get("audio.main")
-    if audio is None:
-        return observation["video.main"][0], None
-    samples = audio[0]
-    return observation["video.main"][0], np.repeat(samples, 2, axis=1) if samples.shape[1] == 1 else samples
+def film_tags(prompt: str | None, seed: int, about: Mapping[str, Any]) -> dict[str, str]:
+    """What the film says of itself to whoever gets it without its sidecar."""
+    origin = {name: about[name] for name in ("model", "world") if name in about}
+    values = {"generated_by": f"orrery {__version__}", **origin, "prompt": prompt, "seed": seed}
+    return {"title": prompt or "", "comment": json.dumps(values, ensure_ascii=False)}
 
 
 def _standing(image: str | Path, video: StreamSpec) -> Array:

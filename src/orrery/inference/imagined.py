@@ -153,6 +153,10 @@ class ImaginedWorld:
             rng.bit_generator.state = rng_state
             self._lives.append(_Life(rng, prompt, given, start, tick))
 
+    def check_prompt(self, prompt: str) -> None:
+        """See `Promptable`."""
+        self.engine.encode_text([prompt])
+
     def text(self, index: int = 0) -> str:
         """The sentence that world `index` started from."""
         return self._lives[index].prompt

@@ -82,7 +82,7 @@ class ImaginedWorld:
         if scene is not None:
             raise BadUse("an imagined world starts from a prompt or from given streams, not from a scene")
         if prompt is not None:
-            self.model.check_sentence(prompt)
+            self.check_prompt(prompt)
         for index in range(self.num_worlds):
             if mask is None or mask[index]:
                 mine = {name: value[index] for name, value in (given or {}).items()}
@@ -90,6 +90,10 @@ class ImaginedWorld:
                 dream.advance(None)
                 self._dreams[index] = dream
         return self._observe()
+
+    def check_prompt(self, prompt: str) -> None:
+        """See `Promptable`."""
+        self.model.check_sentence(prompt)
 
     @torch.inference_mode()
     def step(self, action: Array | None = None) -> Observation:

@@ -1,16 +1,21 @@
 """Films and pictures, in and out."""
 
+from orrery.media.fit import FilmSound, even_sides
 from orrery.media.picture import read_image, side_by_side
 from orrery.media.reader import Film, FilmHeader, film_header, iterate_film, read_film
 from orrery.media.sheet import ContactSheet, contact_sheet
+from orrery.media.stream import FilmStream
 from orrery.media.writer import FilmWriter, sidecar_path, write_sidecar
 
 __all__ = [
     "ContactSheet",
     "Film",
     "FilmHeader",
+    "FilmSound",
+    "FilmStream",
     "FilmWriter",
     "contact_sheet",
+    "even_sides",
     "film_header",
     "iterate_film",
     "read_film",

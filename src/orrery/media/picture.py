@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -11,7 +12,7 @@ from PIL import Image, ImageOps
 from orrery.errors import UserError
 from orrery.streams import Array
 
-__all__ = ["read_image", "side_by_side"]
+__all__ = ["decode_image", "read_image", "side_by_side"]
 
 MAX_IMAGE_PIXELS = 100_000_000
 
@@ -25,21 +26,30 @@ def read_image(path: str | Path, size: int) -> Array:
     if not path.is_file():
         raise UserError(f"{path}: there is no such picture" if not path.exists() else f"{path}: not a file")
     try:
+        with path.open("rb") as file:
+            return decode_image(file, str(path), size)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def decode_image(file: BinaryIO, name: str, size: int, max_pixels: int = MAX_IMAGE_PIXELS) -> Array:
+    """As `read_image`, of an open file. name: what errors call it."""
+    try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit below is ours
-            with Image.open(path) as image:
-                if image.width * image.height > MAX_IMAGE_PIXELS:
+            with Image.open(file) as image:
+                if image.width * image.height > max_pixels:
                     raise UserError(
-                        f"{path}: {image.width}x{image.height} pixels are too many; make it smaller first"
+                        f"{name}: {image.width}x{image.height} pixels are too many; make it smaller first"
                     )
                 upright = ImageOps.exif_transpose(image)
                 return np.asarray(ImageOps.fit(_rgb(upright), (size, size), Image.Resampling.LANCZOS))
     except UserError:
         raise
     except Image.UnidentifiedImageError as error:
-        raise UserError(f"{path}: not a picture; a PNG, JPEG or WebP is needed") from error
+        raise UserError(f"{name}: not a picture; a PNG, JPEG or WebP is needed") from error
     except Exception as error:  # Pillow's decoders raise nearly anything for a damaged file
-        raise UserError(f"{path}: cannot be read as a picture ({error}); is it damaged?") from error
+        raise UserError(f"{name}: cannot be read as a picture ({error}); is it damaged?") from error
 
 
 def _rgb(image: Image.Image) -> Image.Image:

@@ -10,17 +10,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import av
-import numpy as np
-from av.video.reformatter import Colorspace
 
 from orrery.atomic import check_destination, disk_failure, temporary_name, write_atomically
 from orrery.errors import BadUse
+from orrery.media.encoder import FilmEncoder
 from orrery.streams import Array
 
 __all__ = ["AAC_SAMPLE_RATES", "FilmWriter", "sidecar_path", "write_sidecar"]
@@ -39,9 +37,6 @@ AAC_SAMPLE_RATES = (
     88_200,
     96_000,
 )
-AAC_BITS_PER_SECOND = 160_000
-BT709 = 1
-"""Code of BT.709 in H.264 for primaries, transfer and matrix alike."""
 X264_OPTIONS = {"preset": "veryfast", "threads": "1", "x264-params": "mbtree=0"}
 """Fast, and with one thread the same bytes every time."""
 
@@ -52,6 +47,7 @@ class FilmWriter:
     path: ends in `.mp4`; its folder exists. size: (height, width), both even as H.264 asks.
     samples_per_second: one of AAC's rates, or None for a silent film.
     force: replace an existing file. crf: quality of the pictures, near transparent unless said otherwise.
+    tags: what the file says of itself, such as `title` and `comment`.
 
     The same frames and samples give the same bytes. Raises BadUse for bad numbers and UserError for a path
     that cannot be written, both before any work.
@@ -65,8 +61,10 @@ class FilmWriter:
         size: tuple[int, int],
         force: bool = False,
         crf: int = 16,
+        tags: Mapping[str, str] | None = None,
     ) -> None:
         self.path = Path(path)
+        self._tags = dict(tags or {})
         self._options = X264_OPTIONS | {"crf": str(crf)}
         self.frames_per_second = frames_per_second
         self.samples_per_second = samples_per_second
@@ -82,7 +80,6 @@ class FilmWriter:
             raise BadUse(f"{samples_per_second} samples a second: AAC has only {known}")
         check_destination(self.path, force)
         self._temporary = temporary_name(self.path)
-        self._num_frames = self._num_samples = 0
 
     def __enter__(self) -> Self:
         try:
@@ -99,18 +96,14 @@ class FilmWriter:
         self._container = av.open(
             str(self._temporary), "w", format="mp4", options={"movflags": "+faststart", "fflags": "+bitexact"}
         )
-        self._video = self._container.add_stream(
-            "libx264", rate=self.frames_per_second, options=self._options
+        self._encoder = FilmEncoder(
+            self._container,
+            self.frames_per_second,
+            self.samples_per_second,
+            self.size,
+            self._options,
+            self._tags,
         )
-        self._video.height, self._video.width = self.size
-        self._video.pix_fmt = "yuv420p"
-        context = self._video.codec_context
-        context.colorspace = context.color_primaries = context.color_trc = BT709
-        self._audio = None
-        if self.samples_per_second is not None:
-            self._audio = self._container.add_stream("aac", rate=self.samples_per_second, layout="stereo")
-            self._audio.bit_rate = AAC_BITS_PER_SECOND
-        self._container.start_encoding()  # makes the file, so that a disk that refuses does so now
 
     def write(self, frames: Array, audio: Array | None = None) -> None:
         """Append one tick: frames `[T, H, W, 3]` uint8 sRGB, audio `[N, 2]` float32 (clipped to [-1, 1]).
@@ -118,39 +111,10 @@ class FilmWriter:
         Over a whole film N sums to its duration times the sample rate. Raises ValueError for an array of the
         wrong form, UserError where the disk refuses.
         """
-        height, width = self.size
-        if frames.ndim != 4 or frames.shape[1:] != (height, width, 3) or frames.dtype != np.uint8:
-            raise ValueError(
-                f"frames: expected [T, {height}, {width}, 3] uint8, got {frames.shape} {frames.dtype}"
-            )
-        if (audio is None) != (self._audio is None):
-            raise ValueError("audio: given to a silent film, or missing from one with sound")
-        if audio is not None and (audio.ndim != 2 or audio.shape[1] != 2 or not np.isfinite(audio).all()):
-            raise ValueError(f"audio: expected finite [N, 2], got {audio.shape}")
         try:
-            for frame in frames:
-                self._write_frame(frame)
-            if audio is not None and len(audio):
-                self._write_audio(audio)
+            self._encoder.write(frames, audio)
         except OSError as error:
             raise disk_failure(self.path, error) from error
-
-    def _write_frame(self, pixels: Array) -> None:
-        rgb = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
-        frame = rgb.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709)
-        frame.pts, frame.time_base = self._num_frames, Fraction(1, self.frames_per_second)
-        self._num_frames += 1
-        self._container.mux(self._video.encode(frame))
-
-    def _write_audio(self, samples: Array) -> None:
-        assert self._audio is not None
-        assert self.samples_per_second is not None
-        planes = np.ascontiguousarray(np.clip(samples, -1, 1).T, np.float32)
-        frame = av.AudioFrame.from_ndarray(planes, format="fltp", layout="stereo")
-        frame.sample_rate, frame.time_base = self.samples_per_second, Fraction(1, self.samples_per_second)
-        frame.pts = self._num_samples
-        self._num_samples += len(samples)
-        self._container.mux(self._audio.encode(frame))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -164,12 +128,9 @@ class FilmWriter:
             self._discard()
 
     def _finish(self) -> None:
-        if not self._num_frames:
+        if not self._encoder.num_frames:
             raise ValueError(f"{self.path}: a film of no frames")
-        self._container.mux(self._video.encode(None))
-        if self._audio is not None:
-            self._container.mux(self._audio.encode(None))
-        self._container.close()
+        self._encoder.finish()
         self._temporary.replace(self.path)
 
     def _discard(self) -> None:

@@ -7,26 +7,22 @@ needed. Nothing that a request says becomes a path.
 
 from __future__ import annotations
 
-import ipaddress
-import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from importlib.resources import files
-from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request, Response, WebSocket
 from fastapi.responses import FileResponse, PlainTextResponse, RedirectResponse
 
-from orrery.errors import UserError
+from orrery.serving.guard import COOKIE, HEADERS, Guard
 from orrery.serving.opening import Playable
-from orrery.serving.player import Closing, Limits, Player
+from orrery.serving.player import Limits, Player
 from orrery.serving.recording import Recording
+from orrery.serving.sockets import Room
 
-__all__ = ["MAX_SESSIONS", "create_app", "is_loopback"]
+__all__ = ["MAX_SESSIONS", "create_app"]
 
 MAX_SESSIONS = 2
 """Pages that play at once; each has a world of its own."""
-COOKIE = "orrery_token"
-_LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 _KINDS = {
     "index.html": "text/html; charset=utf-8",
     "app.js": "text/javascript; charset=utf-8",
@@ -39,25 +35,7 @@ _KINDS = {
     "icon.svg": "image/svg+xml",
 }
 """The files of the page, and what they are."""
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; frame-ancestors 'none'; "
-    "base-uri 'none'; form-action 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-}
-
 Next = Callable[[Request], Awaitable[Response]]
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches a server bound to `host`."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def create_app(
@@ -65,9 +43,7 @@ def create_app(
 ) -> FastAPI:
     """The application for one world. host: what the server is bound to. token: asked of everyone, None for
     nobody, which only a server on loopback may be."""
-    if token is None and not is_loopback(host):
-        raise ValueError("beyond loopback a token is needed")
-    guard = _Guard(host, token)
+    guard = Guard(host, token)
     recordings: dict[str, Recording] = {}
     app = FastAPI(title="Orrery", docs_url=None, redoc_url=None, openapi_url=None)
 
@@ -75,12 +51,18 @@ def create_app(
     async def guarded(request: Request, call_next: Next) -> Response:
         refusal = guard.refusal(request)
         response = PlainTextResponse(refusal[1], refusal[0]) if refusal else await call_next(request)
-        response.headers.update(_HEADERS)
+        response.headers.update(HEADERS)
         return response
 
     _add_page(app, token)
     _add_recordings(app, playable.title, recordings)
-    _add_socket(app, guard, lambda socket: Player(socket, playable, recordings, limits or Limits()))
+    room = Room(guard, MAX_SESSIONS, f"{MAX_SESSIONS} pages play already; close one and reload")
+
+    @app.websocket("/play")
+    async def play(socket: WebSocket) -> None:
+        """One page's session, from its first message to its last; see docs/serving.md."""
+        await room.host(socket, lambda one: Player(one, playable, recordings, limits or Limits()).play())
+
     return app
 
 
@@ -111,59 +93,6 @@ def _add_recordings(app: FastAPI, title: str, recordings: Mapping[str, Recording
         return FileResponse(path, media_type=kinds[file], filename=f"{stem}{path.suffix}")
 
 
-def _add_socket(app: FastAPI, guard: _Guard, player: Callable[[WebSocket], Player]) -> None:
-    playing: set[WebSocket] = set()
-
-    @app.websocket("/play")
-    async def play(socket: WebSocket) -> None:
-        """One page's session, from its first message to its last; see docs/serving.md."""
-        refusal = guard.refusal(socket) or guard.foreign(socket)
-        if refusal is not None:
-            await socket.close(1008, refusal[1])  # before it was accepted: the browser gets a 403
-            return
-        await socket.accept()
-        if len(playing) >= MAX_SESSIONS:
-            await socket.close(1013, f"{MAX_SESSIONS} pages play already; close one and reload")
-            return
-        playing.add(socket)
-        try:
-            await player(socket).play()
-        except Closing as closing:
-            await socket.close(closing.code, closing.reason)
-        except UserError as error:
-            await socket.close(1011, Closing(1011, str(error)).reason)
-        finally:
-            playing.discard(socket)
-
-
 def _file(name: str) -> Response:
     content = files("orrery.serving").joinpath("web", name).read_bytes()
     return Response(content, media_type=_KINDS[name])
-
-
-class _Guard:
-    """Who may come in."""
-
-    def __init__(self, host: str, token: str | None) -> None:
-        self._names = set(_LOOPBACK_NAMES) if is_loopback(host) else None
-        self._token = token
-
-    def refusal(self, request: Request | WebSocket) -> tuple[int, str] | None:
-        """Status and reason, or None for one who may."""
-        named = urlsplit(f"//{request.headers.get('host', '')}").netloc.rpartition("@")[2]
-        name = named.rpartition(":")[0] if named.rpartition(":")[2].isdigit() else named
-        if self._names is not None and name.lower() not in self._names:
-            return 421, "this server answers to localhost alone"
-        if self._token is None:
-            return None
-        given = request.query_params.get("token") or request.cookies.get(COOKIE) or ""
-        if not secrets.compare_digest(given.encode(), self._token.encode()):
-            return 401, "the token is missing or wrong; open the address that was printed at the start"
-        return None
-
-    def foreign(self, socket: WebSocket) -> tuple[int, str] | None:
-        """A refusal for a page of another site. Programs that are no browsers send no Origin."""
-        origin = socket.headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != socket.headers.get("host"):
-            return 403, "this socket is for its own page alone"
-        return None

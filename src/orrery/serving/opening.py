@@ -1,4 +1,4 @@
-"""What `orrery play` can open by name: a checkpoint, a Gymnasium environment, an exact world."""
+"""What `orrery play` and `orrery serve` open by name: a checkpoint, an environment, an exact world."""
 
 from __future__ import annotations
 
@@ -27,20 +27,30 @@ _IMAGE_SIZE = 128
 class Playable:
     """A world that can be played, any number of times.
 
-    title: what a person calls it. kind: `imagined` or `exact`. make: a new session; sessions share what does
-    not change, such as weights. sentences: whether it can start from one. beside: the name of the real
-    environment that can be stepped beside it, empty for none. recordings: episodes to start from. controls: a
-    spec that says what the actions mean, where the world's own may not. about: for the sidecars of films.
+    title: what a person calls it. kind: `imagined` or `exact`. make_world: takes `num_worlds` and `streams`,
+    as every world does; worlds share what does not change, such as weights. sentences: whether it can start
+    from one. beside: the name of the real environment that can be stepped beside it, empty for none, and
+    make_real what makes it. recordings: episodes to start from. controls: a spec that says what the actions
+    mean, where the world's own may not. about: for the sidecars of films.
     """
 
     title: str
     kind: str
-    make: Callable[[bool], Session]
+    make_world: Callable[..., World]
     sentences: bool = False
     beside: str = ""
+    make_real: Callable[[], World] | None = None
     recordings: Dataset | None = None
     controls: WorldSpec | None = None
     about: Mapping[str, Any] = field(default_factory=dict)
+
+    def make(self, with_beside: bool = False) -> Session:
+        """A new session, with the real world beside it or without."""
+        if not with_beside:
+            return Session(self.make_world())
+        if self.make_real is None:
+            raise BadUse("the real world that this one was learned from is not here")
+        return Session(self.make_world(), self.make_real())
 
     @property
     def num_recordings(self) -> int:
@@ -91,21 +101,14 @@ def _refuse(what: str, beside: str | None, recordings: Path | None) -> None:
 def _environment(name: str, image_size: int | None) -> Playable:
     from orrery.worlds.gymnasium import GymnasiumWorld
 
-    def make(with_beside: bool) -> Session:
-        return Session(GymnasiumWorld(name, image_size=image_size))
-
-    GymnasiumWorld(name, image_size=image_size).close()  # a name that is wrong is refused here
-    return Playable(name.partition("?")[0], "exact", make, about={"world": f"{_GYM}{name}"})
+    make_world = partial(GymnasiumWorld, name, image_size=image_size)
+    make_world().close()  # a name that is wrong is refused here
+    return Playable(name.partition("?")[0], "exact", make_world, about={"world": f"{_GYM}{name}"})
 
 
 def _exact(name: str, image_size: int) -> Playable:
-    factory = world_factory(name)
-
-    def make(with_beside: bool) -> Session:
-        return Session(factory(num_worlds=1, image_size=image_size))
-
-    sentences = hasattr(factory(num_worlds=1, image_size=image_size), "text")
-    return Playable(name, "exact", make, sentences, about={"world": name})
+    make_world = partial(world_factory(name), image_size=image_size)
+    return Playable(name, "exact", make_world, hasattr(make_world(), "text"), about={"world": name})
 
 
 def _imagined(name: str, beside: str | None, recordings: Path | None) -> Playable:
@@ -115,26 +118,20 @@ def _imagined(name: str, beside: str | None, recordings: Path | None) -> Playabl
     real = _real_name(spec, beside)
     make_real, real_spec = _real_world(real, spec, asked=beside is not None) if real else (None, None)
 
-    def make(with_beside: bool) -> Session:
-        if not with_beside:
-            return Session(make_world())
-        if make_real is None:
-            raise BadUse("the real world that this one was learned from is not here")
-        return Session(make_world(), make_real())
-
     return Playable(
         Path(name).resolve().name if Path(name).is_dir() else name,
         "imagined",
-        make,
+        make_world,
         sentences,
         real if make_real is not None else "",
+        make_real,
         None if recordings is None else _dataset(recordings, spec),
         real_spec,
         {"world": "imagined", "model": str(name), "checkpoint": checkpoint},
     )
 
 
-def _learned(folder: Path) -> tuple[Callable[[], World], bool, str]:
+def _learned(folder: Path) -> tuple[Callable[..., World], bool, str]:
     """What makes worlds of a checkpoint, whether they understand sentences, and the checkpoint's hash."""
     from orrery.checkpoint import load_checkpoint
     from orrery.models.trained import is_trained, load_trained

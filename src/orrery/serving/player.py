@@ -7,7 +7,6 @@ of actions only the last counts. So a page that is slow, asleep or gone costs no
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
 import time
 from collections.abc import Callable
@@ -34,9 +33,10 @@ from orrery.serving.messages import (
 from orrery.serving.opening import Playable
 from orrery.serving.recording import MAX_SECONDS, Recording
 from orrery.serving.session import Action, Session, Start, Tick
+from orrery.serving.sockets import Closing, Line, LineLimits
 from orrery.serving.wire import thumbnail_message, tick_message
 
-__all__ = ["Closing", "Limits", "Player"]
+__all__ = ["Limits", "Player"]
 
 Result = TypeVar("Result")
 
@@ -52,15 +52,6 @@ class Limits:
     idle_seconds: float = 1800.0
 
 
-class Closing(Exception):
-    """The socket is to be closed, with a code and a reason."""
-
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(reason)
-        self.code = code
-        self.reason = reason.encode()[:120].decode(errors="ignore")  # a close frame holds no more
-
-
 class Player:
     """Joins one socket and one session. recordings: where finished ones can be fetched, by a name that nobody
     guesses; this player takes its own out again when it ends."""
@@ -68,7 +59,8 @@ class Player:
     def __init__(
         self, socket: WebSocket, playable: Playable, recordings: dict[str, Recording], limits: Limits
     ) -> None:
-        self._socket, self._playable, self._limits = socket, playable, limits
+        line = LineLimits(MAX_MESSAGE_BYTES, limits.messages_per_second, limits.idle_seconds)
+        self._line, self._playable, self._limits = Line(socket, line), playable, limits
         self._thread = ThreadPoolExecutor(
             1, "orrery-play"
         )  # games and renderers stay on the thread that made them
@@ -115,35 +107,13 @@ class Player:
 
     async def _listen(self) -> None:
         """Take in messages until the page leaves."""
-        allowance = burst = 2 * self._limits.messages_per_second
-        last = time.monotonic()
         while True:
-            text = await self._receive()
-            now = time.monotonic()
-            allowance = min(burst, allowance + (now - last) * self._limits.messages_per_second) - 1
-            last = now
-            if allowance < 0:
-                raise Closing(1008, "too many messages a second")
+            text = await self._line.receive_text()
             try:
                 self._handle(parse_message(text))
             except BadUse as error:
                 raise Closing(1008, str(error)) from error
             self._changed.set()
-
-    async def _receive(self) -> str:
-        try:
-            async with asyncio.timeout(self._limits.idle_seconds):
-                event = await self._socket.receive()
-        except TimeoutError as error:
-            raise Closing(1001, "nothing was heard for too long; reload the page to go on") from error
-        if event["type"] == "websocket.disconnect":
-            raise WebSocketDisconnect(event.get("code", 1000))
-        text = event.get("text")
-        if text is None:
-            raise Closing(1003, "messages are JSON text")
-        if len(text.encode()) > MAX_MESSAGE_BYTES:
-            raise Closing(1009, f"a message has at most {MAX_MESSAGE_BYTES} bytes")
-        return text
 
     def _handle(self, message: Message) -> None:
         if isinstance(message, Act):
@@ -313,10 +283,10 @@ class Player:
         self._num_sent += 1
         spec, header = self._session.world.spec, {"id": self._num_sent, "mark": self._session.mark, **more}
         message = await self._in_thread(lambda: tick_message(spec, tick, header))
-        await self._socket.send_bytes(message)
+        await self._line.send_bytes(message)
         marks = self._session.marks
         for number in sorted(marks.keys() - self._known_marks):
-            await self._socket.send_bytes(thumbnail_message(spec, marks[number]))
+            await self._line.send_bytes(thumbnail_message(spec, marks[number]))
         gone = sorted(self._known_marks - marks.keys())
         self._known_marks = set(marks)
         if gone:
@@ -326,7 +296,7 @@ class Player:
         await self._send({"type": "refused", "text": str(error)})
 
     async def _send(self, values: dict[str, Any]) -> None:
-        await self._socket.send_text(json.dumps(values, allow_nan=False))
+        await self._line.send_json(values)
 
     async def _in_thread(self, call: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._thread, call)

@@ -8,13 +8,11 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 
 from orrery import __version__
 from orrery.errors import BadUse, UserError
-from orrery.media import FilmWriter, side_by_side
-from orrery.media.writer import AAC_SAMPLE_RATES
+from orrery.media import FilmSound, FilmWriter, even_sides, side_by_side
 from orrery.serving.session import Action, Session, Tick
 from orrery.streams import Array
 
@@ -24,8 +22,6 @@ MAX_SECONDS = 600.0
 """Of one recording; it stops there by itself."""
 SMALLEST_HEIGHT = 256
 """Smaller pictures are enlarged, pixel by pixel, so that a player shows them as they were."""
-SAMPLE_RATE = 48_000
-"""Of the film's sound, where the world's own rate is none that AAC has."""
 
 
 class Recording:
@@ -45,9 +41,7 @@ class Recording:
         self._stack = ExitStack()
         self._folder = tempfile.TemporaryDirectory(prefix="orrery-play-", ignore_cleanup_errors=True)
         self.film = Path(self._folder.name) / "film.mp4"
-        rate = spec.clock.samples_per_second if self._sound else None
-        self._resampler = _Resampler(rate) if rate is not None and rate not in AAC_SAMPLE_RATES else None
-        self._rate = SAMPLE_RATE if self._resampler is not None else rate
+        self._fit = FilmSound(spec.clock.samples_per_second) if self._sound else None
         self._writer: FilmWriter | None = None
 
     @property
@@ -66,7 +60,8 @@ class Recording:
         frames = _enlarged(frames)
         if self._writer is None:
             size = (frames.shape[1], frames.shape[2])
-            writer = FilmWriter(self.film, self._spec.clock.frames_per_second, self._rate, size)
+            rate = self._fit.samples_per_second if self._fit else None
+            writer = FilmWriter(self.film, self._spec.clock.frames_per_second, rate, size)
             self._writer = self._stack.enter_context(writer)
             self._first = tick.number
         self._writer.write(frames, self._samples(tick))
@@ -76,8 +71,8 @@ class Recording:
         """Complete the film and write its sidecar. BadUse for one without a tick."""
         if self._writer is None:
             raise BadUse("nothing was recorded: no tick went by")
-        if self._resampler is not None:
-            self._writer.write(np.zeros((0, *self._writer.size, 3), np.uint8), self._resampler.rest())
+        if self._fit is not None:
+            self._writer.write(np.zeros((0, *self._writer.size, 3), np.uint8), self._fit.rest())
         self._stack.close()
         values = {"orrery": __version__, **self._about, **self._played(session)}
         text = json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False)
@@ -105,43 +100,18 @@ class Recording:
         }
 
     def _samples(self, tick: Tick) -> Array | None:
-        if self._sound is None:
+        if self._sound is None or self._fit is None:
             return None
         samples = tick.observation.get(self._sound)
         if samples is None:  # a mark's tick, shown after going back, is silent
             samples = self._spec.streams[self._sound].zeros()
-        stereo = np.repeat(samples, 2, axis=1) if samples.shape[1] == 1 else samples
-        return stereo if self._resampler is None else self._resampler.resampled(stereo)
-
-
-class _Resampler:
-    """Samples of any rate as those of `SAMPLE_RATE`, tick by tick."""
-
-    def __init__(self, rate: int) -> None:
-        self._rate = rate
-        self._resampler = av.AudioResampler("fltp", "stereo", SAMPLE_RATE)
-
-    def resampled(self, samples: Array) -> Array:
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples.T, np.float32), "fltp", "stereo")
-        frame.sample_rate = self._rate
-        return self._joined(self._resampler.resample(frame))
-
-    def rest(self) -> Array:
-        """What is still on its way."""
-        return self._joined(self._resampler.resample(None))
-
-    @staticmethod
-    def _joined(frames: list[av.AudioFrame]) -> Array:
-        pieces = [frame.to_ndarray().T for frame in frames]
-        return np.concatenate(pieces) if pieces else np.zeros((0, 2), np.float32)
+        return self._fit.fitted(samples)
 
 
 def _enlarged(frames: Array) -> Array:
     """Each pixel as a square, up to `SMALLEST_HEIGHT` and more; sides made even, as H.264 asks."""
     times = max(1, -(-SMALLEST_HEIGHT // frames.shape[1]))
-    large = frames.repeat(times, axis=1).repeat(times, axis=2)
-    odd = [(0, 0), (0, large.shape[1] % 2), (0, large.shape[2] % 2), (0, 0)]
-    return np.pad(large, odd, mode="edge") if any(pad for _, pad in odd) else large
+    return even_sides(frames.repeat(times, axis=1).repeat(times, axis=2))
 
 
 def _plain_action(action: Action | None) -> dict[str, list[float]] | None:

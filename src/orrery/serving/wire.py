@@ -17,7 +17,7 @@ from PIL import Image
 from orrery.serving.session import Mark, Tick
 from orrery.streams import Array, WorldSpec
 
-__all__ = ["pack", "thumbnail_message", "tick_message", "unpack"]
+__all__ = ["felt", "pack", "short_numbers", "thumbnail_message", "tick_message", "unpack"]
 
 RAW_PIXELS = 128 * 128
 """Pictures up to this many pixels go as they are: JPEG would save little and blur them."""
@@ -59,8 +59,8 @@ def tick_message(spec: WorldSpec, tick: Tick, more: dict[str, Any]) -> bytes:
         "branch": tick.branch,
         "reward": _plain(tick.reward),
         "ended": tick.ended,
-        "touch": _touch(spec, tick),
-        "numbers": _numbers(spec, tick),
+        "touch": felt(spec, tick),
+        "numbers": short_numbers(spec, tick),
         **more,
     }
     parts = _pictures(spec, tick.observation, "world")
@@ -112,7 +112,7 @@ def _sound(spec: WorldSpec, observation: dict[str, Array]) -> list[Part]:
     return []
 
 
-def _touch(spec: WorldSpec, tick: Tick) -> dict[str, Any] | None:
+def felt(spec: WorldSpec, tick: Tick) -> dict[str, Any] | None:
     """The last frame of the first touch map: rows of taxels, each three numbers."""
     for stream in spec.named("touch"):
         value = tick.observation.get(stream.name)
@@ -121,7 +121,7 @@ def _touch(spec: WorldSpec, tick: Tick) -> dict[str, Any] | None:
     return None
 
 
-def _numbers(spec: WorldSpec, tick: Tick) -> dict[str, list[float]]:
+def short_numbers(spec: WorldSpec, tick: Tick) -> dict[str, list[float]]:
     """Short observed vectors and choices, last frame."""
     shown = {}
     for stream in spec.of_role("observed"):

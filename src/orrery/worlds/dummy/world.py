@@ -151,6 +151,10 @@ class DummyWorld:
         """The sentence that describes world `index`."""
         return f"A ball rolls to the {'right' if self._balls[index].speed_m_s > 0 else 'left'}."
 
+    def check_prompt(self, prompt: str) -> None:
+        """See `Promptable`."""
+        _direction(prompt)
+
     def scripted_action(self) -> Array:
         """`[B, 1]`: the action that the world's own script plans for the coming tick."""
         return np.array([[0.3 * np.sin(0.5 * ball.tick)] for ball in self._balls], np.float32)
@@ -197,13 +201,18 @@ class DummyWorld:
 def _ball(rng: np.random.Generator, prompt: str | None, scene: Mapping[str, float] | None) -> _Ball:
     start, speed = float(rng.uniform(-0.9, 0.9)), float(rng.uniform(0.5, 1.5) * rng.choice([-1, 1]))
     if prompt is not None:
-        words = {"left", "right"} & set(prompt.lower().strip(" .").split())
-        if len(words) != 1:
-            raise BadUse(f"a sentence for the dummy world says either left or right, got {prompt!r}")
-        speed = abs(speed) if words == {"right"} else -abs(speed)
+        speed = _direction(prompt) * abs(speed)
     if scene is not None:
         start, speed = float(scene["start_m"]), float(scene["speed_m_s"])
     return _Ball(start, speed, start)
+
+
+def _direction(prompt: str) -> int:
+    """1 for right, -1 for left."""
+    words = {"left", "right"} & set(prompt.lower().strip(" .").split())
+    if len(words) != 1:
+        raise BadUse(f"a sentence for the dummy world says either left or right, got {prompt!r}")
+    return 1 if words == {"right"} else -1
 
 
 def _turns(before: float, velocity: float, start: float, duration: float) -> list[Event]:

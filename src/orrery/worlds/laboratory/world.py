@@ -105,6 +105,10 @@ class LaboratoryWorld(ExactWorld):
         super().__init__(spec.only(names), spec.streams["action"].shape, num_worlds)
         self._image_size = image_size
 
+    def check_prompt(self, prompt: str) -> None:
+        """See `Promptable`."""
+        parse_laboratory(prompt)
+
     def _read_scene(self, scene: LabScene | Mapping[str, Any]) -> LabScene:
         return scene if isinstance(scene, LabScene) else LabScene.from_json(scene)
 

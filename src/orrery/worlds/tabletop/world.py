@@ -98,6 +98,10 @@ class TabletopWorld(ExactWorld):
         super().__init__(spec.only(names), spec.streams["action"].shape, num_worlds)
         self._image_size, self._setting = image_size, setting
 
+    def check_prompt(self, prompt: str) -> None:
+        """See `Promptable`."""
+        parse(prompt)
+
     def _read_scene(self, scene: Scene | Mapping[str, Any]) -> Scene:
         return scene if isinstance(scene, Scene) else Scene.from_json(scene)
 

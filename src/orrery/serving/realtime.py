@@ -1,0 +1,315 @@
+"""`WS /v1/realtime/video`: a world seen and heard while it goes on, in the message shapes of vLLM-Omni.
+
+Control messages are JSON text. Each `video.chunk_metadata` is followed by one binary message, the next piece
+of a fragmented MP4 with its sound; what is felt, and other numbers, are in the metadata. The peer acts by
+`session.interaction` with the modality `action`. Ticks come at the world's own rate at most.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from starlette.websockets import WebSocket
+
+from orrery.errors import BadUse, UserError
+from orrery.inference.generate import film_tags
+from orrery.media import FilmSound, FilmStream, even_sides
+from orrery.serving.controls import action_from_numbers
+from orrery.serving.models import Model
+from orrery.serving.session import Action, Session, Start, Tick
+from orrery.serving.sockets import Closing, Line, LineLimits
+from orrery.serving.wanted import Wanted, wanted_film
+from orrery.serving.wire import felt, short_numbers
+
+__all__ = ["Realtime", "RealtimeLimits"]
+
+Result = TypeVar("Result")
+MAX_WAITING = 256
+"""Messages that were read and not answered yet."""
+_Numbers = Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], Field(max_length=4096)]
+
+
+@dataclass(frozen=True)
+class RealtimeLimits:
+    """line: of the socket. start_seconds: until it says what it wants. session_seconds: of the world's time.
+    num_events: interactions that wait for the tick in the making."""
+
+    line: LineLimits = field(default_factory=lambda: LineLimits(messages_per_second=100.0, idle_seconds=60.0))
+    start_seconds: float = 10.0
+    session_seconds: float = 600.0
+    num_events: int = 16
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Held(_Strict):
+    """An action. mode: `hold`, until the next one comes. data: numbers of each action stream; null leaves it
+    to the world."""
+
+    mode: Literal["hold"] = "hold"
+    data: dict[str, _Numbers] | None
+
+
+class Modalities(_Strict):
+    action: Held
+
+
+class Event(_Strict):
+    prompt: str | None = None
+    multi_modal_data: Modalities | None = None
+
+
+class Interaction(_Strict):
+    event_id: str = Field(default_factory=lambda: secrets.token_hex(8), min_length=1, max_length=100)
+    event: Event
+    transition_chunks: int | None = Field(default=None, ge=0, le=1)
+
+
+class Interact(_Strict):
+    type: Literal["session.interaction"]
+    interaction: Interaction
+
+
+class Ping(_Strict):
+    type: Literal["session.ping"]
+
+
+class Stop(_Strict):
+    type: Literal["session.stop"]
+
+
+_MESSAGE: TypeAdapter[Interact | Ping | Stop] = TypeAdapter(
+    Annotated[Interact | Ping | Stop, Field(discriminator="type")]
+)
+
+
+class Realtime:
+    """One socket's session. models: by name, the first the default."""
+
+    def __init__(self, socket: WebSocket, models: Mapping[str, Model], limits: RealtimeLimits) -> None:
+        self._line, self._models, self._limits = Line(socket, limits.line), models, limits
+        self._thread = ThreadPoolExecutor(1, "orrery-realtime")  # a renderer stays on its thread
+        self._id = f"video_stream-{secrets.token_hex(16)}"
+        self._stopped = asyncio.Event()
+        self._action: Action | None = None
+        self._events: list[tuple[str, Action | None]] = []
+        self._active: list[str] = []
+        self._num_chunks = 0
+
+    async def serve(self) -> None:
+        """Serve the socket until the film ends or the peer leaves. `Closing` for one that is let go."""
+        session: Session | None = None
+        try:
+            wanted, num_ticks = await self._start()
+            session = await self._in_thread(wanted.model.playable.make)
+            await self._play(session, wanted, num_ticks)
+        except UserError as error:
+            await self._send_error(error)
+            raise Closing(1008, str(error)) from error
+        finally:
+            if session is not None:
+                await self._in_thread(session.close)
+            self._thread.shutdown(wait=False)
+
+    # ---- what the peer says --------------------------------------------------------------------------
+
+    async def _start(self) -> tuple[Wanted, int]:
+        """What the first message asks for, and for how many ticks."""
+        try:
+            async with asyncio.timeout(self._limits.start_seconds):
+                fields = _object(await self._line.receive_text())
+        except TimeoutError as error:
+            raise BadUse("session.start did not come in time") from error
+        if fields.pop("type", None) != "session.start":
+            raise BadUse("the first message is session.start")
+        if fields.pop("format", "m4s") != "m4s":
+            raise BadUse("format: only m4s can be sent")
+        longest = self._limits.session_seconds
+        if fields.get("seconds") is None and fields.get("num_frames") is None:
+            fields["seconds"] = longest
+        wanted = await self._in_thread(
+            lambda: wanted_film(fields, None, self._models, longest, is_text=False)
+        )
+        if tuple(wanted.values["size"]) != wanted.model.size:
+            raise BadUse("size: a live world has its own; leave it out")
+        if wanted.picture is not None:
+            raise BadUse("input_reference: a live world cannot start from a picture yet; leave it out")
+        return wanted, wanted.model.spec.clock.num_ticks(wanted.values["seconds"])
+
+    async def _listen(self, session: Session) -> None:
+        """Take in messages until the peer stops or leaves. They are read faster than they are answered, so
+        that a flood is seen for what it is."""
+        waiting: asyncio.Queue[str] = asyncio.Queue(MAX_WAITING)
+        answering = asyncio.create_task(self._answer(session, waiting))
+        try:
+            while not answering.done():
+                text = await self._line.receive_text()
+                if waiting.full():
+                    raise Closing(1008, "too many messages a second")
+                waiting.put_nowait(text)
+            await answering
+        finally:
+            answering.cancel()
+
+    async def _answer(self, session: Session, waiting: asyncio.Queue[str]) -> None:
+        """Obey messages; what is wrong is said, and the world goes on."""
+        while not self._stopped.is_set():
+            try:
+                message = _parsed(await waiting.get())
+                if isinstance(message, Interact):
+                    await self._take(session, message.interaction)
+                elif isinstance(message, Ping):
+                    await self._line.send_json({"type": "session.pong"})
+                else:
+                    self._stopped.set()
+            except UserError as error:
+                await self._send_error(error)
+
+    async def _take(self, session: Session, interaction: Interaction) -> None:
+        """Queue an action for the next tick."""
+        event = interaction.event
+        try:
+            if event.prompt is not None:
+                raise BadUse(
+                    "a world follows the sentence that it started from; it takes no other on its way"
+                )
+            if event.multi_modal_data is None:
+                raise BadUse("an interaction has an action in event.multi_modal_data")
+            if len(self._events) >= self._limits.num_events:
+                raise BadUse("too many interactions at once; one a tick is enough")
+            data = event.multi_modal_data.action.data
+            action = None if data is None else action_from_numbers(session.world.spec, data)
+        except BadUse as error:
+            await self._send_error(error, code="interaction_failed", event_id=interaction.event_id)
+            return
+        self._events.append((interaction.event_id, action))
+        queued = {"request_id": self._id, "event_id": interaction.event_id}
+        await self._line.send_json({"type": "session.interaction.queued", **queued})
+
+    # ---- what the peer is sent -----------------------------------------------------------------------
+
+    async def _play(self, session: Session, wanted: Wanted, num_ticks: int) -> None:
+        values = wanted.values
+        start = Start(values["seed"], values["prompt"] or None)
+        tick = await self._in_thread(lambda: session.reset(start))
+        config = {**values, "size": "{}x{}".format(*values["size"])}
+        await self._line.send_json(
+            {"type": "video.start", "request_id": self._id, "format": "m4s", "config": config}
+        )
+        listening = asyncio.create_task(self._listen(session))
+        try:
+            film = _Film(wanted)
+            ended = await self._ticks(session, film, tick, num_ticks, listening)
+            await self._send_piece(await self._in_thread(film.rest), {"kind": "trailer", "num_frames": 0})
+            await self._line.send_json(
+                {
+                    "type": "session.done",
+                    "request_id": self._id,
+                    "chunks": self._num_chunks,
+                    "stopped": self._stopped.is_set(),
+                    "ended": ended,
+                }
+            )
+        finally:
+            listening.cancel()
+
+    async def _ticks(
+        self, session: Session, film: _Film, tick: Tick, num_ticks: int, listening: asyncio.Task[None]
+    ) -> str:
+        """Send tick after tick; how the world ended, empty where it did not."""
+        spec = session.world.spec
+        due = time.monotonic()
+        for number in range(num_ticks):
+            started: list[str] = []
+            if number:
+                await asyncio.sleep(due - time.monotonic())
+                if listening.done():
+                    await listening  # raises what ended it
+                if self._stopped.is_set():
+                    return ""
+                started = self._apply_events()
+                action = self._action
+                tick = await self._in_thread(lambda a=action: session.step(a))
+            due = max(due + spec.clock.tick_seconds, time.monotonic())
+            shown = tick
+            piece = await self._in_thread(lambda t=shown: film.piece(t))
+            felt_of = {"touch": felt(spec, tick), "numbers": short_numbers(spec, tick)}
+            metadata = {
+                "kind": "media",
+                "num_frames": spec.clock.frames_per_tick,
+                "generation_chunk_index": number,
+                "started_event_ids": started,
+                "active_event_ids": self._active,
+                "completed_event_ids": started,
+                "multi_modal_data": {**felt_of, "reward": tick.reward, "ended": tick.ended},
+            }
+            await self._send_piece(piece, metadata)
+            if tick.ended:
+                return tick.ended
+        return ""
+
+    def _apply_events(self) -> list[str]:
+        """Act as the last interaction says from now on; the ids of those that came."""
+        taken, self._events = self._events, []
+        if taken:
+            self._action, self._active = taken[-1][1], [taken[-1][0]]
+        return [event_id for event_id, _ in taken]
+
+    async def _send_piece(self, piece: bytes, metadata: Mapping[str, Any]) -> None:
+        about = {"request_id": self._id, "transport_chunk_index": self._num_chunks, "byte_length": len(piece)}
+        await self._line.send_json({"type": "video.chunk_metadata", **metadata, **about}, piece)
+        self._num_chunks += 1
+
+    async def _send_error(self, error: UserError, **more: str) -> None:
+        await self._line.send_json({"type": "error", "message": str(error), "request_id": self._id, **more})
+
+    async def _in_thread(self, call: Callable[[], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+
+
+class _Film:
+    """Ticks of a world as pieces of a film."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        clock, values = wanted.model.spec.clock, wanted.values
+        self._sound = FilmSound(clock.samples_per_second) if values["generate_sound"] else None
+        rate = None if self._sound is None else self._sound.samples_per_second
+        width, height = wanted.model.size
+        tags = film_tags(values["prompt"] or None, values["seed"], {"model": wanted.model.name})
+        self._stream = FilmStream(clock.frames_per_second, rate, (height, width), tags)
+
+    def piece(self, tick: Tick) -> bytes:
+        sound = None if self._sound is None else self._sound.fitted(tick.observation["audio.main"])
+        return self._stream.encoded(even_sides(tick.observation["video.main"]), sound)
+
+    def rest(self) -> bytes:
+        return self._stream.rest()
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise BadUse("this is no JSON") from error
+    if not isinstance(values, dict):
+        raise BadUse("a message is a JSON object")
+    return values
+
+
+def _parsed(text: str) -> Interact | Ping | Stop:
+    try:
+        return _MESSAGE.validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise BadUse(f"{where or 'message'}: {first['msg']}") from error

@@ -1,0 +1,148 @@
+"""The process that makes the films: one job after the other, until the server that started it is gone.
+
+It is started with the folder of the jobs and a table of the models, each of which is opened when it is first
+asked for. A line on its standard input wakes it;
+the end of that input, which comes when the server dies in whatever way, ends it at once.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from orrery.errors import UserError
+from orrery.inference.generate import make_film
+from orrery.media import iterate_film
+from orrery.serving.jobs import Job, Jobs
+from orrery.serving.models import Model, open_models
+from orrery.streams import Array
+
+__all__ = ["main", "work_once"]
+
+SHEET_COLUMNS = SHEET_ROWS = 4
+"""Pictures of a spritesheet, evenly spaced in time."""
+CELL_SIZE = 256
+"""Pixels of the longer side of one of them at most."""
+
+
+class _NotWanted(Exception):
+    """The job was deleted, or ended from outside, while it was made."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Work until standard input ends. arguments: the folder of the jobs, and JSON of name to source of each
+    model."""
+    folder, sources = sys.argv[1:] if arguments is None else arguments
+    import torch
+
+    torch.set_num_threads(1)  # small passes gain little from a second thread
+    wake = threading.Event()
+    threading.Thread(target=_listen, args=(wake,), daemon=True).start()
+    jobs = Jobs(Path(folder))
+    with jobs.lock("worker", wait=True):  # the worker of a server that was killed may be about to end
+        jobs.recover()
+        opened = functools.cache(functools.partial(_opened, json.loads(sources)))
+        while True:
+            wake.clear()
+            if not work_once(jobs, opened):
+                wake.wait(5.0)
+
+
+def _listen(wake: threading.Event) -> None:
+    for _ in sys.stdin.buffer:
+        wake.set()
+    os._exit(0)  # the server is gone; what is half done will be done again
+
+
+def _opened(sources: Mapping[str, str], name: str) -> Model:
+    if name not in sources:
+        raise UserError(f"the model {name!r} is no longer served here")
+    return open_models([sources[name]])[name]
+
+
+def work_once(jobs: Jobs, opened: Callable[[str], Model]) -> bool:
+    """Do the oldest job of the queue; False where there is none. opened: the model of a name."""
+    job = jobs.claim()
+    if job is None:
+        return False
+    try:
+        _make(jobs, job, opened)
+    except _NotWanted:
+        jobs.remove_files(job.id)
+    except UserError as error:
+        jobs.fail(job.id, "cannot_be_made", str(error))
+    except MemoryError:
+        jobs.fail(job.id, "out_of_memory", "the film needs more memory than there is; ask for a smaller one")
+    except Exception as error:  # whatever it is, the jobs behind it are done
+        print(f"job {job.id}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        jobs.fail(job.id, "internal", f"an error of this program: {type(error).__name__}")
+    return True
+
+
+def _make(jobs: Jobs, job: Job, opened: Callable[[str], Model]) -> None:
+    wanted = _Wanted(**job.request)
+    model = opened(wanted.model)
+    film = jobs.file(job.id, ".mp4")
+    percent = functools.partial(_report, jobs, job.id)
+    made = make_film(
+        model.film_world(wanted.size[0], wanted.generate_sound),
+        wanted.prompt or None,
+        wanted.seconds,
+        wanted.seed,
+        film,
+        image=jobs.file(job.id, ".png") if wanted.has_picture else None,
+        force=True,  # left by a worker that was killed before it could say so
+        on_tick=percent,
+        sidecar_values={**model.playable.about, "model": wanted.model},
+    )
+    num_frames = round(made.seconds * model.spec.clock.frames_per_second)
+    _save_stills(film, num_frames, jobs.file(job.id, ".webp"), jobs.file(job.id, ".jpg"))
+    if not jobs.complete(job.id):
+        raise _NotWanted
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """A job's request, as `orrery.serving.wanted` decided it. size: width and height."""
+
+    model: str
+    prompt: str
+    seconds: float
+    size: tuple[int, int]
+    seed: int
+    generate_sound: bool
+    has_picture: bool
+    user: str | None
+
+
+def _report(jobs: Jobs, job_id: str, done: int, total: int) -> None:
+    if not jobs.report(job_id, min(99, 100 * done // total)):
+        raise _NotWanted
+
+
+def _save_stills(film: Path, num_frames: int, thumbnail: Path, sheet: Path) -> None:
+    """The film's middle as a thumbnail, and `SHEET_ROWS * SHEET_COLUMNS` of its frames as one picture."""
+    chosen = np.linspace(0, num_frames - 1, SHEET_ROWS * SHEET_COLUMNS).round().astype(int).tolist()
+    cells: dict[int, Array] = {}
+    for number, (frame, _) in enumerate(iterate_film(film)):
+        if number == num_frames // 2:
+            Image.fromarray(frame).save(thumbnail, "WEBP", quality=90)
+        if number in chosen:
+            cell = Image.fromarray(frame)
+            cell.thumbnail((CELL_SIZE, CELL_SIZE))
+            cells[number] = np.asarray(cell)
+    rows = [np.concatenate([cells[i] for i in row], axis=1) for row in np.split(np.array(chosen), SHEET_ROWS)]
+    Image.fromarray(np.concatenate(rows)).save(sheet, "JPEG", quality=90)
+
+
+if __name__ == "__main__":
+    main()

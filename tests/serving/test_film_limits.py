@@ -1,0 +1,164 @@
+"""Limits of what can be asked for: how much, how often, how slowly, and by whoever has left."""
+
+from __future__ import annotations
+
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("fastapi")
+pytest.importorskip("python_multipart")
+
+from live_server import LiveServer, live_app
+from starlette.testclient import TestClient
+
+from orrery.errors import UserError
+from orrery.serving.guard import Allowance
+from orrery.serving.jobs import MAX_CRASHES, Jobs
+from orrery.serving.videos import FilmLimits
+
+FILM = {"prompt": "to the left", "seconds": 1}
+
+
+def _client(folder: Path, **limits: Any) -> TestClient:
+    return TestClient(live_app(folder, limits=FilmLimits(**limits)), base_url="http://localhost")
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [({"waiting": 2}, "wait already"), ({"stored": 2}, "delete some"), ({"per_second": 1}, "too many")],
+)
+def test_more_films_than_there_is_room_for_are_told(tmp_path: Path, limits: Any, said: str) -> None:
+    client = _client(tmp_path, **limits)
+    assert [client.post("/v1/videos", json=FILM).status_code for _ in range(2)] == [200, 200]
+    answer = client.post("/v1/videos", json=FILM)
+    assert answer.status_code == 429
+    assert said in answer.json()["error"]["message"]
+    assert len(client.get("/v1/videos").json()["data"]) == 2
+
+
+def test_a_film_that_is_too_long_is_refused(tmp_path: Path) -> None:
+    client = _client(tmp_path, seconds=2.0)
+    assert client.post("/v1/videos", json={"prompt": "to the left"}).json()["seconds"] == "2"
+    assert "0.042 to 2 s" in client.post("/v1/videos", json={**FILM, "seconds": 3}).json()["error"]["message"]
+
+
+def test_a_body_that_trickles_is_let_go(tmp_path: Path) -> None:
+    with LiveServer(tmp_path, limits=FilmLimits(body_seconds=0.3)) as server:
+        assert b"408" in _raw(server.port, b"/v1/videos", b'{"prompt": ', 500)
+
+
+def test_a_chunked_body_is_counted(tmp_path: Path) -> None:
+    """Its length is not said beforehand."""
+    chunk = b"100000\r\n" + b"x" * 0x100000 + b"\r\n"
+    head = b"POST /v1/videos HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    with LiveServer(tmp_path) as server, socket.create_connection(("127.0.0.1", server.port)) as peer:
+        peer.sendall(head + b"Transfer-Encoding: chunked\r\n\r\n")
+        with pytest.raises(OSError, match=r"reset|pipe|Broken"):  # noqa: PT012
+            for _ in range(2000):
+                peer.sendall(chunk)
+        with socket.create_connection(("127.0.0.1", server.port)) as other:
+            other.sendall(b"GET /v1/videos HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            assert b"200 OK" in other.recv(100)
+
+
+def test_who_leaves_while_waiting_wants_no_film(tmp_path: Path) -> None:
+    with LiveServer(tmp_path) as server:
+        body = b'{"prompt": "to the left"}'
+        with socket.create_connection(("127.0.0.1", server.port)) as peer:
+            peer.sendall(_head(b"/v1/videos/sync", len(body)) + body)
+            _until(lambda: Jobs(tmp_path).counts()["queued"] == 1)
+        _until(lambda: Jobs(tmp_path).counts()["queued"] == 0)
+
+
+def _until(holds: Any) -> None:
+    for _ in range(500):
+        if holds():
+            return
+        time.sleep(0.02)
+    raise AssertionError("never")
+
+
+def _head(path: bytes, length: int) -> bytes:
+    kind = b"Host: localhost\r\nContent-Type: application/json\r\n"
+    return b"POST " + path + b" HTTP/1.1\r\n" + kind + f"Content-Length: {length}\r\n\r\n".encode()
+
+
+def _raw(port: int, path: bytes, body: bytes, length: int) -> bytes:
+    with socket.create_connection(("127.0.0.1", port)) as peer:
+        peer.sendall(_head(path, length) + body)
+        return peer.recv(1000)
+
+
+def test_an_allowance_is_used_up_and_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("orrery.serving.guard.time.monotonic", lambda: now)
+    allowance = Allowance(10.0)
+    assert [allowance.take() for _ in range(21)] == [True] * 20 + [False]
+    now += 0.25
+    assert [allowance.take() for _ in range(3)] == [True, True, False]
+    now += 1000.0
+    assert sum(allowance.take() for _ in range(50)) == 20
+
+
+# ---- jobs ------------------------------------------------------------------------------------------------
+
+
+def test_a_job_is_claimed_once_in_order_and_over_once(tmp_path: Path) -> None:
+    jobs = Jobs(tmp_path)
+    ids = [jobs.accept(jobs.new_id(), {"n": n}).id for n in range(3)]
+    assert [claimed.id for _ in range(3) if (claimed := jobs.claim())] == ids
+    assert jobs.claim() is None
+    assert jobs.report(ids[0], 50)
+    assert jobs.complete(ids[0])
+    assert not jobs.fail(ids[0], "late", "it is done already")
+    assert not jobs.report(ids[0], 10)
+    again = Jobs(tmp_path).get(ids[0])
+    assert again is not None
+    assert (again.status, again.progress, again.request) == ("completed", 100, {"n": 0})
+
+
+def test_what_was_left_behind_is_queued_again_and_halves_are_gone(tmp_path: Path) -> None:
+    jobs = Jobs(tmp_path)
+    job = jobs.accept(jobs.new_id(), {})
+    jobs.claim()
+    picture, half = jobs.file(job.id, ".png"), tmp_path / f".{job.id}.mp4.7.partial"
+    orphan, upload = jobs.file("video_gone", ".mp4"), jobs.file("video_coming", ".png")
+    for path in (picture, half, orphan, upload):
+        path.touch()
+    jobs.recover()
+    assert [path.exists() for path in (picture, half, orphan, upload)] == [True, False, False, True]
+    claimed = jobs.claim()
+    assert claimed is not None
+    assert (claimed.id, claimed.crashes) == (job.id, 0)
+
+
+def test_a_job_that_kills_its_worker_fails_at_last(tmp_path: Path) -> None:
+    jobs = Jobs(tmp_path)
+    job = jobs.accept(jobs.new_id(), {})
+    for _ in range(MAX_CRASHES):
+        assert jobs.claim() is not None
+        jobs.worker_died()
+    failed = jobs.get(job.id)
+    assert failed is not None
+    assert (failed.status, failed.error_code) == ("failed", "crashed")
+    jobs.worker_died()  # over nothing
+
+
+def test_unkept_jobs_are_forgotten(tmp_path: Path) -> None:
+    jobs = Jobs(tmp_path)
+    kept, unkept = jobs.accept("video_a", {}), jobs.accept("video_b", {}, kept=False)
+    jobs.file(unkept.id, ".mp4").touch()
+    assert [job.id for job in jobs.page(None, 10, newest_first=True)[0]] == [kept.id]
+    jobs.forget_unkept()
+    assert jobs.get(unkept.id) is None
+    assert not jobs.file(unkept.id, ".mp4").exists()
+
+
+def test_a_folder_that_cannot_be_one_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="--data"):
+        Jobs(tmp_path / "file")
