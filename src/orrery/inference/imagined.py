@@ -16,11 +16,15 @@ import numpy as np
 from orrery.engines.base import Engine, EngineState, Latents
 from orrery.engines.torch_engine import TorchEngine
 from orrery.errors import BadUse
-from orrery.models.flow import step_levels
+from orrery.inference.euler import euler
 from orrery.models.trained import load_trained
 from orrery.streams import Array, Observation
 
 __all__ = ["ImaginedWorld", "Sampling", "load_world"]
+
+
+Known = dict[str, tuple[Array, float]]
+"""Latents and the level of noise in them, by stream."""
 
 
 @dataclass(frozen=True)
@@ -202,18 +206,13 @@ class ImaginedWorld:
             want = [n for n in group if n in (*self._made, *self._actions) and n not in latents]
             if not want:
                 continue
-            current = {n: np.zeros(0, np.float32) for n in want}
-            for number, level in enumerate(step_levels(num_steps)):
-                now = {n: (v, 0.0) for n, v in latents.items()}
-                if number:
-                    now |= {n: (self._noised(v, level, lives), level) for n, v in current.items()}
-                current = self.engine.denoise(state, now, want)
-            latents |= current
-        return latents
+            now = {n: (v, 0.0) for n, v in latents.items()}
 
-    def _noised(self, clean: Array, level: float, lives: list[_Life]) -> Array:
-        noise = np.stack([life.rng.standard_normal(clean.shape[1:], np.float32) for life in lives])
-        return (1 - level) * clean + level * noise
+            def expected(noisy: Latents, level: float, now: Known = now, want: list[str] = want) -> Latents:
+                return self.engine.denoise(state, now | {n: (v, level) for n, v in noisy.items()}, want)
+
+            latents |= euler(expected, num_steps, [life.rng for life in lives])
+        return latents
 
     def _observe(self) -> Observation:
         return {name: self._tick[name].copy() for name in self.spec.streams if name in self._tick}
