@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# runs/learned_world.sh NAME MINUTES -- SOURCE [options of `orrery collect`]
+# runs/learned_world.sh NAME MINUTES [options of `orrery train`] -- SOURCE [options of `orrery collect`]
 #
 # 1. installs the package, with what games need, into .venv (make)
 # 2. records SOURCE into work/NAME/data
@@ -11,11 +11,15 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 name=$1 minutes=$2 processes=${PROCESSES:-$(nproc)}
-shift 3
+shift 2
+learning=()
+while [[ $1 != -- ]]; do learning+=("$1") && shift; done
+shift
 make --no-print-directory .venv/.dev
 export OMP_NUM_THREADS=1
 .venv/bin/orrery collect "$@" --out "work/$name/data" --workers "$(nproc)"
-.venv/bin/orrery train "work/$name/data" --out "work/$name/run" --minutes "$minutes" --processes "$processes"
+.venv/bin/orrery train "work/$name/data" --out "work/$name/run" --minutes "$minutes" --processes "$processes" \
+    "${learning[@]}"
 .venv/bin/python benchmarks/learned_worlds.py "$name" --checkpoint "work/$name/run/checkpoint" --data "work/$name/data" --card
 rm -rf "src/orrery/checkpoints/$name"
 cp -r "work/$name/run/checkpoint" "src/orrery/checkpoints/$name"

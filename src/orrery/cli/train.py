@@ -41,6 +41,7 @@ def train(
     policy: str | None = None,
     streams: tuple[str, ...] = (),
     image_size: int | None = None,
+    sampling_steps: int = 1,
     seed: int = 0,
     processes: int = 1,
     device: str = "cpu",
@@ -63,12 +64,15 @@ def train(
         policy: who acts while it is recorded, as in `orrery collect`.
         streams: what is to be learned beside actions; everything, if left out.
         image_size: longest side of the pictures that are learned, in pixels.
+        sampling_steps: in how many each tick is drawn: 1 where one thing follows from another, 4 to 8 where
+            much comes into sight that nobody saw, such as a road.
         seed: of the recording, of the weights and of the order of the data.
         processes: how many train together, one to a CPU core or to a CUDA device.
         device: what they train on: cpu, cuda or cuda:0.
         restart: lose the run that is there.
     """
-    _check(minutes, steps, episodes, seconds, seed, processes)
+    _check(minutes, seconds, steps=steps, episodes=episodes, seed=seed, processes=processes,
+           sampling_steps=sampling_steps)  # fmt: skip
     with needs("train", "training"):
         from orrery.data.dataset import Dataset
         from orrery.data.record.source import Request
@@ -92,7 +96,7 @@ def train(
         data = Dataset(folder)
         left = max(0.05, minutes - (time.monotonic() - started) / 60)
         kept = _kept_minutes(out, minutes, left, restart)
-        return data, sized_recipe(data.spec, kept, steps, streams or None, image_size)
+        return data, sized_recipe(data.spec, kept, steps, streams or None, image_size, sampling_steps)
 
     parallel.check_device(device, processes)
     refuse_foreign(RunFolder(out))
@@ -105,16 +109,13 @@ def train(
     return 0
 
 
-def _check(
-    minutes: float, steps: int | None, episodes: int | None, seconds: float, seed: int, processes: int
-) -> None:
+def _check(minutes: float, seconds: float, **whole: int | None) -> None:
     if not 0 < minutes < 1e6:
         raise BadUse(f"--minutes {minutes:g}: must be above 0")
-    for name, value, least in (
-        ("steps", steps, 1), ("episodes", episodes, 1), ("seed", seed, 0), ("processes", processes, 1)
-    ):  # fmt: skip
+    for name, value in whole.items():
+        least = 0 if name == "seed" else 1
         if value is not None and value < least:
-            raise BadUse(f"--{name} {value}: must be {least} or above")
+            raise BadUse(f"--{name.replace('_', '-')} {value}: must be {least} or above")
     if not seconds > 0:
         raise BadUse(f"--seconds {seconds:g}: must be above 0")
 

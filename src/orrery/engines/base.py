@@ -26,13 +26,15 @@ class Engine(Protocol):
 
     A tick is: `begin` (what is given), `denoise` as often as wanted, `commit` (what was settled). spec:
     streams of the world. order: groups of streams, imagined one after the other. starts: latents of the first
-    ticks of real episodes, `[N, ticks, tokens, width]`.
+    ticks of real episodes, `[N, ticks, tokens, width]`. sampling_steps: in how many a tick is meant to be
+    sampled.
     """
 
     spec: WorldSpec
     streams: Mapping[str, StreamTokens]
     order: Sequence[Sequence[str]]
     starts: Mapping[str, Array]
+    sampling_steps: int
 
     def empty(self, num_worlds: int, streams: Iterable[str]) -> EngineState:
         """Worlds in which nothing has happened yet, of which only these streams are imagined."""

@@ -52,6 +52,7 @@ class TorchEngine:
         self.order: Sequence[Sequence[str]] = world.model.config.order
         self.streams: Mapping[str, StreamTokens] = {s.name: s for s in world.model.config.streams}
         self.starts: Mapping[str, Array] = {name: value.numpy() for name, value in world.starts.items()}
+        self.sampling_steps = world.model.config.sampling_steps
         self._model = world.model.eval()
         self._tokenizers: dict[str, Tokenizer] = world.tokenizers
         self._text = [t for t in world.tokenizers.values() if isinstance(t, TextTokenizer)]

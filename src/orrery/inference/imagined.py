@@ -29,11 +29,12 @@ Known = dict[str, tuple[Array, float]]
 
 @dataclass(frozen=True)
 class Sampling:
-    """How streams are denoised. steps: of a tick that follows others; first_steps: of a first tick that is
+    """How streams are denoised. steps: of a tick that follows others, None for those that the model was
+    trained for; first_steps: of a first tick that is
     imagined. start_ticks: of a real episode that a world starts with; None for one where the world is a
     Gymnasium environment, whose episodes begin with their first tick, and for all there are elsewhere."""
 
-    steps: int = 1
+    steps: int | None = None
     first_steps: int = 16
     start_ticks: int | None = None
 
@@ -85,6 +86,7 @@ class ImaginedWorld:
         self.spec = engine.spec if streams is None else engine.spec.only(streams)
         self.num_worlds = num_worlds
         self.sampling = sampling or Sampling()
+        self._steps = self.sampling.steps or engine.sampling_steps
         self._actions = [s.name for s in known.values() if s.role == "given"]
         self._made = _needed(engine, self.spec.streams)
         self._lives = [_Life(np.random.default_rng(0)) for _ in range(num_worlds)]
@@ -188,7 +190,7 @@ class ImaginedWorld:
         state = engine.begin(state, {**text, **{n: latents[n] for n in self._actions if n in latents}})
         is_first = any(life.tick == 0 for life in lives)
         latents = self._imagined(
-            state, latents, lives, self.sampling.first_steps if is_first else self.sampling.steps
+            state, latents, lives, self.sampling.first_steps if is_first else self._steps
         )
         for name, value in latents.items():
             if name not in payloads:

@@ -18,6 +18,9 @@ ORDERED_SHARE = 0.75
 a level of its own."""
 ABSENT_SHARE = 0.5
 SLIGHT = 0.1
+SHIFT = 4.0
+"""How much more of steps and training is near to noise than if they were even: there it is settled what a
+picture will show (Esser et al. 2024, arXiv:2403.03206)."""
 
 
 def interpolate(clean: Tensor, level: Tensor, noise: Tensor) -> Tensor:
@@ -27,8 +30,9 @@ def interpolate(clean: Tensor, level: Tensor, noise: Tensor) -> Tensor:
 
 
 def step_levels(num_steps: int) -> list[float]:
-    """Levels at which a stream is denoised in `num_steps` steps, from 1 down."""
-    return [1 - k / num_steps for k in range(num_steps)]
+    """Levels at which a stream is denoised in `num_steps` steps, from 1 down, shifted towards noise."""
+    even = (1 - k / num_steps for k in range(num_steps))
+    return [SHIFT * level / (1 + (SHIFT - 1) * level) for level in even]
 
 
 def draw_levels(
@@ -52,7 +56,8 @@ def draw_levels(
         position = torch.multinomial(chances, shape[0] * shape[1], True, generator=generator).view(shape)
     levels: dict[str, Tensor] = {}
     for number, group in enumerate(order):
-        between = 0.02 + 0.98 * torch.rand(shape, generator=generator)
+        even = 0.005 + 0.995 * torch.rand(shape, generator=generator)
+        between = SHIFT * even / (1 + (SHIFT - 1) * even)
         current = torch.where(torch.rand(shape, generator=generator) < absent_share, 1.0, between)
         slight = SLIGHT * torch.rand(shape, generator=generator)
         slight = torch.where(torch.rand(shape, generator=generator) < 0.5, slight, 0.0)

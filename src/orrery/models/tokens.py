@@ -48,6 +48,7 @@ class WorldModelConfig:
 
     order: groups of streams, imagined one after the other; each sees what was committed before it.
     window_ticks: how far back the few tokens attend. few_*: the transformer's; grid_*: the convolutions'.
+    sampling_steps: in how many a tick is meant to be sampled.
     """
 
     streams: tuple[StreamTokens, ...]
@@ -62,6 +63,7 @@ class WorldModelConfig:
     grid_layers: int = 4
     grid_head_width: int = 64
     grid_head_blocks: int = 2
+    sampling_steps: int = 1
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, the inverse of `from_json`."""

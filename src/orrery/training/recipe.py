@@ -24,6 +24,8 @@ STAGE_SHARES: dict[str, dict[str, float]] = {
 }
 """Kind of a stream to the stages that train its tokenizer, by what their names add to the stream's, and the
 share of the run that each takes; all streams of a kind share it."""
+ABSENT_WHERE_SAMPLED = 0.25
+"""Share of the streams that are being imagined which begin from nothing, in worlds of several steps."""
 FEW_NUMBERS = 64
 """Numbers of a tick up to which a narrow network learns them, in the same minutes, more exactly."""
 
@@ -71,11 +73,14 @@ def sized_recipe(
     steps: int | None = None,
     streams: Sequence[str] | None = None,
     image_size: int | None = None,
+    sampling_steps: int = 1,
 ) -> Recipe:
     """The recipe that fits any data set: all that can be learned, in the given minutes of wall clock or in
     `steps` optimizer steps a stage.
 
-    streams: only these, beside actions. image_size: longest side of pictures.
+    streams: only these, beside actions. image_size: longest side of pictures. sampling_steps: of a tick; in
+    one it is the mean of all that may come, which is exact where one thing will; where much that nobody saw
+    comes into sight, it takes several to draw one of them.
     """
     unknown = [name for name in streams or () if name not in spec.streams]
     if unknown:
@@ -107,7 +112,15 @@ def sized_recipe(
         few_loss=LossConfig() if audios else OF_NUMBERS,
         sizes={"window_ticks": Recipe.ticks},  # beyond the longest that was trained, attention is by chance
     )
-    return recipe if videos or audios else _for_numbers(recipe, learned)
+    recipe = recipe if videos or audios else _for_numbers(recipe, learned)
+    return recipe if sampling_steps == 1 else _sampled(recipe, sampling_steps)
+
+
+def _sampled(recipe: Recipe, steps: int) -> Recipe:
+    """The recipe of a world that is sampled: more of it from part of the noise. What was sampled need not
+    have been so, and is no context for what was: own predictions are but one tick deep."""
+    loss = replace(recipe.loss, absent_share=ABSENT_WHERE_SAMPLED, own_depth=1)
+    return replace(recipe, loss=loss, sizes={**recipe.sizes, "sampling_steps": steps})
 
 
 def _for_numbers(recipe: Recipe, streams: Sequence[StreamSpec]) -> Recipe:
