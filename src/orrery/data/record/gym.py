@@ -26,7 +26,9 @@ from orrery.worlds.gymnasium.make import quiet, stated_rate
 __all__ = ["GymSource"]
 
 _IMAGE_SIZE = 96
-_NOT_FINITE = "not finite in float32 (NaN, infinite, beyond 3e38); the last finite number, or 0, is in the place of each"
+_NOT_FINITE = (
+    "not finite in float32 (NaN, infinite, too large); the last finite number, or 0, is in its place"
+)
 _ROUNDED = "a whole number beyond 16,777,216, rounded to float32"
 _OUTSIDE = "outside of the bounds that the environment states; recorded as it is"
 _ENDS_AT_ONCE = "the episode ends with its first step"
