@@ -221,15 +221,6 @@ def test_a_film_that_cannot_be_written_fails_and_leaves_its_room(tmp_path: Path)
     assert not jobs.file(job.id, ".mp4").exists()
 
 
-def test_who_leaves_while_asking_leaves_no_trace(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with LiveServer(tmp_path) as server:
-        with socket.create_connection(("127.0.0.1", server.port)) as peer:
-            peer.sendall(_head(b"/v1/videos", 100) + b"{")
-        time.sleep(0.5)
-        assert Jobs(tmp_path).counts()["queued"] == 0
-    assert "Traceback" not in caplog.text
-
-
 def test_a_file_for_a_field_of_text_is_refused(tmp_path: Path) -> None:
     answer = _client(tmp_path).post("/v1/videos", data={"prompt": "to the left"}, files={"user": b"me"})
     assert answer.json()["error"]["message"] == "user: a file where text is needed"

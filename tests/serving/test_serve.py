@@ -8,6 +8,7 @@ import io
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 import warnings
@@ -396,6 +397,16 @@ def test_a_token_that_is_drawn_is_printed_though_the_variable_is_there(tmp_path:
         token = server.process.stdout.readline().removeprefix("token: ").strip()
         assert server.ask("/v1/videos")[0] == 401
         assert server.ask("/v1/videos", headers={"Authorization": f"Bearer {token}"})[0] == 200
+
+
+def test_who_leaves_while_asking_leaves_no_trace(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    head = b"POST /v1/videos HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    with Served(tmp_path / "data") as server:
+        with socket.create_connection(("127.0.0.1", server.port)) as peer:
+            peer.sendall(head + b"Content-Length: 100\r\n\r\n{")
+            time.sleep(0.5)
+        assert server.finished(server.film()["id"])["status"] == "completed"
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_requests_made_from_the_description_find_no_error(server: Served) -> None:
