@@ -255,7 +255,7 @@ def unknown_parts(space: Space, value: Any, path: Path = ()) -> list[str]:
     found = [f"{_stream_name('observation', (*path, k))}: not in the observation space" for k in beyond]
     for key, part in inside.items():
         if isinstance(part, spaces.Dict | spaces.Tuple):
-            found += unknown_parts(part, value[key], (*path, key))
+            found += unknown_parts(part, _at(value, (key,)), (*path, key))
     return found
 
 

@@ -299,7 +299,7 @@ class GymnasiumWorld:
         return seen
 
 
-def _failure(what: str, error: Exception, hint: str = "") -> UserError:
+def _failure(what: str, error: BaseException, hint: str = "") -> UserError:
     """Whatever an environment of the user's own raises, in words."""
     if isinstance(error, UserError):
         return error
