@@ -68,7 +68,8 @@ def write(
     encoder = {"crf": "12"} if codec in ("libx264", "libx265") else {}
     if codec == "libx265":
         encoder["x265-params"] = "log-level=none"
-    with av.open(str(path), "w", format=options.get("container")) as container:
+    muxer = {"avoid_negative_ts": "disabled"} if stamps is not None and stamps[0] < 0 else {}
+    with av.open(str(path), "w", format=options.get("container"), options=muxer) as container:
         video = container.add_stream(codec, rate=fps, options=encoder | options.get("encoder", {}))
         first = pictures[0]
         video.height, video.width = (

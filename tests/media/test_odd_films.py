@@ -309,6 +309,22 @@ def test_any_number_of_channels_is_heard_as_two(tmp_path: Path, layout: str) -> 
         assert ear.std() > 0.05
 
 
+def test_pictures_before_zero_are_shown(tmp_path: Path) -> None:
+    """Of those of Matroska FFmpeg does not tell the stamps."""
+    pictures = [scene(k / FPS) for k in range(60)]
+    path = write(tmp_path / "film.mkv", pictures, [k / FPS - 1 for k in range(60)], tracks=[Track(500)])
+    read = read_film(path)
+    assert len(read.frames) == len(pictures)
+    places = [disc(frame)[2:] for frame in read.frames]
+    assert np.allclose(places, [disc(picture)[2:] for picture in pictures], atol=0.02)
+    assert read.audio is not None
+    assert np.flatnonzero(np.abs(read.audio[:, 0]) > 0.05)[0] / 48_000 == pytest.approx(1, abs=0.03)
+    seen = list(iterate_pictures(path))
+    assert np.allclose([seconds for seconds, _ in seen], [k / FPS for k in range(60)], atol=0.002)
+    late = list(iterate_pictures(path, start_seconds=0.7))
+    assert [seconds for seconds, _ in late] == [seconds for seconds, _ in seen if seconds >= 0.7]
+
+
 @pytest.mark.parametrize(("begin", "delay", "silent"), [(0.0, 0.5, 0.5), (3.0, 3.25, 0.25), (1.0, 0.0, 0.0)])
 def test_sound_keeps_its_place_by_the_first_picture(
     tmp_path: Path, begin: float, delay: float, silent: float

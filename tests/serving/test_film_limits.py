@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import socket
+import sqlite3
 import time
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,7 @@ from orrery.errors import UserError
 from orrery.serving.guard import Allowance
 from orrery.serving.jobs import MAX_CRASHES, Jobs
 from orrery.serving.videos import FilmLimits
+from orrery.serving.worker import work_once
 
 FILM = {"prompt": "to the left", "seconds": 1}
 
@@ -162,3 +166,61 @@ def test_a_folder_that_cannot_be_one_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="--data"):
         Jobs(tmp_path / "file")
+
+
+def test_a_folder_of_another_version_is_refused(tmp_path: Path) -> None:
+    Jobs(tmp_path).accept("video_a", {})
+    Jobs(tmp_path)
+    with contextlib.closing(sqlite3.connect(tmp_path / "jobs.sqlite")) as database:
+        database.execute("pragma user_version = 7")
+    with pytest.raises(UserError, match="of another version of Orrery; choose another --data"):
+        Jobs(tmp_path)
+    (tmp_path / "older").mkdir()
+    with contextlib.closing(sqlite3.connect(tmp_path / "older/jobs.sqlite")) as database:
+        database.execute("create table jobs (id text)")
+    with pytest.raises(UserError, match="of another version of Orrery"):
+        Jobs(tmp_path / "older")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/v1/videos"), ("POST", "/v1/videos"), ("GET", "/metrics")]
+)
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path, method: str, path: str) -> None:
+    client = _client(tmp_path)
+    (tmp_path / "jobs.sqlite").unlink()
+    (tmp_path / "jobs.sqlite").mkdir()
+    answer = client.request(method, path, json=FILM if method == "POST" else None)
+    assert answer.status_code == 507
+    assert "is its disk full?" in answer.json()["error"]["message"]
+
+
+def test_a_film_that_cannot_be_written_fails_and_leaves_its_room(tmp_path: Path) -> None:
+    jobs = Jobs(tmp_path)
+    job = jobs.accept(
+        "video_a",
+        {
+            **FILM,
+            "model": "dummy",
+            "size": (32, 32),
+            "seed": 1,
+            "user": None,
+            "generate_sound": True,
+            "has_picture": False,
+        },
+    )
+
+    def opened(_: str) -> Any:
+        jobs.file(job.id, ".mp4").write_bytes(b"half of it")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    assert work_once(jobs, opened)
+    failed = jobs.get(job.id)
+    assert failed is not None
+    assert (failed.status, failed.error_code) == ("failed", "cannot_be_written")
+    assert "No space left on device" in str(failed.error)
+    assert not jobs.file(job.id, ".mp4").exists()
+
+
+def test_a_file_for_a_field_of_text_is_refused(tmp_path: Path) -> None:
+    answer = _client(tmp_path).post("/v1/videos", data={"prompt": "to the left"}, files={"user": b"me"})
+    assert answer.json()["error"]["message"] == "user: a file where text is needed"

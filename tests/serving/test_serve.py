@@ -8,6 +8,7 @@ import io
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 import warnings
@@ -264,6 +265,20 @@ def test_a_worker_that_dies_is_started_again(tmp_path: Path) -> None:
         assert server.ask("/health")[0] == 200
 
 
+def test_a_folder_that_is_gone_for_a_while_costs_no_worker(tmp_path: Path) -> None:
+    with Served(tmp_path / "data") as server:
+        assert server.finished(server.film()["id"])["status"] == "completed"
+        database = tmp_path / "data/jobs.sqlite"
+        database.rename(tmp_path / "aside")
+        database.mkdir()
+        assert server.ask("/v1/videos", {"prompt": "to the left"})[0] == 507
+        time.sleep(6)  # the worker looks every 5 s
+        database.rmdir()
+        (tmp_path / "aside").rename(database)
+        assert server.finished(server.film()["id"])["status"] == "completed"
+        assert b"orrery_worker_restarts_total 0" in server.ask("/metrics")[1]
+
+
 def test_a_film_that_takes_too_long_is_ended(tmp_path: Path) -> None:
     with Served(tmp_path / "data", ("dummy",), "--max-job-minutes", "0.01") as server:
         failed = server.finished(server.film(seconds=60, size="1024x1024")["id"])
@@ -374,6 +389,24 @@ def test_beyond_loopback_a_token_is_asked_for(tmp_path: Path) -> None:
         assert server.ask("/v1/videos", headers={"Authorization": "Bearer wrong"})[0] == 401
         assert server.ask("/v1/videos", headers={"Authorization": "Bearer secret"})[0] == 200
         assert server.ask("/health")[0] == 200
+
+
+def test_a_token_that_is_drawn_is_printed_though_the_variable_is_there(tmp_path: Path) -> None:
+    with Served(tmp_path / "data", ("dummy",), "--host", "0.0.0.0", ORRERY_TOKEN="") as server:
+        assert server.process.stdout is not None
+        token = server.process.stdout.readline().removeprefix("token: ").strip()
+        assert server.ask("/v1/videos")[0] == 401
+        assert server.ask("/v1/videos", headers={"Authorization": f"Bearer {token}"})[0] == 200
+
+
+def test_who_leaves_while_asking_leaves_no_trace(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    head = b"POST /v1/videos HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    with Served(tmp_path / "data") as server:
+        with socket.create_connection(("127.0.0.1", server.port)) as peer:
+            peer.sendall(head + b"Content-Length: 100\r\n\r\n{")
+            time.sleep(0.5)
+        assert server.finished(server.film()["id"])["status"] == "completed"
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_requests_made_from_the_description_find_no_error(server: Served) -> None:

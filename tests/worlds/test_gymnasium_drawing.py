@@ -196,7 +196,7 @@ def test_pictures_that_are_not_there_are_left_out_and_told(kind: type[Any], draw
         (fail, "cannot draw its picture: RuntimeError: no screen; .*--streams"),
         (np.zeros((30, 40, 7), np.uint8), r"gave \[30, 40, 7\] uint8"),
         (np.array([[{}]]), "object"),
-        (PICTURE * np.nan, "from nan to nan where 0 to 255 is expected"),
+        (PICTURE * np.nan, "not numbers .NaN. where 0 to 255 is expected"),
         (PICTURE - 128.0, "from -128 to 127 where 0 to 255"),
         (PICTURE * 1e6, "where 0 to 255 is expected"),
     ],

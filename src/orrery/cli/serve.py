@@ -63,16 +63,15 @@ def serve(
         with needs("sim", "these models"):
             opened = open_models(models)
         one_thread_each()
-        token = os.environ.get(TOKEN_VARIABLE) or (None if is_loopback(host) else secrets.token_urlsafe(16))
+        given = os.environ.get(TOKEN_VARIABLE)
+        token = given or (None if is_loopback(host) else secrets.token_urlsafe(16))
         listener = bound(host, port)
         shown = f"[{host}]" if ":" in host else host
         print(
             f"{', '.join(opened)}: http://{shown}:{listener.getsockname()[1]}/v1   Ctrl-C ends it", flush=True
         )
         if token is not None:
-            print(
-                f"token: {'that of ' + TOKEN_VARIABLE if TOKEN_VARIABLE in os.environ else token}", flush=True
-            )
+            print(f"token: {f'that of {TOKEN_VARIABLE}' if given else token}", flush=True)
         limits = FilmLimits(seconds=max_seconds, job_seconds=60 * max_job_minutes)
         supervisor = Supervisor(jobs, {n: m.source for n, m in opened.items()}, limits.job_seconds)
         app = create_service(opened, jobs, supervisor, host, token, limits)

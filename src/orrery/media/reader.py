@@ -216,6 +216,9 @@ def _timed(
 
 def _from(path: Path, container: InputContainer, begin: Fraction | None) -> Iterator[VideoFrame]:
     """Frames from one on that is shown at the instant `begin` or before; None for the first one."""
+    if timeline.num_before_zero(path, container):  # a jump would lead to pictures of an unknown instant
+        yield from timeline.pictures(path, container)
+        return
     if begin is None or num_parts(path, container) > 1:
         yield from timeline.pictures(path, container, begin)
         return

@@ -23,11 +23,14 @@ from av.video.stream import VideoStream
 
 from orrery.media.opening import opened, picture_track, sound_track
 
-__all__ = ["first_instant", "instant", "may_start_again", "num_parts", "pictures", "sounds"]
+__all__ = ["first_instant", "instant", "may_start_again", "num_before_zero", "num_parts", "pictures",
+           "sounds"]  # fmt: skip
 
 BACK_SECONDS, AHEAD_SECONDS = Fraction(1, 10), 10
 """Stamps that fall back so far, or jump ahead so far, begin a new part, as FFmpeg has it."""
 JOIN_SECONDS = Fraction(1, 4)
+_MOST_REORDERED = 16
+"""Packets among which the one that is shown first is found."""
 _MAY_START_AGAIN = 0x0200
 """FFmpeg's flag of formats whose stamps may jump (AVFMT_TS_DISCONT): those of MPEG, Ogg."""
 
@@ -39,6 +42,8 @@ def pictures(path: Path, container: InputContainer, begin: Fraction | None = Non
     cannot be decoded at the very begin, as of a broadcast that was joined half-way, is passed over.
     """
     stream, has_begun = picture_track(path, container), False
+    num_unstamped = num_before_zero(path, container)
+    start, rate = first_instant(path, container) if num_unstamped else Fraction(0), _rate(stream)
     packets = _packets(path, container, stream)
     for packet in packets if begin is None else _needed(packets, begin):
         try:
@@ -49,8 +54,12 @@ def pictures(path: Path, container: InputContainer, begin: Fraction | None = Non
             continue
         has_begun |= bool(frames)
         for frame in frames:
-            if isinstance(frame, VideoFrame):
-                yield frame
+            if not isinstance(frame, VideoFrame):
+                continue
+            if num_unstamped and frame.pts is None and stream.time_base is not None:
+                frame.pts, frame.time_base = round(start / stream.time_base), stream.time_base
+                start += 1 / rate
+            yield frame
 
 
 def sounds(path: Path, container: InputContainer) -> Iterator[AudioFrame]:
@@ -76,8 +85,35 @@ def first_instant(path: Path, container: InputContainer) -> Fraction:
     """When the first picture is shown, seconds."""
     if may_start_again(container):
         return _first_instant(*_identity(path))
-    video = picture_track(path, container)
+    video, num_unstamped = picture_track(path, container), num_before_zero(path, container)
+    if num_unstamped:
+        return _before_zero(*_identity(path))[1] - num_unstamped / _rate(video)
     return (video.start_time or 0) * (video.time_base or Fraction(1))
+
+
+def num_before_zero(path: Path, container: InputContainer) -> int:
+    """How many pictures come before the first one with a stamp: in Matroska those before zero have none."""
+    return _before_zero(*_identity(path))[0] if "matroska" in container.format.name else 0
+
+
+def _rate(video: VideoStream) -> Fraction:
+    return Fraction(video.average_rate or video.guessed_rate or 24)
+
+
+@lru_cache(maxsize=64)
+def _before_zero(path: Path, num_bytes: int, changed_ns: int) -> tuple[int, Fraction]:
+    """The number of pictures without a stamp at the begin, and the instant of the first one behind them."""
+    num, stamps, base = 0, list[int](), Fraction(1)
+    with opened(path) as container:
+        for packet in container.demux(picture_track(path, container)):
+            if packet.pts is not None:
+                stamps.append(packet.pts)
+                base = packet.time_base or base
+            elif packet.dts is None and packet.size:
+                num += 1
+            if (stamps and not num) or len(stamps) > _MOST_REORDERED:
+                break
+    return (num, min(stamps) * base) if stamps else (0, Fraction(0))
 
 
 def num_parts(path: Path, container: InputContainer) -> int:

@@ -28,7 +28,10 @@ MAX_CRASHES = 3
 _MADE = (".mp4", ".json", ".webp", ".jpg")
 """Files that the worker makes; `.png` is the picture to start from, which is there before the job is."""
 
-_SCHEMA = """
+_VERSION = 1
+"""Of the table and of what a request holds; a folder of another one is refused."""
+_SCHEMA = f"""
+pragma user_version = {_VERSION};
 create table if not exists jobs (
     number integer primary key autoincrement,
     id text not null unique,
@@ -79,6 +82,14 @@ class Jobs:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with self._database() as database:
+                (version,), (num_tables,) = (
+                    database.execute(query).fetchone()
+                    for query in ("pragma user_version", "select count(*) from sqlite_master")
+                )
+                if num_tables and version != _VERSION:
+                    raise UserError(
+                        f"{folder}: its jobs are of another version of Orrery; choose another --data"
+                    )
                 database.executescript(_SCHEMA)
         except (OSError, sqlite3.Error) as error:
             raise UserError(

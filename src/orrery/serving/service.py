@@ -7,6 +7,7 @@ changes something. docs/serving.md has the routes.
 from __future__ import annotations
 
 import html
+import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -16,6 +17,7 @@ from fastapi import FastAPI, HTTPException, Request, Response, WebSocket
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException as AnyHTTPException
+from starlette.requests import ClientDisconnect
 
 from orrery import __version__
 from orrery.serving.guard import Gate, Guard, failure
@@ -120,6 +122,15 @@ def _add_failures(app: FastAPI) -> None:
     @app.exception_handler(Refused)
     async def wrong(_: Request, error: Refused) -> Response:
         return failure(400, str(error), error.field)
+
+    @app.exception_handler(sqlite3.Error)
+    @app.exception_handler(OSError)
+    async def unkept(_: Request, error: Exception) -> Response:
+        return failure(507, f"the films' folder cannot be used ({error}); is its disk full?")
+
+    @app.exception_handler(ClientDisconnect)
+    async def gone(_: Request, error: ClientDisconnect) -> Response:
+        return failure(408, "whoever asked has gone")
 
 
 def _page(app: FastAPI) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -65,9 +66,11 @@ class Supervisor:
         pause, started = LOOK_SECONDS, time.monotonic()
         while not self._stopping.wait(LOOK_SECONDS):
             if self.is_up:
-                self._end_what_takes_too_long()
+                with suppress(sqlite3.Error):  # the disk may be full for a while
+                    self._end_what_takes_too_long()
                 continue
-            self._jobs.worker_died()
+            with suppress(sqlite3.Error):
+                self._jobs.worker_died()
             if time.monotonic() - started > MAX_PAUSE_SECONDS:
                 pause = LOOK_SECONDS
             if self._stopping.wait(pause):

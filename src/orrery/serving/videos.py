@@ -19,7 +19,7 @@ from orrery.serving.guard import Allowance, failure
 from orrery.serving.jobs import Job, Jobs, Status
 from orrery.serving.models import Model
 from orrery.serving.supervisor import Supervisor
-from orrery.serving.wanted import MAX_PICTURE_BYTES, FilmRequest, Refused, Wanted, wanted_film
+from orrery.serving.wanted import MAX_PICTURE_BYTES, UNFOLLOWED, FilmRequest, Refused, Wanted, wanted_film
 
 __all__ = ["MAX_REQUEST_BYTES", "FilmLimits", "videos_router"]
 
@@ -320,6 +320,8 @@ async def _body(request: Request) -> tuple[dict[str, Any], bytes | None, bool]:
                 raise Refused(f"{name[:100]}: given twice", name[:100])
             if isinstance(value, UploadFile) and name == "input_reference":
                 picture = await value.read()
+            elif isinstance(value, UploadFile) and name not in UNFOLLOWED:
+                raise Refused(f"{name[:100]}: a file where text is needed", name[:100])
             elif isinstance(value, UploadFile):
                 fields[name] = f"(a file of {value.size} bytes)"
             else:

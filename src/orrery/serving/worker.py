@@ -10,8 +10,10 @@ from __future__ import annotations
 import functools
 import json
 import os
+import sqlite3
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +32,7 @@ __all__ = ["main", "work_once"]
 
 SHEET_COLUMNS = SHEET_ROWS = 4
 """Pictures of a spritesheet, evenly spaced in time."""
+PAUSE_SECONDS = 5.0
 CELL_SIZE = 256
 """Pixels of the longer side of one of them at most."""
 
@@ -49,12 +52,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     threading.Thread(target=_listen, args=(wake,), daemon=True).start()
     jobs = Jobs(Path(folder))
     with jobs.lock("worker", wait=True):  # the worker of a server that was killed may be about to end
-        jobs.recover()
         opened = functools.cache(functools.partial(_opened, json.loads(sources)))
         while True:
-            wake.clear()
-            if not work_once(jobs, opened):
-                wake.wait(5.0)
+            try:
+                jobs.recover()
+                while True:
+                    wake.clear()
+                    if not work_once(jobs, opened):
+                        wake.wait(PAUSE_SECONDS)
+            except (sqlite3.Error, OSError) as error:  # the disk may be full for a while
+                print(f"{folder}: jobs cannot be kept ({error}); trying again", file=sys.stderr, flush=True)
+                time.sleep(PAUSE_SECONDS)
 
 
 def _listen(wake: threading.Event) -> None:
@@ -80,6 +88,11 @@ def work_once(jobs: Jobs, opened: Callable[[str], Model]) -> bool:
         jobs.remove_files(job.id)
     except UserError as error:
         jobs.fail(job.id, "cannot_be_made", str(error))
+    except OSError as error:
+        jobs.remove_files(job.id)  # the room of its halves may be what is missing
+        jobs.fail(job.id, "cannot_be_written", f"its files cannot be written ({error.strerror or error})")
+    except sqlite3.Error:  # whether it was done is not known; it is made again
+        raise
     except MemoryError:
         jobs.fail(job.id, "out_of_memory", "the film needs more memory than there is; ask for a smaller one")
     except Exception as error:  # whatever it is, the jobs behind it are done

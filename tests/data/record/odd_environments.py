@@ -127,3 +127,50 @@ register("HalfRate", metadata={"render_modes": ["rgb_array"], "render_fps": 12.5
 register("Diverges", outcome=_fail)
 register("NeedsOptions", reset=_demanding)
 register("OldReset", reset=lambda self: np.zeros(3, np.float32))
+
+PARTS = spaces.Dict({"a": spaces.Box(-1, 1, (2,)), "b": spaces.Discrete(4), "in": spaces.Dict({})})
+BYTES, COLOURS = spaces.Box(0, 255, (32, 48, 3), np.uint8), spaces.Box(0, 1, (32, 48, 3), np.float32)
+register("ListEnds", outcome=lambda s: ([2.0], [s.t >= LENGTH], [False]))
+register("BothEnds", outcome=lambda s: (1.0, s.t >= LENGTH, np.bool_(s.t >= LENGTH)))
+register("TwoEnds", outcome=lambda s: (1.0, np.array([s.t >= LENGTH, False]), False))
+register("WordReward", outcome=lambda s: ("much", False, False))
+register("GreatReward", outcome=lambda s: (2**24 + s.t, s.t >= LENGTH, False))
+register("Closing", close=lambda s: 1 / 0)
+register("Exits", outcome=lambda s: (_ for _ in ()).throw(SystemExit(3)))
+for _rate in ("fast", float("nan"), -5, 0):
+    register(f"Rate{_rate}", metadata={"render_modes": ["rgb_array"], "render_fps": _rate})
+register("OverWhite", render=lambda s: Base.render(s).astype(np.float32) * np.float32(1.0000005 / 255))
+register("ReadOnly", render=lambda s: np.asfortranarray(np.broadcast_to(Base.render(s), (32, 48, 3))))
+_observed(
+    "MoreParts", PARTS, lambda s: {"a": np.zeros(2), "b": 1, "in": {"c": 2}, **({"d": 1} if s.t > 3 else {})}
+)
+_observed("LongTuple", spaces.Tuple([spaces.Discrete(3)]), lambda s: (1, 2))
+_observed("Loud", BYTES, lambda s: np.full((32, 48, 3), 300 if s.t == 2 else 255))
+_observed("Shares", BYTES, lambda s: np.full((32, 48, 3), 0.5, np.float32))
+_observed(
+    "NanColours", COLOURS, lambda s: np.full((32, 48, 3), np.nan if s.t == 2 else 1.0000001, np.float32)
+)
+_observed("LongChoices", spaces.MultiDiscrete([3]), lambda s: np.array([1, 2]))
+_observed("Below", spaces.MultiDiscrete([3] * 20), lambda s: np.full(20, -1))
+_observed("Above", spaces.MultiDiscrete([3] * 20), lambda s: np.full(20, 3))
+_observed("Fraction", spaces.Discrete(5), lambda s: 2.7)
+_observed("BigFraction", spaces.Box(0, 2**40, (1,), np.int64), lambda s: np.array([0.5]))
+_observed("Bits", spaces.MultiBinary(3), lambda s: np.array([0, 1, 2]))
+_observed("ManyBits", spaces.MultiBinary(3), lambda s: np.zeros(4, np.int8))
+_observed("Complex", spaces.Box(-1, 1, (2,)), lambda s: np.array([1j, 0]))
+_observed(
+    "TurnedDepth", spaces.Dict({"depth": spaces.Box(0, 9, (30, 40))}), lambda s: {"depth": np.ones((40, 30))}
+)
+_observed(
+    "ManyLabels",
+    spaces.Dict({"labels": spaces.Box(0, 2**40, (64, 96), np.int64)}),
+    lambda s: {"labels": np.full((64, 96), 2**30 + 1 + s.t)},
+)
+_observed(
+    "Huge", spaces.Box(-np.inf, np.inf, (2,), np.float64), lambda s: np.array([1e300 if s.t == 2 else 1, 1])
+)
+register(
+    "BareReset",
+    observation_space=spaces.Box(-1, 1, (2,)),
+    reset=lambda s, seed=None, options=None: np.zeros(2),
+)

@@ -30,6 +30,7 @@ from orrery.worlds.gymnasium.spaces import space_from_json  # noqa: E402
 
 LENGTH = odd.LENGTH
 STEPS = np.arange(LENGTH + 1)
+NO_RATE = "the environment states no rate (render_fps); 24 steps a second are assumed"
 
 
 def recorded(out: Path, name: str, **options: Any) -> tuple[CollectReport, Dataset]:
@@ -53,11 +54,13 @@ def bright_columns(video: Array) -> list[float]:
 
 
 @pytest.mark.parametrize(
-    "name", ["NoModes", "ListRender", "Float255", "Rgba", "Grey2d", "Int64", "NegStride"]
+    "name",
+    ["NoModes", "ListRender", "Float255", "Rgba", "Grey2d", "Int64", "NegStride", "OverWhite", "ReadOnly"],
 )
 def test_every_form_of_picture_is_recorded(tmp_path: Path, name: str) -> None:
     report, dataset = recorded(tmp_path / "d", name)
-    assert (report.num_episodes, report.dropped, report.skipped, report.notes) == (2, {}, {}, {})
+    assert (report.num_episodes, report.dropped, report.skipped) == (2, {}, {})
+    assert list(report.notes) == ([NO_RATE] if name == "NoModes" else [])
     columns = 3.5 + 8 * STEPS[:6]
     seen = bright_columns(dataset.load(1)["video.main"][:6])
     assert seen == (47 - columns if name == "NegStride" else columns).tolist()
@@ -136,6 +139,54 @@ def test_nothing_but_such_numbers_is_recorded_too(tmp_path: Path) -> None:
     assert what.startswith("reward: not finite")
 
 
+@pytest.mark.parametrize(
+    ("name", "note", "num_ticks"),
+    [
+        ("MoreParts", "observation.d: not in the observation space", 3),
+        ("MoreParts", "observation.in.c: not in the observation space", LENGTH + 1),
+        ("LongTuple", "observation.1: not in the observation space", LENGTH + 1),
+        ("Loud", "video.main: a colour is outside of its space; the nearest one is in its place", 1),
+        (
+            "Shares",
+            "video.main: a colour is not whole where its space says bytes; it was rounded",
+            LENGTH + 1,
+        ),
+        ("NanColours", "video.main: a colour is not finite .*", 1),
+        ("BothEnds", "the episode terminated and was truncated in one step; recorded as terminated", 1),
+        ("GreatReward", "reward: a whole number beyond 16,777,216, rounded to float32", 3),
+        ("Huge", "observation: not finite in float32 .*", 1),
+        *((f"Rate{rate}", re.escape(NO_RATE), LENGTH + 1) for rate in ("fast", "nan", "-5", "0")),
+    ],
+)
+def test_what_was_changed_is_counted(tmp_path: Path, name: str, note: str, num_ticks: int) -> None:
+    report, _ = recorded(tmp_path / "d", name)
+    assert (report.num_episodes, report.dropped) == (2, {})
+    told = [count for what, count in report.notes.items() if re.fullmatch(note, what)]
+    assert told == [f"2 episodes ({2 * num_ticks} ticks)"]
+
+
+def test_endings_in_lists_end_no_episode_early(tmp_path: Path) -> None:
+    report, dataset = recorded(tmp_path / "d", "ListEnds")
+    assert (report.notes, dataset.num_ticks(1)) == ({}, LENGTH + 1)
+    assert dataset.load(1)["reward"].ravel().tolist() == [0.0] + [2.0] * LENGTH
+
+
+def test_labels_keep_every_digit_when_a_map_is_made_smaller(tmp_path: Path) -> None:
+    _, dataset = recorded(tmp_path / "d", "ManyLabels")
+    labels = dataset.load(1)["segmentation.main"]
+    assert labels.shape[-2:] == (32, 48)
+    assert (labels == 2**30 + 1 + STEPS.reshape(-1, 1, 1, 1)).all()
+
+
+def test_what_closing_raises_costs_nothing(tmp_path: Path) -> None:
+    assert recorded(tmp_path / "d", "Closing")[0].num_episodes == 2
+
+
+def test_a_reset_without_info_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"gave no dictionary of info.*wrap it with shimmy"):
+        recorded(tmp_path / "d", "BareReset")
+
+
 def test_what_is_noted_outlives_a_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(*_: Any) -> None:
         raise KeyboardInterrupt
@@ -192,6 +243,18 @@ def test_nothing_of_gymnasium_is_said_beside(
         ("Diverges", "the environment failed in step 5: RuntimeError: the simulator diverged"),
         ("TwoRewards", "a reward is one number, the environment gave 2"),
         ("WrongShape", r"none of its space: observation: \[4\] numbers where there should be \[3\]"),
+        ("TwoEnds", "an ending is one yes or no, the environment gave 2"),
+        ("WordReward", "the environment failed in step 1: ValueError: could not convert .* 'much'"),
+        ("Exits", "the environment failed in step 1: SystemExit: 3"),
+        ("LongChoices", r"observation.0: \[2\] choices where there should be \[1\]"),
+        ("Below", "observation: choices are MultiDiscrete.*, got -1 to -1"),
+        ("Above", "observation: choices are MultiDiscrete.*, got 3 to 3"),
+        ("Fraction", "observation: a number is not whole where its space says so"),
+        ("BigFraction", "observation: a number is not whole where its space says so"),
+        ("Bits", "observation: bits are 0 or 1, got 0 to 2"),
+        ("ManyBits", r"observation: \[4\] numbers where there should be \[3\]"),
+        ("Complex", "observation: complex numbers"),
+        ("TurnedDepth", r"depth.main: \[40, 30\] numbers where there should be \[30, 40\]"),
     ],
 )
 def test_what_goes_wrong_costs_the_episode_and_is_told(

@@ -4,6 +4,7 @@ number."""
 from __future__ import annotations
 
 import json
+import math
 import sys
 import types
 from pathlib import Path
@@ -178,24 +179,34 @@ def test_files_of_another_version_than_is_said(tmp_path: Path, said: str, there:
         recorded(source, tmp_path / "out")
 
 
-def _holed(robot_episodes: set[int]) -> Column:
+def _holed(robot_episodes: set[int], hole: Any = None) -> Column:
     def value(e: int, i: int) -> list[float] | None:
-        return None if e in robot_episodes and i > 2 else [i, -i]
+        return hole if e in robot_episodes and i > 2 else [i, -i]
 
     return Column("float32", [2], value, pa.list_(pa.float32()))
 
 
-def test_cells_without_a_value_cost_the_column_if_most_episodes_have_them(tmp_path: Path) -> None:
-    columns = {"observation.effort": _holed({0, 1}), "observation.current": _holed({0, 1, 2})}
+@pytest.mark.parametrize(
+    ("hole", "why"),
+    [
+        (None, "has no value in row 3"),
+        ([math.nan, 0.0], "is nan in row 3"),
+        ([0.0, math.inf], "is inf in row 3"),
+    ],
+)
+def test_cells_without_a_value_cost_the_column_if_most_episodes_have_them(
+    tmp_path: Path, hole: Any, why: str
+) -> None:
+    columns = {"observation.effort": _holed({0, 1}, hole), "observation.current": _holed({0, 1, 2}, hole)}
     source = Robot((4, 5, 4), columns=columns).write(tmp_path / "in")
     data, report = recorded(source, tmp_path / "out")
     assert own_numbers(data) == [0, 1, 2]
     assert set(report.skipped) == set(columns)
-    assert "no value for 3 rows of episodes 0 and 1, of 3" in report.skipped["observation.effort"]
+    assert "no value (or NaN) for 3 rows of episodes 0 and 1, of 3" in report.skipped["observation.effort"]
     assert not {"effort", "current"} & set(data.spec.streams)
     data, report = recorded(source, tmp_path / "asked", streams=["effort", "proprioception"])
     assert own_numbers(data) == [2]
-    assert "episode 0: observation.effort: has no value in row 3" in report.dropped[0]
+    assert f"episode 0: observation.effort: {why}" in report.dropped[0]
 
 
 def test_cells_without_a_value_cost_their_episode_if_few_have_them(tmp_path: Path) -> None:

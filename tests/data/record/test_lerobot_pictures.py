@@ -289,3 +289,41 @@ def test_pictures_in_cells(tmp_path: Path) -> None:
     for e, length in enumerate(robot.lengths):
         for name in ("video.colour", "video.grey", "video.image"):
             assert numbers_on(data.load(e, [name])[name][:, 0]) == [8 * e + i for i in range(length)]
+
+
+LISTS = {
+    "bytes": (lambda p: p, pa.uint8()),
+    "fractions": (lambda p: p / np.float32(255), pa.float32()),
+    "channels_first": (lambda p: np.moveaxis(p, -1, 0), pa.uint8()),
+    "grey": (lambda p: p[..., 0], pa.uint8()),
+}
+
+
+@pytest.mark.parametrize("form", LISTS)
+def test_pictures_as_lists_of_numbers(tmp_path: Path, form: str) -> None:
+    from robot_data import coded
+
+    made, kind = LISTS[form]
+    for _ in range(made(coded(0)).ndim):
+        kind = pa.list_(kind)
+    value = lambda e, i: made(coded(8 * e + i)).tolist()  # noqa: E731
+    columns = {"observation.images.raw": Column("image", [HEIGHT, WIDTH, 3], value, kind)}
+    data, report = recorded(Robot((3, 2), columns=columns).write(tmp_path / "in"), tmp_path / "out")
+    assert (report.skipped, report.dropped) == ({}, {})
+    assert numbers_on(data.load(1)["video.raw"][:, 0]) == [8, 9]
+
+
+def test_depth_as_lists_of_numbers(tmp_path: Path) -> None:
+    kind = pa.list_(pa.list_(pa.uint16()))
+    value = lambda e, i: np.full((HEIGHT, WIDTH), 800 + 10 * i).tolist()  # noqa: E731
+    columns = {"observation.images.raw": Column("image", [HEIGHT, WIDTH, 1], value, kind)}
+    data, _ = recorded(Robot((3,), columns=columns).write(tmp_path / "in"), tmp_path / "out")
+    assert np.allclose(data.load(0)["depth.raw"].mean((1, 2, 3)), [0.8, 0.81, 0.82])
+
+
+def test_lists_that_are_no_picture_are_told(tmp_path: Path) -> None:
+    value = lambda e, i: [[1.0, 2.0], [3.0]] if e else np.zeros((HEIGHT, WIDTH), int).tolist()  # noqa: E731
+    kind = pa.list_(pa.list_(pa.float64()))
+    columns = {"observation.images.raw": Column("image", [HEIGHT, WIDTH, 1], value, kind)}
+    _, report = recorded(Robot((2, 2), columns=columns).write(tmp_path / "in"), tmp_path / "out")
+    assert "observation.images.raw: a picture cannot be read" in report.dropped[1]

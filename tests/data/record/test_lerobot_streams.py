@@ -212,3 +212,71 @@ def test_several_tasks_in_an_episode(tmp_path: Path) -> None:
     assert data.text(0) == "task 0"
     assert data.scene(0)["tasks"] == ["task 0", "task 1"]
     assert said(data) == [(0.0, "task", "task 0"), (0.3, "task", "task 1")]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value"),
+    [
+        ("int64", 1_700_000_000_000_000_001),
+        ("uint64", 2**64 - 1),
+        ("int32", 2**24 + 1),
+        ("uint32", 2**32 - 1),
+        ("float64", 48.123456789012),
+        ("float64", 1e300),
+        ("int16", -(2**15)),
+        ("uint8", 255),
+    ],
+)
+def test_numbers_come_back_to_the_last_digit(tmp_path: Path, dtype: str, value: float) -> None:
+    kind = pa.from_numpy_dtype(np.dtype(dtype))
+    columns = {"observation.reading": _numbers(dtype, lambda e, i: value, kind=kind)}
+    data, report = recorded(Robot((3,), columns=columns).write(tmp_path / "in"), tmp_path / "out")
+    assert (report.dropped, report.notes) == ({}, {})
+    assert data.load(0)["reading"].ravel().tolist() == [value] * 3
+
+
+def test_a_reward_that_float32_rounds_is_counted(tmp_path: Path) -> None:
+    columns = {"next.reward": _numbers("int64", lambda e, i: 2**24 + i, kind=pa.int64())}
+    source = Robot((4, 2), columns=columns).write(tmp_path / "in")
+    _, report = recorded(source, tmp_path / "out")
+    note = "next.reward: a whole number beyond 16,777,216, rounded to float32"
+    assert report.notes == {note: "2 episodes (3 ticks)"}
+
+
+def test_a_number_that_its_type_does_not_hold_is_called_by_its_value(tmp_path: Path) -> None:
+    columns = {
+        "observation.far": _numbers("float32", lambda e, i: 1e300 if e else 1.0, kind=pa.float64()),
+        "observation.count": _numbers("int64", lambda e, i: 1.5 if e == 2 else 1.0, kind=pa.float64()),
+    }
+    _, report = recorded(
+        Robot((2, 2, 2, 2, 2, 2, 2), columns=columns).write(tmp_path / "in"),
+        tmp_path / "out",
+        streams=["count"],
+    )
+    assert set(report.dropped) == {2}
+    assert "holds double that is no int64" in report.dropped[2]
+    source = Robot((2, 2), columns={"observation.far": columns["observation.far"]}).write(tmp_path / "far")
+    _, report = recorded(source, tmp_path / "far_out")
+    assert "is 1e+300 in row 0, which float32 does not hold" in report.dropped[1]
+
+
+def test_a_column_that_nothing_describes_is_named(tmp_path: Path) -> None:
+    columns = {"observation.secret": _numbers("float32", lambda e, i: 1.0, kind=pa.float32())}
+    robot = Robot((3,), columns=columns, edit_info=lambda info: info["features"].pop("observation.secret"))
+    _, report = recorded(robot.write(tmp_path / "in"), tmp_path / "out")
+    assert report.skipped == {"observation.secret": "meta/info.json does not describe it"}
+
+
+def test_lists_of_words_are_said_together(tmp_path: Path) -> None:
+    columns = {"observation.modes": _words(lambda e, i: ["arm", "base"] if i else [], pa.list_(pa.string()))}
+    data, _ = recorded(Robot((3,), columns=columns).write(tmp_path / "in"), tmp_path / "out")
+    assert said(data) == [(0.1, "observation.modes", "arm, base")]
+
+
+def test_rows_without_a_task_are_counted_and_interrupt_none(tmp_path: Path) -> None:
+    columns = {"task_index": _numbers("int64", lambda e, i: [0, None, 9, 0][i], kind=pa.int64())}
+    data, report = recorded(Robot((4,), columns=columns).write(tmp_path / "in"), tmp_path / "out")
+    assert said(data) == []
+    ((note, count),) = report.notes.items()
+    assert "task_index: none that meta/tasks knows" in note
+    assert count == "1 episodes (2 ticks)"

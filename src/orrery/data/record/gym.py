@@ -9,6 +9,7 @@ was asked for.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,12 +21,15 @@ from orrery.data.record.world import episode_seed
 from orrery.errors import BadUse, UserError
 from orrery.streams import Array, Episode, Event, WorldSpec
 from orrery.worlds.gymnasium import GymnasiumWorld
-from orrery.worlds.gymnasium.make import quiet
+from orrery.worlds.gymnasium.make import quiet, stated_rate
 
 __all__ = ["GymSource"]
 
 _IMAGE_SIZE = 96
-_NOT_FINITE = "not finite (NaN or infinite); the last finite number, or 0, is in the place of each"
+_NOT_FINITE = (
+    "not finite in float32 (NaN, infinite, too large); the last finite number, or 0, is in its place"
+)
+_ROUNDED = "a whole number beyond 16,777,216, rounded to float32"
 _OUTSIDE = "outside of the bounds that the environment states; recorded as it is"
 _ENDS_AT_ONCE = "the episode ends with its first step"
 
@@ -92,13 +96,17 @@ class _GymRecorder:
         world, seed = self._world, episode_seed(self._request.seed, number)
         num_ticks = world.spec.clock.num_ticks(self._request.seconds) if self._request.is_cut else math.inf
         act = self._actor(seed)
+        strange, rewards = Counter[str](), [0.0]
         with quiet():
             ticks = [world.reset(seed=seed)]
+            strange.update(world.strange())
             while len(ticks) < num_ticks and not world.ended[0]:
                 ticks.append(world.play([act()]))
+                strange.update(world.strange())
+                rewards.append(float(world.rewards[0]))
         streams = {name: np.stack([tick[name][0] for tick in ticks]) for name in world.spec.streams}
         scene: dict[str, Any] = {"environment": world.environment}
-        if noted := _noted(world, streams):
+        if noted := dict(strange) | _rounded(np.array(rewards)) | _noted(world, streams):
             scene["noted"] = noted
         end = len(ticks) * world.spec.clock.tick_seconds
         events = [Event(end, world.endings[0], world.environment, "")] if world.endings[0] else []
@@ -128,6 +136,14 @@ class _GymRecorder:
         return act
 
 
+def _rounded(rewards: Array) -> dict[str, int]:
+    """In how many ticks a whole reward lost digits."""
+    whole = rewards[np.isfinite(rewards) & (np.abs(rewards) > 2**24) & (rewards == np.rint(rewards))]
+    with np.errstate(over="ignore"):
+        count = int((whole.astype(np.float32) != whole).sum())
+    return {f"reward: {_ROUNDED}": count} if count else {}
+
+
 def _noted(world: GymnasiumWorld, streams: dict[str, Array]) -> dict[str, int]:
     """What is to be told of an episode, and in how many ticks it was so; in `streams`, numbers that are none
     give way to the last ones that are, or to 0 before there were any."""
@@ -141,6 +157,8 @@ def _noted(world: GymnasiumWorld, streams: dict[str, Array]) -> dict[str, int]:
             held = np.take_along_axis(values, np.maximum(last, 0), 0)
             streams[name] = np.where(last < 0, 0, held).astype(values.dtype)
             noted[f"{name}: {_NOT_FINITE}"] = int(is_bad.reshape(num_ticks, -1).any(1).sum())
+    if stated_rate(world.environments[0]) is None:
+        noted["the environment states no rate (render_fps); 24 steps a second are assumed"] = num_ticks
     clock, rate = world.spec.clock.ticks_per_second, world.spec.environment["ticks_per_second"]
     if abs(clock - rate) > 1e-6:
         noted[f"the environment has {rate:g} ticks a second, its clock here {clock:g}"] = num_ticks

@@ -6,6 +6,7 @@ Arrays have any number of leading axes (batch, ticks): a value is `[..., *space.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -15,7 +16,7 @@ from gymnasium import spaces
 from orrery.streams import Array, Role, StreamSpec
 from orrery.worlds.gymnasium.pictures import ImageSize, PictureForm, fitted, fitted_labels, size_of
 
-__all__ = ["Codec", "Letters", "Numbers", "codec_of_numbers", "is_map", "is_sound", "map_codec",
+__all__ = ["Codec", "Letters", "Numbers", "Picture", "codec_of_numbers", "is_map", "is_sound", "map_codec",
            "picture_codec", "sound_codec"]  # fmt: skip
 
 _MOST_CHOICES = 16
@@ -54,7 +55,11 @@ class Numbers:
 
     def write(self, value: Array, lead: tuple[int, ...]) -> list[Array]:
         _check_shape(value, (*lead, *self.space.shape))
-        return [value.reshape(*lead, 1, -1).astype(self.specs[0].dtype)]
+        kind = np.dtype(self.specs[0].dtype)
+        if kind.kind != "f":
+            return [_whole(value).reshape(*lead, 1, -1).astype(kind)]
+        with np.errstate(over="ignore"):  # an infinity, which is counted
+            return [value.reshape(*lead, 1, -1).astype(kind)]
 
     def read(self, payloads: list[Array], lead: tuple[int, ...]) -> Array:
         space, values = self.space, payloads[0].reshape((*lead, *self.space.shape))
@@ -79,6 +84,9 @@ class _Bits:
     space: spaces.MultiBinary
 
     def write(self, value: Array, lead: tuple[int, ...]) -> list[Array]:
+        _check_shape(value, (*lead, *self.space.shape))
+        if ((value != 0) & (value != 1)).any():
+            raise ValueError(f"bits are 0 or 1, got {value.min()} to {value.max()}")
         return [value.reshape(*lead, 1, -1).astype(np.float32)]
 
     def read(self, payloads: list[Array], lead: tuple[int, ...]) -> Array:
@@ -94,7 +102,7 @@ class _Choices:
     space: spaces.Discrete | spaces.MultiDiscrete
 
     def write(self, value: Array, lead: tuple[int, ...]) -> list[Array]:
-        indices = (value.astype(np.int64) - self._start).reshape(*lead, -1)
+        indices = _indices(value, self._start, lead)
         parts = [indices[..., i].reshape(*lead, 1, 1) for i in range(len(self.specs))]
         for i, (part, spec) in enumerate(zip(parts, self.specs, strict=True)):
             least, most = (part.item(),) * 2 if part.size == 1 else (part.min(initial=0), part.max(initial=0))
@@ -124,8 +132,10 @@ class _OneHots:
     space: spaces.MultiDiscrete
 
     def write(self, value: Array, lead: tuple[int, ...]) -> list[Array]:
-        indices = (value.astype(np.int64) - self.space.start).reshape(*lead, -1)
+        indices = _indices(value, self.space.start, lead)
         counts = self.space.nvec.ravel()
+        if (indices < 0).any() or (indices >= counts).any():
+            raise ValueError(f"choices are {self.space}, got {value.min()} to {value.max()}")
         hots = [np.eye(int(n), dtype=np.float32)[indices[..., i]] for i, n in enumerate(counts)]
         return [np.concatenate(hots, -1)[..., None, :]]
 
@@ -151,7 +161,7 @@ class _Nothing:
 
 
 @dataclass(frozen=True)
-class _Picture:
+class Picture:
     """A Box as pictures: one, a stack of them, or colour and how opaque it is."""
 
     specs: tuple[StreamSpec, ...]
@@ -161,6 +171,8 @@ class _Picture:
     def write(self, value: Array, lead: tuple[int, ...]) -> list[Array]:
         _check_shape(value, (*lead, *self.space.shape))
         height, width = self.specs[0].shape[1:3]
+        if value.dtype.kind not in "biuf":
+            raise ValueError(f"{value.dtype} is no picture's type")
         views = self.form.views(value.reshape(-1, *self.space.shape))
         rows = [np.stack([fitted(picture, height, width) for picture in view]) for view in views]
         return [r.reshape(*lead, *spec.shape) for r, spec in zip(rows, self.specs, strict=True)]
@@ -172,6 +184,22 @@ class _Picture:
         joined = self.form.joined(views).reshape((*lead, *self.space.shape)).astype(self.space.dtype)
         return np.clip(joined, self.space.low, self.space.high)
 
+    def strange(self, value: Array) -> list[str]:
+        """What of pictures bytes do not hold, in words; a colour off by less than half a level is none."""
+        if value.dtype == np.uint8:
+            return []
+        colours, found = value * (255 / self.form.full_scale), list[str]()
+        if not np.isfinite(colours).all():
+            colours = np.nan_to_num(colours, nan=0.0, posinf=0.0, neginf=0.0)
+            found.append(
+                "a colour is not finite (NaN or infinite); the nearest one, or black, is in its place"
+            )
+        if colours.min() < -0.5 or colours.max() > 255.5:
+            found.append("a colour is outside of its space; the nearest one is in its place")
+        if self.space.dtype == np.uint8 and (colours != np.rint(colours)).any():
+            found.append("a colour is not whole where its space says bytes; it was rounded")
+        return found
+
 
 @dataclass(frozen=True)
 class _Map:
@@ -182,8 +210,10 @@ class _Map:
 
     def write(self, value: Array, lead: tuple[int, ...]) -> list[Array]:
         height, width = self.specs[0].shape[1:]
+        _check_shape(value, (*lead, *self.space.shape))
+        value = value if self.space.dtype.kind == "f" else _whole(value)
         maps = [fitted_labels(m, height, width) for m in value.reshape(-1, *self.space.shape[:2])]
-        return [np.stack(maps).reshape(*lead, 1, height, width)]
+        return [np.stack(maps).reshape(*lead, 1, height, width).astype(self.specs[0].dtype)]
 
     def read(self, payloads: list[Array], lead: tuple[int, ...]) -> Array:
         maps = payloads[0].reshape(-1, *payloads[0].shape[-2:])
@@ -264,7 +294,7 @@ def picture_codec(name: str, space: spaces.Box, form: PictureForm, image_size: I
     picture with an alpha channel. image_size: of the streams; None keeps the space's own."""
     shape = (1, *size_of(image_size, (form.length("h"), form.length("w"))), 3)
     names = [f"{name}.{view}" if view else name for view in form.names]
-    return _Picture(
+    return Picture(
         tuple(StreamSpec(n, "video", "observed", shape, "uint8", "sRGB", 0, 255) for n in names), space, form
     )
 
@@ -321,6 +351,20 @@ def _dtype(space: spaces.Box) -> str:
 def _check_shape(value: Array, shape: tuple[int, ...]) -> None:
     if value.shape != shape:
         raise ValueError(f"{list(value.shape)} numbers where there should be {list(shape)}")
+
+
+def _whole(value: Array) -> Array:
+    """Numbers that are whole; ValueError where one is not."""
+    if value.dtype.kind not in "biu" and (value != np.rint(value.astype(np.float64))).any():
+        raise ValueError("a number is not whole where its space says so")
+    return value
+
+
+def _indices(value: Array, start: Array, lead: tuple[int, ...]) -> Array:
+    """`[*lead, num]`: choices as indices that count from 0."""
+    if value.size != math.prod(lead) * start.size:
+        raise ValueError(f"{list(value.shape)} choices where there should be {[*lead, *start.shape]}")
+    return (_whole(value).reshape((*lead, *start.shape)).astype(np.int64) - start).reshape((*lead, -1))
 
 
 def _vector(

@@ -20,6 +20,8 @@ __all__ = ["DRAWN", "Drawing", "may_draw", "render_modes"]
 AnyEnv = gymnasium.Env[Any, Any]
 DRAWN = ("rgb_array", "rgb_array_list")
 """Modes that give arrays; of the second, the pictures since the last call."""
+_OVER = 1 + 0.5 / 255
+"""How bright white may be where it is 1: what rounds to the same byte."""
 _LEAVE_OUT = "leave pictures out (--streams), or wrap the environment"
 
 
@@ -96,16 +98,16 @@ class Drawing:
         full = self._full_scales.get(name)
         if full is None:
             small = 1.0 if picture.dtype.kind in "bf" else 255.0
-            full = next((scale for scale in (small, 255.0, 65535.0) if high <= scale), np.inf)
+            full = next((scale for scale in (small, 255.0, 65535.0) if high <= scale * _OVER), np.inf)
             if high > 0:
                 self._full_scales[name] = full
-        if not 0 <= low <= high <= full < np.inf:  # what is not a number is none of these either
+        if not full * (1 - _OVER) <= low <= high <= full * _OVER < np.inf:  # nor where one is no number
             expected = f"0 to {full:g}" if full < np.inf else "0 to 255"
+            given = f"from {low:g} to {high:g}" if low <= high else "that are not numbers (NaN)"
             raise UserError(
-                f"the environment's pictures hold values from {low:g} to {high:g} where {expected} is "
-                f"expected; {_LEAVE_OUT}"
+                f"the environment's pictures hold values {given} where {expected} is expected; {_LEAVE_OUT}"
             )
-        return np.rint(picture * (255 / full)).astype(np.uint8)
+        return np.rint(np.clip(picture * (255 / full), 0, 255)).astype(np.uint8)
 
 
 @lru_cache

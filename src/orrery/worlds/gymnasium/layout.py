@@ -25,7 +25,7 @@ from orrery.worlds.gymnasium import codecs
 from orrery.worlds.gymnasium.codecs import Codec
 from orrery.worlds.gymnasium.pictures import ImageSize, picture_form
 
-__all__ = ["SpaceLayout", "action_layout", "observation_layout", "recordable"]
+__all__ = ["SpaceLayout", "action_layout", "observation_layout", "recordable", "unknown_parts"]
 
 Space = spaces.Space[Any]
 Path = tuple[Any, ...]
@@ -62,10 +62,13 @@ class SpaceLayout:
         for path, codec in self._codecs.items():
             try:
                 leaf = np.asarray(_at(value, path), object if isinstance(codec, codecs.Letters) else None)
+                if leaf.dtype.kind == "c":
+                    raise ValueError("complex numbers, which no stream can hold")
                 payloads = codec.write(leaf, leaf.shape[:num_leading])
             except (ValueError, LookupError, TypeError, OverflowError) as error:
                 name = codec.specs[0].name if codec.specs else str(path)
-                why = " is not there" if isinstance(error, LookupError) else f": {error}"
+                is_absent = isinstance(error, LookupError) or isinstance(value, str)
+                why = " is not there" if is_absent else f": {error}"
                 raise ValueError(f"{name}{why}") from error
             streams |= {spec.name: p for spec, p in zip(codec.specs, payloads, strict=True)}
         return streams
@@ -82,6 +85,15 @@ class SpaceLayout:
             for path, codec in self._codecs.items()
         }
         return _built(self.space, (), leaves, bool(num_leading))
+
+    def strange(self, value: Any) -> list[str]:
+        """What of an observation is changed, in words: colours that bytes do not hold."""
+        found = list[str]()
+        for path, codec in self._codecs.items():
+            if isinstance(codec, codecs.Picture):
+                told = codec.strange(np.asarray(_at(value, path)))
+                found += [f"{codec.specs[0].name}: {what}" for what in told]
+        return found
 
     def outside(self, streams: Mapping[str, Array]) -> dict[str, int]:
         """Names of streams `[num_ticks, *shape]` whose numbers leave the bounds of the space, and in how many
@@ -229,6 +241,22 @@ def _leaves(space: Space, path: Path) -> Iterator[tuple[Path, Space]]:
             yield from _leaves(part, (*path, i))
     else:
         yield path, space
+
+
+def unknown_parts(space: Space, value: Any, path: Path = ()) -> list[str]:
+    """The parts of an observation that its space has not, and that are not recorded, in words."""
+    if isinstance(space, spaces.Dict) and isinstance(value, Mapping):
+        inside = space.spaces
+        beyond = [key for key in value if key not in inside] if len(value) != len(inside) else []
+    elif isinstance(space, spaces.Tuple) and isinstance(value, tuple | list):
+        inside, beyond = dict(enumerate(space.spaces)), range(len(space.spaces), len(value))
+    else:
+        return []
+    found = [f"{_stream_name('observation', (*path, k))}: not in the observation space" for k in beyond]
+    for key, part in inside.items():
+        if isinstance(part, spaces.Dict | spaces.Tuple):
+            found += unknown_parts(part, _at(value, (key,)), (*path, key))
+    return found
 
 
 def _at(value: Any, path: Path) -> Any:

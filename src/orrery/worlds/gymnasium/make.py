@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import json
+import math
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -31,10 +32,13 @@ from orrery.worlds.gymnasium.drawing import DRAWN, render_modes
 from orrery.worlds.gymnasium.old_gym import adapted, is_of_old_gym, old_environment
 from orrery.worlds.gymnasium.wrappers import HeldAction, LastScreen, ResetOptions, SoundBeside, find_wrapper
 
-__all__ = ["make_environment", "parse_name", "quiet", "steps_per_second", "ticks_per_second"]
+__all__ = ["make_environment", "parse_name", "quiet", "stated_rate", "steps_per_second",
+           "ticks_per_second"]  # fmt: skip
 
 _ALE_HERTZ = 60
 """Frames a second of the console. `render_fps` of ALE says 30, whatever the frame skip is."""
+_USUAL_RATE = 24.0
+"""Steps a second of an environment that states none."""
 _AT_RESET = "reset."
 _FAMILIES = {
     "ALE/": ("ale_py", '"orrery[games]"'),
@@ -108,7 +112,16 @@ def steps_per_second(env: gymnasium.Env[Any, Any]) -> float:
     if env.spec is not None and env.spec.id.startswith("ALE/"):
         return _ALE_HERTZ / float(np.mean(kwargs.get("frameskip", 4)))
     skip = kwargs.get("frame_skip", 1) if env.spec is not None and env.spec.id.startswith("Vizdoom") else 1
-    return float(env.metadata.get("render_fps") or 24) / skip
+    return (stated_rate(env) or _USUAL_RATE) / skip
+
+
+def stated_rate(env: gymnasium.Env[Any, Any]) -> float | None:
+    """The `render_fps` that an environment states; None where that is no rate."""
+    try:
+        rate = float(env.metadata.get("render_fps") or math.nan)
+    except (TypeError, ValueError):
+        return None
+    return rate if 0 < rate < math.inf else None
 
 
 def ticks_per_second(env: gymnasium.Env[Any, Any]) -> float:

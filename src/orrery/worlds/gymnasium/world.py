@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import gymnasium
@@ -15,16 +16,18 @@ from orrery.streams import Array, Clock, Observation, StreamSpec, WorldSpec
 from orrery.world import actions_by_stream
 from orrery.worlds.gymnasium.depth import DepthBeside
 from orrery.worlds.gymnasium.drawing import DRAWN, Drawing, may_draw, render_modes
-from orrery.worlds.gymnasium.layout import action_layout, observation_layout, recordable
+from orrery.worlds.gymnasium.layout import action_layout, observation_layout, recordable, unknown_parts
 from orrery.worlds.gymnasium.make import make_environment, parse_name, ticks_per_second
 from orrery.worlds.gymnasium.pictures import ImageSize, fitted, fitted_labels, size_of
 from orrery.worlds.gymnasium.spaces import null_action, space_to_json
-from orrery.worlds.gymnasium.wrappers import HeldAction, find_wrapper, scalar, sound_of
+from orrery.worlds.gymnasium.wrappers import HeldAction, find_wrapper, flag, scalar, sound_of
 
 __all__ = ["GymnasiumWorld"]
 
 AnyEnv = gymnasium.Env[Any, Any]
 _SAMPLES_PER_SECOND = 24_000
+_TWO_ENDS = "the episode terminated and was truncated in one step; recorded as terminated"
+_NO_INFO = "reset(seed) gave no dictionary of info beside the observation"
 _REWARD = StreamSpec("reward", "vector", "outcome", (1, 1), "float32")
 _TERMINATED = StreamSpec("terminated", "choice", "outcome", (1, 1), "int64", num_choices=2)
 
@@ -92,7 +95,8 @@ class GymnasiumWorld:
         self.ended = np.ones(num_worlds, bool)
         """`[B]`: which environments have terminated or were truncated."""
         self.endings = [""] * num_worlds
-        """How each ended: `terminated`, `truncated`, or empty."""
+        """How each ended: `terminated`, `truncated`, or empty; `terminated` where it was both."""
+        self._was_cut = [False] * num_worlds
         self.observations: list[Any] = [None] * num_worlds
         """What each environment itself last gave as its observation."""
         self._ticks: list[Observation] = []
@@ -120,7 +124,7 @@ class GymnasiumWorld:
         for b in map(int, np.flatnonzero(chosen)):
             env_seed = int(np.random.SeedSequence([seed, b]).generate_state(1)[0])
             self.observations[b] = self._restart(b, env_seed)
-            self.endings[b] = ""
+            self.endings[b], self._was_cut[b] = "", False
             tick = self._shown(b) | null | _outcome(0.0, False)
             self._ticks[b] = {name: tick[name] for name in self.spec.streams}
         return self._observe()
@@ -171,10 +175,19 @@ class GymnasiumWorld:
         """The environments themselves, for a policy that reads their memory; step the world, not these."""
         return list(self._envs)
 
+    def strange(self, b: int = 0) -> list[str]:
+        """What of world b's last step its streams do not tell as it was, in words; see `unknown_parts` and
+        `SpaceLayout.strange`."""
+        observation = self.observations[b]
+        told = [*unknown_parts(self.observation_space, observation)]
+        told += self.observation_layout.strange(observation)
+        return [*told, _TWO_ENDS] if self._was_cut[b] and self.endings[b] == "terminated" else told
+
     def close(self) -> None:
-        """Close the environments."""
+        """Close the environments; what one raises at that costs nothing."""
         for env in self._envs:
-            env.close()
+            with suppress(Exception):
+                env.close()
 
     def _full_spec(self, identity: dict[str, Any]) -> WorldSpec:
         env, sound = self._envs[0], sound_of(self._envs[0])
@@ -210,8 +223,10 @@ class GymnasiumWorld:
         """Reset world b's environment: what it observes."""
         self._num_steps[b] = 0
         try:
-            observation, _ = self._envs[b].reset(seed=seed)
-        except Exception as error:
+            observation, info = self._envs[b].reset(seed=seed)
+            if not isinstance(info, Mapping):
+                raise TypeError(f"{_NO_INFO}, but {type(info).__name__}")
+        except (Exception, SystemExit) as error:  # pygame's way to say that its window was closed
             hint = "; options that it needs are given as ID?reset.NAME=value"
             raise _failure("cannot be reset", error, hint) from error
         return observation
@@ -228,12 +243,13 @@ class GymnasiumWorld:
             self._num_steps[b] += 1
             try:
                 observation, reward, terminated, truncated, _ = self._envs[b].step(choice)
-            except Exception as error:
+                self.observations[b], self.rewards[b] = observation, scalar(reward)
+                has_terminated, self._was_cut[b] = flag(terminated), flag(truncated)
+            except (Exception, SystemExit) as error:
                 raise _failure(f"failed in step {self._num_steps[b]}", error) from error
-            self.observations[b], self.rewards[b] = observation, scalar(reward)
-            self.ended[b] = bool(terminated) or bool(truncated)
-            self.endings[b] = "terminated" if terminated else "truncated" if truncated else ""
-            tick = self._shown(b) | played | _outcome(self.rewards[b], bool(terminated))
+            self.ended[b] = has_terminated or self._was_cut[b]
+            self.endings[b] = "terminated" if has_terminated else "truncated" if self._was_cut[b] else ""
+            tick = self._shown(b) | played | _outcome(self.rewards[b], has_terminated)
         return {name: tick[name] for name in self.spec.streams}
 
     def _shown(self, b: int) -> Observation:
@@ -283,11 +299,13 @@ class GymnasiumWorld:
         return seen
 
 
-def _failure(what: str, error: Exception, hint: str = "") -> UserError:
+def _failure(what: str, error: BaseException, hint: str = "") -> UserError:
     """Whatever an environment of the user's own raises, in words."""
     if isinstance(error, UserError):
         return error
-    if "values to unpack" in str(error) or "unexpected keyword argument 'seed'" in str(error):
+    if any(
+        sign in str(error) for sign in ("values to unpack", "unexpected keyword argument 'seed'", _NO_INFO)
+    ):
         hint = (
             "; it has the old Gym's form: wrap it with shimmy, or let step() give 5 values and reset(seed) 2"
         )
@@ -336,7 +354,9 @@ def _clock(rate: float, num_samples: int | None) -> Clock:
 
 
 def _outcome(reward: float, terminated: bool) -> Observation:
+    with np.errstate(over="ignore"):  # an infinity, which is counted
+        rewards = np.full((1, 1), reward, np.float32)
     return {
-        "reward": np.full((1, 1), reward, np.float32),
+        "reward": rewards,
         "terminated": np.full((1, 1), terminated, np.int64),
     }

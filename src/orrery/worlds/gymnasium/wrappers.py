@@ -16,7 +16,8 @@ from orrery.streams import Array
 from orrery.worlds.gymnasium.codecs import sample_scale
 from orrery.worlds.gymnasium.spaces import null_action
 
-__all__ = ["HeldAction", "LastScreen", "ResetOptions", "SoundBeside", "find_wrapper", "scalar", "sound_of"]
+__all__ = ["HeldAction", "LastScreen", "ResetOptions", "SoundBeside", "find_wrapper", "flag", "scalar",
+           "sound_of"]  # fmt: skip
 
 AnyEnv = gymnasium.Env[Any, Any]
 
@@ -43,7 +44,7 @@ class HeldAction(gymnasium.Wrapper[Any, Any, Any, Any]):
         for left in reversed(range(self.warmup)):
             with _undrawn(self.unwrapped) if left else nullcontext():
                 observation, _, terminated, truncated, info = self.env.step(null_action(self.action_space))
-            if terminated or truncated:
+            if flag(terminated) or flag(truncated):
                 raise UserError(f"the environment ended within its warm-up of {self.warmup} steps")
         quiet = sound_of(self.env)
         self.sound = None if quiet is None else np.tile(np.zeros_like(quiet), (self.repeat, 1))
@@ -57,14 +58,14 @@ class HeldAction(gymnasium.Wrapper[Any, Any, Any, Any]):
             left -= 1
             with _undrawn(self.unwrapped) if left else nullcontext():
                 observation, reward, terminated, truncated, info = self.env.step(action)
-            total, is_over = total + scalar(reward), bool(terminated) or bool(truncated)
+            total, is_over = total + scalar(reward), flag(terminated) or flag(truncated)
             sound = sound_of(self.env)
             heard += [] if sound is None else [sound]
         if left:
             observation = _drawn(self.unwrapped, observation)
         silent = [np.zeros_like(heard[0])] * left if heard else []
         self.sound = np.concatenate([*heard, *silent]) if heard else None
-        return observation, total, bool(terminated), bool(truncated), info
+        return observation, total, flag(terminated), flag(truncated), info
 
 
 class SoundBeside(gymnasium.Wrapper[Any, Any, Any, Any]):
@@ -140,6 +141,16 @@ def scalar(reward: Any) -> float:
     if len(numbers) != 1:
         raise UserError(f"a reward is one number, the environment gave {len(numbers)}; wrap it")
     return float(numbers[0])
+
+
+def flag(ended: Any) -> bool:
+    """Whether an episode has ended: some environments give an array, or a list, of one."""
+    if isinstance(ended, bool):
+        return ended
+    flags = np.asarray(ended).ravel()
+    if len(flags) != 1:
+        raise UserError(f"an ending is one yes or no, the environment gave {len(flags)}; wrap it")
+    return bool(flags[0])
 
 
 def find_wrapper(env: AnyEnv, kind: type[Any] | tuple[type[Any], ...]) -> Any:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from orrery.errors import UserError
 from orrery.streams import Array
 
-__all__ = ["empty_rows", "footer_of", "names_in", "numbers_of", "read_table"]
+__all__ = ["empty_rows", "footer_of", "names_in", "num_rounded", "numbers_of", "read_table"]
 
 
 def footer_of(path: Path) -> pq.FileMetaData:
@@ -46,9 +46,9 @@ def _unreadable(path: Path, problem: Exception) -> UserError:
     return UserError(f"{path} cannot be read ({' '.join(str(problem).split())}); download it again")
 
 
-def numbers_of(column: pa.ChunkedArray, width: int) -> Array:
-    """`[num_rows, width]` float32. UserError that names the row for a cell that does not hold `width`
-    numbers."""
+def numbers_of(column: pa.ChunkedArray, width: int, dtype: str = "float32") -> Array:
+    """`[num_rows, width]` of `dtype`. UserError that names the row for a cell that does not hold `width`
+    such numbers."""
     leaves, rows, empty = _leaves(column)
     if len(empty):
         raise UserError(f"has no value in row {empty.min()}")
@@ -57,18 +57,36 @@ def numbers_of(column: pa.ChunkedArray, width: int) -> Array:
         row = int(np.argmax(counts != width))
         raise UserError(f"has {counts[row]} numbers in row {row} where meta/info.json says {width}")
     try:
-        values = leaves.cast(pa.float32(), safe=False).to_numpy(zero_copy_only=False)
+        kind = pa.from_numpy_dtype(np.dtype(dtype))
+        values = leaves.cast(kind, safe=not pa.types.is_floating(kind)).to_numpy(zero_copy_only=False)
     except pa.ArrowException as problem:
-        raise UserError(f"holds {leaves.type} where meta/info.json says numbers") from problem
+        raise UserError(f"holds {leaves.type} that is no {dtype}, which meta/info.json says") from problem
     if not np.isfinite(values).all():
         bad = int(np.argmin(np.isfinite(values)))
-        raise UserError(f"is {values[bad]} in row {rows[bad]}, which is no number")
+        own = float(leaves[bad].as_py())
+        why = f"{dtype} does not hold" if np.isfinite(own) else "is no number"
+        raise UserError(f"is {own} in row {rows[bad]}, which {why}")
     return values.reshape(len(column), width)
 
 
 def empty_rows(column: pa.ChunkedArray) -> Array:
-    """Numbers of the rows that have no value, or not all of them."""
-    return _leaves(column)[2]
+    """Numbers of the rows that have no value, or not all of them, or one that is not finite."""
+    leaves, rows, empty = _leaves(column)
+    if not pa.types.is_floating(leaves.type):
+        return empty
+    return np.union1d(empty, rows[~np.isfinite(leaves.to_numpy(zero_copy_only=False))])
+
+
+def num_rounded(column: pa.ChunkedArray) -> int:
+    """In how many rows a whole number is too large for float32 to keep all its digits."""
+    leaves, rows, _ = _leaves(column)
+    if not pa.types.is_integer(leaves.type):
+        return 0
+    values = leaves.to_numpy(zero_copy_only=False)
+    back = values.astype(np.float32).astype(
+        np.float64
+    )  # of more than 53 bits none is told from its neighbours
+    return len(np.unique(rows[(np.abs(values.astype(np.float64)) > 2**24) & (back != values)]))
 
 
 def _leaves(column: pa.ChunkedArray) -> tuple[pa.Array, Array, Array]:

@@ -237,6 +237,8 @@ def is_depth_cell(value: Any, root: Path) -> bool:
 
 
 def _opened(value: Any, root: Path) -> Image.Image:
+    if isinstance(value, list):
+        return _of_numbers(np.asarray(value))
     content = value.get("bytes") if isinstance(value, dict) else value
     if content:
         return Image.open(io.BytesIO(content))
@@ -244,6 +246,24 @@ def _opened(value: Any, root: Path) -> Image.Image:
     if not path or Path(path).is_absolute() or ".." in Path(path).parts:
         raise ValueError("the cell holds none")
     return Image.open(root / path)
+
+
+def _of_numbers(values: Array) -> Image.Image:
+    """A picture that a cell holds as lists of numbers: `[H, W]` or `[H, W, C]`, or with its channels first;
+    bytes, fractions of colours from 0 to 1, or, of one channel, depth."""
+    if values.ndim == 3 and values.shape[-1] not in (1, 3, 4) and values.shape[0] in (1, 3, 4):
+        values = np.moveaxis(values, 0, -1)
+    values = values[..., 0] if values.ndim == 3 and values.shape[-1] == 1 else values
+    is_picture = values.ndim == 2 or (values.ndim == 3 and values.shape[-1] in (3, 4))
+    if not is_picture or not values.size or values.dtype.kind not in "iuf":
+        raise ValueError(f"{list(values.shape)} {values.dtype} is no picture")
+    if values.ndim == 2 and (values.dtype.kind == "f" or values.max() > 255):
+        return Image.fromarray(values.astype(np.float32 if values.dtype.kind == "f" else np.int32))
+    if values.dtype.kind == "f" and values.max() <= 1:
+        values = np.rint(values * 255)
+    if not 0 <= values.min() <= values.max() <= 255:
+        raise ValueError(f"its colours are from {values.min():g} to {values.max():g}, not 0 to 255")
+    return Image.fromarray(values.astype(np.uint8))
 
 
 def squeezed(picture: Array, size: int) -> Array:

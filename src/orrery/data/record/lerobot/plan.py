@@ -72,7 +72,7 @@ def make_plan(folder: Folder, asked: Collection[str], on_step: OnStep) -> Plan:
     for feature, lacking in _lacking(folder, features, listed, on_step).items():
         if feature not in asked and feature not in skipped and 2 * len(lacking) > len(listed):
             skipped[feature] = _told_lacking(features[feature], lacking, len(listed))
-    skipped |= _unwritten(folder, features) | _sounds(features)
+    skipped |= _unwritten(folder, features) | _undescribed(folder) | _sounds(features)
     return Plan(tuple(sorted({*listed, *unlisted})), frozenset(depth), skipped)
 
 
@@ -169,14 +169,15 @@ def _lacking_in(file: Path, columns: Sequence[str]) -> dict[str, list[int]]:
 
 
 def _holed(file: Path, columns: Sequence[str]) -> list[str]:
-    """The columns of which a file's footer says that cells have no value."""
+    """The columns of which a file's footer says that cells have no value, and those that may hold NaN."""
     footer, found = footer_of(file), set[str]()
     for group in range(footer.num_row_groups):
         for index in range(footer.num_columns):
             column = footer.row_group(group).column(index)
             if column.path_in_schema.endswith(".path"):  # of pictures that are in the cell itself
                 continue
-            if column.is_stats_set and column.statistics.null_count:
+            may_be_nan = column.physical_type in ("FLOAT", "DOUBLE")
+            if may_be_nan or (column.is_stats_set and column.statistics.null_count):
                 found.add(column.path_in_schema)
     return [name for name in columns if any(path == name or path.startswith(f"{name}.") for path in found)]
 
@@ -192,6 +193,16 @@ def _unwritten(folder: Folder, features: Features) -> dict[str, str]:
     return dict.fromkeys(sorted(missing), "no file of rows has it")
 
 
+def _undescribed(folder: Folder) -> dict[str, str]:
+    """Columns that files of rows have and meta/info.json does not describe."""
+    found = set[str]()
+    for file in folder.data_files():
+        with suppress(UserError):
+            found |= set(names_in(file))
+    unknown = sorted(found - set(folder.features) - set(ROW_COLUMNS))
+    return dict.fromkeys(unknown, "meta/info.json does not describe it")
+
+
 def _sounds(features: Features) -> dict[str, str]:
     """The sound tracks of films, which are not read."""
     told = {}
@@ -203,7 +214,9 @@ def _sounds(features: Features) -> dict[str, str]:
 
 
 def _told_lacking(said: Mapping[str, Any], lacking: Counter[int], num_episodes: int) -> str:
-    what = "nothing says where its pictures are" if said.get("dtype") == "video" else "it has no value"
+    what = (
+        "nothing says where its pictures are" if said.get("dtype") == "video" else "it has no value (or NaN)"
+    )
     return (
         f"{what} for {lacking.total():,} rows of {_told(sorted(lacking))}, of {num_episodes:,}; "
         "name it in --streams to leave out these episodes instead"

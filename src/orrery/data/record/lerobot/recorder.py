@@ -6,12 +6,13 @@ import math
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from orrery.data import layout
-from orrery.data.record.lerobot.cells import names_in, numbers_of, read_table
+from orrery.data.record.lerobot.cells import names_in, num_rounded, numbers_of, read_table
 from orrery.data.record.lerobot.metadata import Folder, Row
 from orrery.data.record.lerobot.pictures import (
     DepthCode,
@@ -29,6 +30,8 @@ from orrery.streams import Array, Episode, StreamSpec, WorldSpec
 
 __all__ = ["LeRobotRecorder"]
 
+_ROUNDED = "a whole number beyond 16,777,216, rounded to float32"
+_NO_TASK = "task_index: none that meta/tasks knows; the task of the rows before, or of the episode, holds"
 MAX_EPISODE_BYTES = 4 * 2**30
 _TOLD_IN_ROWS = ("frame_index", "timestamp", "task_index", "subtask_index")
 
@@ -73,7 +76,9 @@ class LeRobotRecorder:
             if name in table.column_names
         }
         tasks, subtasks = self._sentences
-        scene = {"dataset": self._name, "episode_index": number}
+        scene: dict[str, Any] = {"dataset": self._name, "episode_index": number}
+        if noted := self._noted(table.slice(0, length), tasks):
+            scene["noted"] = noted
         if isinstance(row.get("tasks"), list) and len(row["tasks"]) > 1:
             scene["tasks"] = row["tasks"]
         events = events_of(row, words, seconds.tolist(), tasks, subtasks)
@@ -86,6 +91,18 @@ class LeRobotRecorder:
             number,
             scene,
         )
+
+    def _noted(self, table: pa.Table, tasks: Mapping[int, str]) -> dict[str, int]:
+        """What is to be told of an episode, and in how many rows it is so."""
+        narrow = [
+            column.feature
+            for column in self._columns.values()
+            if column.spec.kind == "vector" and column.spec.dtype == "float32" and column.spec.unit != "m"
+        ]
+        noted = {f"{name}: {_ROUNDED}": num_rounded(table[name]) for name in narrow}
+        if tasks and "task_index" in table.column_names:
+            noted[_NO_TASK] = sum(k not in tasks for k in table["task_index"].to_pylist())
+        return {what: count for what, count in noted.items() if count}
 
     @cached_property
     def _sentences(self) -> tuple[dict[int, str], dict[int, str]]:
@@ -254,7 +271,8 @@ def _stamps(table: pa.Table) -> Array | None:
 
 def _numbers(column: pa.ChunkedArray, spec: StreamSpec, length: int) -> Array:
     """`[length, *shape]` of numbers, or of what the rows say comes after them."""
-    rows = numbers_of(column, math.prod(spec.shape)).reshape(-1, *spec.shape)
+    dtype = spec.dtype if spec.kind == "vector" else "float32"
+    rows = numbers_of(column, math.prod(spec.shape), dtype).reshape(-1, *spec.shape)
     if spec.role == "outcome":
         return _after(rows, length, spec)
     ticks = layout.from_rows(spec, rows[:length].reshape(length, -1), num_frames=1)

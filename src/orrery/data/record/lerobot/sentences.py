@@ -39,26 +39,35 @@ def events_of(
     found = list(_marked(row, seconds))
     for name, values in columns.items():
         if name == "task_index":
-            words = [tasks.get(k, "") if isinstance(k, int) else "" for k in values]
-            found += _changes("task", words, seconds) if len(set(words)) > 1 else []
+            words = [tasks.get(k) for k in values]
+            found += _changes("task", words, seconds) if len({*words} - {None}) > 1 else []
         elif name == "subtask_index":
             words = [
-                subtasks.get(k, f"subtask {k}" if k >= 0 else "") if isinstance(k, int) else ""
+                subtasks.get(k, f"subtask {k}" if k >= 0 else "") if isinstance(k, int) else None
                 for k in values
             ]
             found += _changes("subtask", words, seconds)
-        elif any(isinstance(value, list) for value in values):
+        elif any(isinstance(part, dict) for value in values if isinstance(value, list) for part in value):
             found += _remarks(name, values, seconds)
         else:
-            words = [value if isinstance(value, str) else "" for value in values]
+            words = [_word(value) for value in values]
             found += _changes(name, words, seconds)
     return sorted(found, key=lambda event: event.seconds)
 
 
-def _changes(kind: str, words: Sequence[str], seconds: Sequence[float]) -> Iterator[Event]:
-    """An event whenever the words become others."""
+def _word(value: Any) -> str:
+    """What a cell of a column of words says; several words have commas between them."""
+    if isinstance(value, list):
+        return ", ".join(map(_word, value))
+    return "" if value is None else str(value)
+
+
+def _changes(kind: str, words: Sequence[str | None], seconds: Sequence[float]) -> Iterator[Event]:
+    """An event whenever the words become others; where there are none (None), the last ones hold."""
     last = ""
     for word, at in zip(words, seconds, strict=True):
+        if word is None:
+            continue
         if word != last and word:
             yield Event(float(at), kind, word, "")
         last = word

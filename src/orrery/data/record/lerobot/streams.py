@@ -30,6 +30,8 @@ ENDINGS = ("next.terminated", "next.done")
 """Columns that say that an episode ends, the better one first."""
 _TEXTS = ("string", "large_string", "str", "language")
 _OUTCOMES = {"next.reward": "reward", "next.success": "success", "next.truncated": "truncated"}
+_WIDE = ("float64", "int32", "int64", "uint32", "uint64")
+"""Types of which float32 would lose digits; all others are float32."""
 _OWN_WORDS = ("video", "audio", "text", "depth", "touch", *layout.KNOWN_COLUMNS)
 """Words that say what a stream is; a column that only happens to be called so keeps its `observation.`."""
 _SAMPLES_PER_SECOND = 24_000
@@ -116,9 +118,10 @@ def _spec(
     name = _number_name(feature)
     word = name.partition(".")[0]
     role = "given" if word == "action" else "outcome" if feature in _OUTCOMES else "observed"
+    keeps_own = dtype in _WIDE and role != "outcome"
     if dtype == "bool" and width == 1:
         return StreamSpec(name, "choice", role, (1, 1), "int64", num_choices=2)
-    return StreamSpec(name, "vector", role, (1, width), "float32")
+    return StreamSpec(name, "vector", role, (1, width), dtype if keeps_own else "float32")
 
 
 def _dtype(name: str) -> Any:
