@@ -162,11 +162,8 @@ class MinariSource:
                 f"{Path(self.path) / _METADATA} is damaged ({what}); download it again"
             ) from problem
         on_step(1, 1)
-        notes = {
-            Path(
-                self.path
-            ).name: f"read as Minari, {environment['ticks_per_second']:g} steps a second ({told})"
-        }
+        told = f"read as Minari, {environment['ticks_per_second']:g} steps a second ({told})"
+        notes = {self.name: told}
         return {"episodes": sorted(numbers), "environment": environment, "skipped": skipped, "notes": notes}
 
     def with_plan(self, plan: Mapping[str, Any]) -> MinariSource:
