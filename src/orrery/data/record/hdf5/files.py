@@ -62,7 +62,9 @@ def opened(path: Path) -> Iterator[Any]:
             yield file
     except _BAD_FILES as problem:
         told = " ".join(str(problem).split()) or type(problem).__name__
-        hint = "pip install hdf5plugin" if "filter" in told else "download it again"
+        hint = (
+            "pip install hdf5plugin" if "/plugin" in told or "not registered" in told else "download it again"
+        )
         raise UserError(f"{path} cannot be read ({told}); {hint}") from problem
 
 

@@ -201,7 +201,10 @@ def _luma(frame: VideoFrame, bits: int) -> Array:
 
 
 def metres_of(values: Array, code: DepthCode) -> Array:
-    """Metres, float32, of whole millimetres (or what the code says whole numbers are), or of metres."""
+    """Metres, float32, of whole millimetres (or what the code says whole numbers are), or of metres.
+    UserError where some are below 0."""
+    if values.size and values.min() < 0:
+        raise UserError(f"a picture of depth holds {values.min()}")
     if values.dtype.kind != "f":
         return (values / (1.0 if code.metres else 1000.0)).astype(np.float32)
     return np.nan_to_num(values.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
