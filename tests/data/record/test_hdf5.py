@@ -235,13 +235,22 @@ def test_what_is_missing_costs_its_own_episode(tmp_path: Path) -> None:
     assert report.num_episodes == 2
     assert report.dropped == {
         1: "episode 1: it has no observations/qvel; leave it out with --streams",
-        2: "episode 2: action in episode_2.hdf5 is nan in row 3, which is no number",
+        2: "episode 2: action in episode_2.hdf5: is nan in row 3, which is no number",
     }
     assert report.skipped["observations/effort"].startswith("1 of 4 episodes have it")
     assert report.skipped["observations/odd"] == "complex64 is no stream of numbers"
     assert report.skipped["episode_3.hdf5: linked"] == "it lies in another file"
     assert report.skipped["other.hdf5"].startswith("it is robomimic at 20 rows a second")
     assert report.skipped["text.hdf5"].startswith("cannot be read")
+
+
+def test_depth_below_0_is_told(tmp_path: Path) -> None:
+    path = robomimic(tmp_path / "demos.hdf5", [3, 3])
+    with h5py.File(path, "a") as file:
+        file["data/demo_1/obs/agentview_depth"][2] = -1
+    report = collect(f"hdf5:{path}", tmp_path / "d", **OPTIONS)
+    told = "episode 1: obs/agentview_depth in demos.hdf5: a picture of depth holds -1.0"
+    assert report.dropped == {1: told}
 
 
 def test_what_was_never_written_is_no_zeros(tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ class Hdf5Recorder:
             values = rows[begin : where.stretch.end].reshape(-1, math.prod(spec.shape))
             return self._ticks(column, values, length, noted)
         except UserError as problem:
-            raise UserError(f"{self._plan.paths[column.feature]} in {where.file} {problem}") from problem
+            raise UserError(f"{self._plan.paths[column.feature]} in {where.file}: {problem}") from problem
 
     def _ticks(self, column: Column, values: Array, length: int, noted: dict[str, int]) -> Array:
         spec = column.spec
