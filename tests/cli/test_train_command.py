@@ -70,6 +70,22 @@ def test_other_data_in_the_same_run_are_refused_unless_it_may_be_lost(
     assert settings["provenance"]["data"]["episodes"] == 5
 
 
+def test_a_failed_start_leaves_nothing_that_must_be_gone_on_with(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not its minutes, and its recording only as long as nobody says --restart."""
+    command = ["--out", str(tmp_path / "run"), "--steps", "1", "--episodes", "3"]
+    failed = ["train", "gym:CartPole-v1", *command, "--minutes", "0.1", "--streams", "smell"]
+    assert main(failed) == 2
+    other = ["train", "gym:MountainCar-v0", *command, "--minutes", "0.5", "--streams", "observation"]
+    assert main(other) == 1
+    assert "holds another collection" in (told := capsys.readouterr().err)
+    assert "or lose it with --restart" in " ".join(told.split())
+    assert main([*other, "--restart"]) == 0
+    assert "goes on with" not in capsys.readouterr().out
+    assert json.loads((tmp_path / "run/minutes.json").read_text())["asked"] == 0.5
+
+
 def test_large_pictures_are_averaged_down_and_that_is_told(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from torchvision_stand_in import stand_in_for_torchvision
 
 
-def _decode_with_pyav(path: Any, timestamps: list[float], tolerance_s: float, *_: Any, **__: Any) -> Any:
+def decode_with_pyav(path: Any, timestamps: list[float], tolerance_s: float, *_: Any, **__: Any) -> Any:
     """As lerobot's own decoders: the frames `[n, 3, H, W]` in [0, 1] nearest to the instants asked for."""
     import av
     import torch
@@ -40,7 +40,7 @@ def main(path: Path, out: Path) -> None:
     stand_in_for_torchvision()
     from lerobot.datasets import lerobot_dataset
 
-    lerobot_dataset.decode_video_frames = _decode_with_pyav
+    lerobot_dataset.decode_video_frames = decode_with_pyav
     dataset = lerobot_dataset.LeRobotDataset("orrery/test", root=path, video_backend="pyav")
     rows = [dataset[i] for i in range(len(dataset))]
     texts = [row.pop("task") for row in rows]

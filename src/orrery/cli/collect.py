@@ -47,7 +47,9 @@ def collect(
     Args:
         source: a world's name (see `orrery worlds`); gym:ENV_ID for a Gymnasium environment, such as
             gym:ALE/Pong-v5; clips:FOLDER or clips:FILE for films; lerobot:PATH for a LeRobotDataset, v2.0 to
-            v3.1, or lerobot:USER/NAME for one of the Hugging Face Hub.
+            v3.1, or lerobot:USER/NAME for one of the Hugging Face Hub; hdf5:PATH for files of ALOHA,
+            robomimic or stable-worldmodel (hdf5:PATH?fps=RATE where they do not say their rate);
+            minari:PATH or minari:ID for a Minari data set.
         out: the dataset's folder.
         episodes: how many there are to be in all; of films and recordings all there are, if left out.
         seed: episode i depends on the seed and i.

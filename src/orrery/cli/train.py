@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -92,7 +93,7 @@ def train(
             folder = out / "data"  # what was recorded is what the run is learning from
         elif not folder.is_dir():
             request = Request(seed, seconds, image_size=image_size or 96, policy=policy)
-            folder = _recorded(source, out, request, minutes, episodes, page)
+            folder = _recorded(source, out, request, minutes, episodes, page, restart)
         data = Dataset(folder)
         left = max(0.05, minutes - (time.monotonic() - started) / 60)
         kept = _kept_minutes(out, minutes, left, restart)
@@ -123,7 +124,7 @@ def _check(minutes: float, seconds: float, **whole: int | None) -> None:
 def _kept_minutes(out: Path, minutes: float, left: float, restart: bool) -> float:
     """The minutes that a run trains for: those left after recording, or those that it was begun with."""
     file = out / "minutes.json"
-    if file.exists() and not restart:
+    if file.exists() and (out / "run.json").exists() and not restart:
         begun = json.loads(file.read_text())
         if begun["asked"] != minutes:
             print(
@@ -136,10 +137,19 @@ def _kept_minutes(out: Path, minutes: float, left: float, restart: bool) -> floa
 
 
 def _recorded(
-    source: str, out: Path, request: Request, minutes: float, episodes: int | None, page: LivePage
+    source: str,
+    out: Path,
+    request: Request,
+    minutes: float,
+    episodes: int | None,
+    page: LivePage,
+    restart: bool,
 ) -> Path:
-    """Record `source` into the run's folder; more and more episodes while there is time for it."""
-    from orrery.data.record.collect import collect
+    """Record `source` into the run's folder; more and more episodes while there is time for it.
+
+    What another start recorded there from another source is lost with `restart`; else UserError.
+    """
+    from orrery.data.record.collect import OtherCollection, collect
     from orrery.data.record.sources import SOURCES
 
     if ":" not in source and os.sep in source and source.partition(":")[0] not in SOURCES:
@@ -148,16 +158,22 @@ def _recorded(
     wanted = episodes or FIRST_EPISODES
     deadline = time.monotonic() + 60 * RECORDING_SHARE * minutes
     while True:
-        report = collect(
-            source,
-            folder,
-            wanted,
-            request.seed,
-            seconds=request.seconds,
-            image_size=request.image_size,
-            policy=request.policy,
-            on_step=lambda done, total: page(f"recording {total} episodes", done / max(1, total)),
-        )
+        try:
+            report = collect(
+                source,
+                folder,
+                wanted,
+                request.seed,
+                seconds=request.seconds,
+                image_size=request.image_size,
+                policy=request.policy,
+                on_step=lambda done, total: page(f"recording {total} episodes", done / max(1, total)),
+            )
+        except OtherCollection as problem:
+            if not restart:
+                raise OtherCollection(f"{problem}, or lose it with --restart") from problem
+            shutil.rmtree(folder)
+            continue
         for name, reason in report.skipped.items():
             print(f"left out {name}: {reason}")
         for what, words in report.notes.items():

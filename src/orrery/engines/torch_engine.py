@@ -114,7 +114,12 @@ class TorchEngine:
             n: torch.full((len(v),), 0.0 if is_real or self.streams[n].grid is None else IMAGINED_NOISE)
             for n, v in past.items()
         }
-        return state._replace(past=past, levels=levels, is_new=False, hidden=None, given=None)
+        # Numbers are counted up from the last that were settled, whether they were given or imagined.
+        settled = {n: m for n, m in state.encoders.items() if self.spec.streams[n].is_numbers}
+        decoders = {**state.decoders, **settled}
+        return state._replace(
+            past=past, levels=levels, is_new=False, hidden=None, given=None, decoders=decoders
+        )
 
     @torch.inference_mode()
     def encode(self, state: _State, name: str, payload: Array) -> tuple[Array, _State]:

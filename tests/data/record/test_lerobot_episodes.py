@@ -291,7 +291,7 @@ def test_what_info_json_need_not_say(tmp_path: Path, info: Any, chunks_size: Any
 
 
 def test_an_episode_that_memory_cannot_hold_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orrery.data.record.lerobot.recorder.MAX_EPISODE_BYTES", 1000)
+    monkeypatch.setattr("orrery.data.record.source.MAX_EPISODE_BYTES", 1000)
     source = Robot((20, 100)).write(tmp_path / "in")
     data, report = recorded(source, tmp_path / "out")
     assert own_numbers(data) == [0]

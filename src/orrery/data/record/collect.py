@@ -32,7 +32,11 @@ from orrery.data.writer import finalize, finished_parts, read_episode_rows, read
 from orrery.errors import BadUse, UserError
 from orrery.world import World
 
-__all__ = ["CollectReport", "collect"]
+__all__ = ["CollectReport", "OtherCollection", "collect"]
+
+
+class OtherCollection(UserError):
+    """The folder holds what was collected otherwise."""
 
 
 @dataclass
@@ -176,7 +180,9 @@ def _open_folder(
             if there.get(k) != asked.get(k)
         ]
         if differing:
-            raise UserError(f"{out} holds another collection: {'; '.join(differing)}; choose another folder")
+            raise OtherCollection(
+                f"{out} holds another collection: {'; '.join(differing)}; choose another folder"
+            )
     elif _holds_something(out):
         raise UserError(f"{out} is not empty and holds no collection; choose another folder")
     else:

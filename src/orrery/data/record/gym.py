@@ -21,15 +21,17 @@ from orrery.data.record.world import episode_seed
 from orrery.errors import BadUse, UserError
 from orrery.streams import Array, Episode, Event, WorldSpec
 from orrery.worlds.gymnasium import GymnasiumWorld
+from orrery.worlds.gymnasium.layout import SpaceLayout
 from orrery.worlds.gymnasium.make import quiet, stated_rate
 
-__all__ = ["GymSource"]
+__all__ = ["IMAGE_SIZE", "GymSource", "noted_of"]
 
-_IMAGE_SIZE = 96
+IMAGE_SIZE = 96
 _NOT_FINITE = (
     "not finite in float32 (NaN, infinite, too large); the last finite number, or 0, is in its place"
 )
 _ROUNDED = "a whole number beyond 16,777,216, rounded to float32"
+_NO_RATE = "the environment states no rate (render_fps); 24 steps a second are assumed"
 _OUTSIDE = "outside of the bounds that the environment states; recorded as it is"
 _ENDS_AT_ONCE = "the episode ends with its first step"
 
@@ -49,7 +51,7 @@ class GymSource:
     @property
     def image_size(self) -> int | tuple[int, int]:
         """Pixels on each side of the picture, or height and width."""
-        return _IMAGE_SIZE if self.request.image_size is None else self.request.image_size
+        return IMAGE_SIZE if self.request.image_size is None else self.request.image_size
 
     def settings(self) -> dict[str, Any]:
         """Plain values that tell this collection from any other; see `Source`."""
@@ -106,7 +108,11 @@ class _GymRecorder:
                 rewards.append(float(world.rewards[0]))
         streams = {name: np.stack([tick[name][0] for tick in ticks]) for name in world.spec.streams}
         scene: dict[str, Any] = {"environment": world.environment}
-        if noted := dict(strange) | _rounded(np.array(rewards)) | _noted(world, streams):
+        noted = noted_of(world.spec, world.observation_layout, streams, bool(world.ended[0]))
+        noted |= dict(strange) | _rounded(np.array(rewards))
+        if stated_rate(world.environments[0]) is None:
+            noted[_NO_RATE] = len(ticks)
+        if noted:
             scene["noted"] = noted
         end = len(ticks) * world.spec.clock.tick_seconds
         events = [Event(end, world.endings[0], world.environment, "")] if world.endings[0] else []
@@ -144,10 +150,13 @@ def _rounded(rewards: Array) -> dict[str, int]:
     return {f"reward: {_ROUNDED}": count} if count else {}
 
 
-def _noted(world: GymnasiumWorld, streams: dict[str, Array]) -> dict[str, int]:
-    """What is to be told of an episode, and in how many ticks it was so; in `streams`, numbers that are none
-    give way to the last ones that are, or to 0 before there were any."""
-    num_ticks, outside = len(next(iter(streams.values()))), world.observation_layout.outside(streams)
+def noted_of(spec: WorldSpec, layout: SpaceLayout, streams: dict[str, Array], ended: bool) -> dict[str, int]:
+    """What is to be told of an episode of an environment, and in how many ticks it was so; in `streams`,
+    numbers that are none give way to the last ones that are, or to 0 before there were any.
+
+    layout: of the observations. ended: whether the environment ended it.
+    """
+    num_ticks, outside = len(next(iter(streams.values()))), layout.outside(streams)
     noted = {f"{name}: {_OUTSIDE}": count for name, count in outside.items()}
     for name, values in streams.items():
         if values.dtype.kind == "f" and not np.isfinite(values).all():
@@ -157,11 +166,9 @@ def _noted(world: GymnasiumWorld, streams: dict[str, Array]) -> dict[str, int]:
             held = np.take_along_axis(values, np.maximum(last, 0), 0)
             streams[name] = np.where(last < 0, 0, held).astype(values.dtype)
             noted[f"{name}: {_NOT_FINITE}"] = int(is_bad.reshape(num_ticks, -1).any(1).sum())
-    if stated_rate(world.environments[0]) is None:
-        noted["the environment states no rate (render_fps); 24 steps a second are assumed"] = num_ticks
-    clock, rate = world.spec.clock.ticks_per_second, world.spec.environment["ticks_per_second"]
+    clock, rate = spec.clock.ticks_per_second, spec.environment["ticks_per_second"]
     if abs(clock - rate) > 1e-6:
         noted[f"the environment has {rate:g} ticks a second, its clock here {clock:g}"] = num_ticks
-    if world.ended[0] and num_ticks <= 2:
+    if ended and num_ticks <= 2:
         noted[_ENDS_AT_ONCE] = 1
     return noted

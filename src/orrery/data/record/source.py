@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from orrery.errors import BadUse
+import numpy as np
+
+from orrery.errors import BadUse, UserError
 from orrery.streams import Episode, WorldSpec
 
-__all__ = ["Closable", "Numbered", "OnStep", "Planned", "Recorder", "Request", "Source"]
+__all__ = ["Closable", "Numbered", "OnStep", "Planned", "Recorder", "Request", "Source", "length_of"]
 
 OnStep = Callable[[int, int], None]
+MAX_EPISODE_BYTES = 4 * 2**30
 
 
 @dataclass(frozen=True)
@@ -109,3 +112,16 @@ class Planned(Protocol):
     def with_plan(self, plan: Mapping[str, Any]) -> Source:
         """The same source, which now knows its episodes."""
         ...
+
+
+def length_of(spec: WorldSpec, request: Request, num_rows: int) -> int:
+    """Ticks to record of a recording that has `num_rows`. UserError if they do not fit in memory."""
+    length = min(num_rows, spec.clock.num_ticks(request.seconds)) if request.is_cut else num_rows
+    sizes = (math.prod(s.shape) * np.dtype(s.dtype).itemsize for s in spec.streams.values())
+    num_bytes = length * sum(sizes)
+    if num_bytes > MAX_EPISODE_BYTES:
+        raise UserError(
+            f"it takes {num_bytes / 2**30:.1f} GiB of memory; record less of it with "
+            "--seconds, or with a smaller --image-size"
+        )
+    return length

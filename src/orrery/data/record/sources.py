@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from orrery.data.record.films import ClipsSource
 from orrery.data.record.gym import GymSource
+from orrery.data.record.hdf5 import hdf5_source, minari_source
 from orrery.data.record.lerobot import lerobot_source
 from orrery.data.record.source import Request, Source
 from orrery.data.record.world import WorldSource
@@ -21,11 +22,13 @@ SOURCES: dict[str, Callable[[str, Request], Source]] = {
     "gym": GymSource,
     "clips": ClipsSource,
     "lerobot": lerobot_source,
+    "hdf5": hdf5_source,
+    "minari": minari_source,
 }
 """Prefix to what makes the source of `PREFIX:REST` from REST; any other name is that of a world."""
 
 
-RECORDINGS = ("lerobot",)
+RECORDINGS = ("lerobot", "hdf5", "minari")
 """Prefixes of sources whose episodes are recorded whole if nothing else is asked for."""
 
 

@@ -13,7 +13,9 @@ import importlib
 import importlib.util
 import json
 import math
+import os
 import re
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -60,6 +62,10 @@ def make_environment(name: str, pictures: bool = True) -> gymnasium.Env[Any, Any
     BadUse with the nearest names for one that is not registered; UserError for one that needs a package that
     is not installed.
     """
+    if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        os.environ.setdefault(
+            "SDL_VIDEODRIVER", "dummy"
+        )  # else SDL complains of the screen that is not there
     identity, options = parse_name(name)
     at_reset = {key: options.pop(key) for key in list(options) if key.startswith(_AT_RESET)}
     with quiet():

@@ -22,14 +22,17 @@ from orrery.worlds.gymnasium.pictures import ImageSize, fitted, fitted_labels, s
 from orrery.worlds.gymnasium.spaces import null_action, space_to_json
 from orrery.worlds.gymnasium.wrappers import HeldAction, find_wrapper, flag, scalar, sound_of
 
-__all__ = ["GymnasiumWorld"]
+__all__ = ["OUTCOMES", "GymnasiumWorld", "clock_of_steps"]
 
 AnyEnv = gymnasium.Env[Any, Any]
 _SAMPLES_PER_SECOND = 24_000
 _TWO_ENDS = "the episode terminated and was truncated in one step; recorded as terminated"
 _NO_INFO = "reset(seed) gave no dictionary of info beside the observation"
-_REWARD = StreamSpec("reward", "vector", "outcome", (1, 1), "float32")
-_TERMINATED = StreamSpec("terminated", "choice", "outcome", (1, 1), "int64", num_choices=2)
+OUTCOMES = (
+    StreamSpec("reward", "vector", "outcome", (1, 1), "float32"),
+    StreamSpec("terminated", "choice", "outcome", (1, 1), "int64", num_choices=2),
+)
+"""What comes of every step of an environment."""
 
 
 class GymnasiumWorld:
@@ -198,7 +201,7 @@ class GymnasiumWorld:
         if sound is not None and "audio.main" not in self.observation_layout.streams:
             heard = StreamSpec("audio.main", "audio", "observed", sound.shape, "float32", "full scale", -1, 1)
             streams.append(heard)
-        streams += [*self.action_layout.streams.values(), _REWARD, _TERMINATED]
+        streams += [*self.action_layout.streams.values(), *OUTCOMES]
         if find_wrapper(env, DepthBeside) is not None:
             shape = self._depth(0).shape
             streams.append(StreamSpec("depth.main", "vector", "observed", shape, "float32", "m", 0.0))
@@ -216,7 +219,7 @@ class GymnasiumWorld:
             "ticks_per_second": ticks_per_second(env),
             **({"left_out": self._left_out} if self._left_out else {}),
         }
-        clock = _clock(ticks_per_second(env), samples)
+        clock = clock_of_steps(ticks_per_second(env), samples)
         return WorldSpec(clock, {spec.name: spec for spec in streams}, environment=environment)
 
     def _restart(self, b: int, seed: int) -> Any:
@@ -346,7 +349,7 @@ def _longest(env: AnyEnv) -> int | None:
     return max(1, math.ceil((steps - held.warmup) / held.repeat))
 
 
-def _clock(rate: float, num_samples: int | None) -> Clock:
+def clock_of_steps(rate: float, num_samples: int | None) -> Clock:
     """A clock of whole ticks a second, with the samples of a tick's sound; without sound any whole number of
     samples will do."""
     whole = max(1, round(rate))

@@ -7,6 +7,10 @@ costs the copy of poses, a refit of the bounding volumes and the rays.
 
 from __future__ import annotations
 
+import os
+import sys
+import tempfile
+from functools import cache
 from typing import Any
 
 import mujoco
@@ -28,6 +32,24 @@ PLANKS = 6
 """Across a texture of planks."""
 
 
+@cache
+def _start_warp() -> None:
+    """Start Warp without the line that its library itself writes to stderr on a machine without CUDA."""
+    warp.config.log_level = warp.LOG_ERROR
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as written:
+        os.dup2(written.fileno(), 2)
+        try:
+            warp.init()
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            written.seek(0)
+            others = [line for line in written if b"NVIDIA CUDA driver" not in line]
+            os.write(2, b"".join(others))
+
+
 class RayTracer:
     """A stage and a camera. mjm: the stage, with one camera. image_size: height and width in pixels.
 
@@ -43,7 +65,7 @@ class RayTracer:
         samples_per_pixel: int = 1,
         labels: bool = False,
     ) -> None:
-        warp.config.log_level = warp.LOG_ERROR
+        _start_warp()
         self.mjm = mjm
         self.image_size = image_size
         data = mujoco.MjData(mjm)

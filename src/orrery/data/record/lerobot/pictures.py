@@ -36,6 +36,7 @@ __all__ = [
     "frames_at",
     "is_depth_cell",
     "is_flagged",
+    "metres_of",
     "squeezed",
 ]
 
@@ -186,7 +187,7 @@ def depth_of(frame: VideoFrame, code: DepthCode) -> Array:
             "depth_max that these stand for"
         )
     luma = _luma(frame, bits)
-    return _metres(luma, code) if bits == 16 else code.depth(luma, bits)
+    return metres_of(luma, code) if bits == 16 else code.depth(luma, bits)
 
 
 def _luma(frame: VideoFrame, bits: int) -> Array:
@@ -199,7 +200,11 @@ def _luma(frame: VideoFrame, bits: int) -> Array:
     return rows[: frame.height, : frame.width]
 
 
-def _metres(values: Array, code: DepthCode) -> Array:
+def metres_of(values: Array, code: DepthCode) -> Array:
+    """Metres, float32, of whole millimetres (or what the code says whole numbers are), or of metres.
+    UserError where some are below 0."""
+    if values.size and values.min() < 0:
+        raise UserError(f"a picture of depth holds {values.min()}")
     if values.dtype.kind != "f":
         return (values / (1.0 if code.metres else 1000.0)).astype(np.float32)
     return np.nan_to_num(values.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
@@ -224,7 +229,7 @@ def cell_picture(value: Any, root: Path, code: DepthCode | None) -> Array:
     if values.ndim != 2:
         raise UserError(f"a picture has {values.shape[-1]} channels where depth has one")
     assert code is not None
-    return _metres(values, code)
+    return metres_of(values, code)
 
 
 def is_depth_cell(value: Any, root: Path) -> bool:

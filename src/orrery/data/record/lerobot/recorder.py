@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from orrery.data import layout
 from orrery.data.record.lerobot.cells import names_in, num_rounded, numbers_of, read_table
 from orrery.data.record.lerobot.metadata import Folder, Row
 from orrery.data.record.lerobot.pictures import (
@@ -23,16 +22,15 @@ from orrery.data.record.lerobot.pictures import (
     squeezed,
 )
 from orrery.data.record.lerobot.sentences import events_of, text_of
-from orrery.data.record.lerobot.streams import Column, texts_of
-from orrery.data.record.source import Request
+from orrery.data.record.lerobot.streams import Column, texts_of, ticks_of
+from orrery.data.record.source import Request, length_of
 from orrery.errors import UserError
-from orrery.streams import Array, Episode, StreamSpec, WorldSpec
+from orrery.streams import Array, Episode, WorldSpec
 
 __all__ = ["LeRobotRecorder"]
 
 _ROUNDED = "a whole number beyond 16,777,216, rounded to float32"
 _NO_TASK = "task_index: none that meta/tasks knows; the task of the rows before, or of the episode, holds"
-MAX_EPISODE_BYTES = 4 * 2**30
 _TOLD_IN_ROWS = ("frame_index", "timestamp", "task_index", "subtask_index")
 
 
@@ -64,7 +62,7 @@ class LeRobotRecorder:
             raise UserError(f"{why}; download it again")
         table = self._rows(number, row)
         instants = _instants(table, self._rate)
-        length = self._length(len(table))
+        length = length_of(self._spec, self._request, len(table))
         streams = {
             name: self._stream(row, column, table, instants[:length])
             for name, column in self._columns.items()
@@ -107,20 +105,6 @@ class LeRobotRecorder:
     @cached_property
     def _sentences(self) -> tuple[dict[int, str], dict[int, str]]:
         return self._folder.sentences("task"), self._folder.sentences("subtask")
-
-    def _length(self, num_rows: int) -> int:
-        """Ticks to record, of the rows that there are. UserError if they do not fit in memory."""
-        clock = self._spec.clock
-        length = min(num_rows, clock.num_ticks(self._request.seconds)) if self._request.is_cut else num_rows
-        num_bytes = length * sum(
-            math.prod(spec.shape) * np.dtype(spec.dtype).itemsize for spec in self._spec.streams.values()
-        )
-        if num_bytes > MAX_EPISODE_BYTES:
-            raise UserError(
-                f"it takes {num_bytes / 2**30:.1f} GiB of memory; record less of it with "
-                "--seconds, or with a smaller --image-size"
-            )
-        return length
 
     def _rows(self, number: int, row: Row) -> pa.Table:
         """All rows of an episode, in order, wherever they lie. UserError that names the file if some are
@@ -175,8 +159,10 @@ class LeRobotRecorder:
         try:
             if column.is_film or column.spec.kind == "video" or column.spec.unit == "m":
                 return self._pictures(row, column, table, instants)
-            values = table[column.feature]
-            return _numbers(values, column.spec, len(instants))
+            spec = column.spec
+            dtype = spec.dtype if spec.kind == "vector" else "float32"
+            rows = numbers_of(table[column.feature], math.prod(spec.shape), dtype)
+            return ticks_of(spec, rows, len(instants))
         except UserError as problem:
             raise UserError(f"{column.feature}: {problem}") from problem
 
@@ -267,21 +253,3 @@ def _stamps(table: pa.Table) -> Array | None:
     except pa.ArrowException:
         return None
     return stamps if np.isfinite(stamps).all() else None
-
-
-def _numbers(column: pa.ChunkedArray, spec: StreamSpec, length: int) -> Array:
-    """`[length, *shape]` of numbers, or of what the rows say comes after them."""
-    dtype = spec.dtype if spec.kind == "vector" else "float32"
-    rows = numbers_of(column, math.prod(spec.shape), dtype).reshape(-1, *spec.shape)
-    if spec.role == "outcome":
-        return _after(rows, length, spec)
-    ticks = layout.from_rows(spec, rows[:length].reshape(length, -1), num_frames=1)
-    return (ticks != 0).astype(np.int64) if spec.kind == "choice" else ticks
-
-
-def _after(rows: Array, length: int, spec: StreamSpec) -> Array:
-    """What came of each tick, `[length, 1, A]`, from what each row `[num_rows, 1, A]` says follows it."""
-    ticks = np.concatenate([np.zeros_like(rows[:1]), rows[: length - 1]])
-    if length == len(rows):
-        ticks[-1] += rows[-1]
-    return (ticks > 0).astype(np.int64) if spec.kind == "choice" else ticks

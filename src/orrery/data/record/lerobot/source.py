@@ -22,9 +22,9 @@ from orrery.data.record.lerobot.hub import local_folder
 from orrery.data.record.lerobot.metadata import Folder
 from orrery.data.record.lerobot.plan import NOTHING_SETTLED, Plan, make_plan
 from orrery.data.record.lerobot.recorder import LeRobotRecorder
-from orrery.data.record.lerobot.streams import Column, clock_of, columns_of
+from orrery.data.record.lerobot.streams import Column, chosen, clock_of, columns_of
 from orrery.data.record.source import OnStep, Request
-from orrery.errors import BadUse, UserError, nearest
+from orrery.errors import BadUse, UserError
 from orrery.streams import WorldSpec
 
 __all__ = ["LeRobotSource", "lerobot_source"]
@@ -111,21 +111,11 @@ class LeRobotSource:
     def columns(self) -> dict[str, Column]:
         """Stream name to what of the data set it is, of the streams that were asked for."""
         there = {name: c for name, c in self._columns[0].items() if c.feature not in self.settled.skipped}
-        asked = there if self.request.streams is None else self.request.streams
-        return {name: column for name, column in there.items() if name in asked}
+        return chosen(self.path, there, self.request.streams, self.skipped)
 
     def spec(self) -> WorldSpec:
         """What its episodes hold; see `Source`."""
         columns = self.columns()
-        for name in self.request.streams or ():
-            if name not in columns:
-                known = [n for n, c in self._columns[0].items() if c.feature not in self.settled.skipped]
-                raise BadUse(
-                    f"{self.path} has no stream {name!r}; perhaps {', '.join(nearest(name, known) or known)}"
-                )
-        if not columns:
-            told = "; ".join(f"{name}: {why}" for name, why in self.skipped.items())
-            raise UserError(f"{self.path}: no stream is left ({told})")
         return WorldSpec(self._clock, {name: column.spec for name, column in columns.items()})
 
     def open(self) -> LeRobotRecorder:

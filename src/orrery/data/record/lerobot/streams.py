@@ -9,7 +9,7 @@ number.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
@@ -19,9 +19,10 @@ import numpy as np
 
 from orrery.data import layout
 from orrery.data.record.lerobot.metadata import Features
-from orrery.streams import Clock, StreamSpec
+from orrery.errors import BadUse, UserError, nearest
+from orrery.streams import Array, Clock, StreamSpec
 
-__all__ = ["ROW_COLUMNS", "Column", "clock_of", "columns_of", "shape_of", "texts_of"]
+__all__ = ["ROW_COLUMNS", "Column", "chosen", "clock_of", "columns_of", "shape_of", "texts_of", "ticks_of"]
 
 ROW_COLUMNS = ("timestamp", "frame_index", "episode_index", "index", "task_index", "subtask_index")
 """What tells rows apart; no streams."""
@@ -168,3 +169,36 @@ def _folded(name: str) -> str:
 
 def _renamed(spec: StreamSpec, name: str) -> StreamSpec:
     return StreamSpec(**{**vars(spec), "name": name})
+
+
+def chosen(
+    path: str, there: Mapping[str, Column], asked: Sequence[str] | None, skipped: Mapping[str, str]
+) -> dict[str, Column]:
+    """The columns of the streams that were asked for, of those that are there; None asks for all.
+
+    BadUse for a stream that is not there; UserError, with why each was left out, where none is.
+    """
+    for name in asked or ():
+        if name not in there:
+            hint = ", ".join(nearest(name, there) or there)
+            raise BadUse(f"{path} has no stream {name!r}; perhaps {hint}")
+    if not there:
+        told = "; ".join(f"{name}: {why}" for name, why in skipped.items())
+        raise UserError(f"{path}: no stream is left ({told})")
+    return {name: column for name, column in there.items() if asked is None or name in asked}
+
+
+def ticks_of(spec: StreamSpec, rows: Array, length: int) -> Array:
+    """Of one row a tick `[num_rows, width]`, the first `length` ticks `[length, *shape]` of a stream.
+
+    What a row says comes after it (an outcome) is of the tick after it; what came after the last is added to
+    the last.
+    """
+    rows = rows.reshape(-1, *spec.shape)
+    if spec.role == "outcome":
+        ticks = np.concatenate([np.zeros_like(rows[:1]), rows[: length - 1]])
+        if length == len(rows):
+            ticks[-1] += rows[-1]
+        return (ticks > 0).astype(np.int64) if spec.kind == "choice" else ticks
+    ticks = layout.from_rows(spec, rows[:length].reshape(length, -1), num_frames=1)
+    return (ticks != 0).astype(np.int64) if spec.kind == "choice" else ticks
