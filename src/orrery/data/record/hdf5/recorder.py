@@ -104,7 +104,7 @@ class Hdf5Recorder:
     def _ticks(self, column: Column, values: Array, length: int, noted: dict[str, int]) -> Array:
         spec = column.spec
         with np.errstate(over="ignore", invalid="ignore"):
-            values = values.astype(np.float32)
+            values = values.astype(spec.dtype if spec.kind == "vector" else np.float32)
         if self._layout.is_after:
             return ticks_of(spec, finite(values), length)
         edge = {"given": -1, "outcome": 0}.get(
