@@ -19,7 +19,7 @@ make --no-print-directory .venv/.dev
 export OMP_NUM_THREADS=1
 .venv/bin/orrery collect "$@" --out "work/$name/data" --workers "$(nproc)"
 .venv/bin/orrery train "work/$name/data" --out "work/$name/run" --minutes "$minutes" --processes "$processes" \
-    "${learning[@]}"
+    ${learning[@]+"${learning[@]}"}
 .venv/bin/python benchmarks/learned_worlds.py "$name" --checkpoint "work/$name/run/checkpoint" --data "work/$name/data" --card
 rm -rf "src/orrery/checkpoints/$name"
 cp -r "work/$name/run/checkpoint" "src/orrery/checkpoints/$name"

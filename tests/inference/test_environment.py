@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,12 @@ from orrery.data.dataset import Dataset  # noqa: E402
 from orrery.engines.torch_engine import TorchEngine  # noqa: E402
 from orrery.errors import BadUse, UserError  # noqa: E402
 from orrery.inference.environment import _streams, make_vector_env  # noqa: E402
+from orrery.inference.imagined import ImaginedWorld, Sampling  # noqa: E402
 from orrery.inference.lerobot import make_env as make_lerobot_env  # noqa: E402
 from orrery.models.trained import load_trained  # noqa: E402
 from orrery.registry import resolve_model  # noqa: E402
 from orrery.streams import Clock, StreamSpec, WorldSpec  # noqa: E402
+from orrery.training.recipe import sized_recipe  # noqa: E402
 from orrery.worlds.gymnasium import WorldVectorEnv  # noqa: E402
 from orrery.worlds.gymnasium.layout import observation_layout  # noqa: E402
 from orrery.worlds.gymnasium.spaces import space_from_json, space_to_json  # noqa: E402
@@ -306,3 +309,25 @@ def test_numbers_are_counted_up_from_what_was_given(cartpole_run: Path) -> None:
     rest = np.zeros_like(latents)  # in latents, no change is 0; the value is somewhere else altogether
     payload, _ = engine.decode(state, "observation", rest)
     np.testing.assert_allclose(payload, given, atol=1e-6)
+
+
+def test_a_world_is_sampled_in_the_steps_it_was_trained_for(cartpole_run: Path) -> None:
+    """Each group of streams is denoised once a step; `Sampling` may ask for others."""
+    trained = load_trained(resolve_model(cartpole_run))
+    recipe = sized_recipe(trained.spec, steps=1, sampling_steps=3)
+    trained.model.config = replace(trained.model.config, sampling_steps=recipe.sizes["sampling_steps"])
+
+    class Counted(TorchEngine):
+        num_passes = 0
+
+        def denoise(self, *arguments: Any) -> Any:
+            self.num_passes += 1
+            return super().denoise(*arguments)
+
+    for sampling, num_steps in ((None, 3), (Sampling(), 3), (Sampling(steps=1), 1)):
+        engine = Counted(trained)
+        world = ImaginedWorld(engine, sampling=sampling)
+        world.reset(0)
+        before, groups = engine.num_passes, len(engine.order) - 1  # the action is given
+        world.step(np.array([[[1]]]))
+        assert engine.num_passes - before == groups * num_steps

@@ -59,7 +59,8 @@ def rolled_out(model: WorldModel, clip: Clip, given: dict[str, Noisy], num: int)
 def test_so_many_in_a_row_are_a_rollout(model: WorldModel, clip: Clip, depth: int) -> None:
     given = {"action": Noisy(clip.latents["action"][:, 1:], torch.zeros(BATCH, TICKS))}
     replaced = (torch.arange(TICKS) >= FIRST).expand(BATCH, -1)
-    context = _with_own(model, clip, given, replaced, depth)
+    real_context = {s.name: clip.latents[s.name][:, :-1] for s in STREAMS}
+    context = _with_own(model, clip, real_context, given, replaced, depth)
     expected = rolled_out(model, clip, given, depth)
     for name in ("observation", "video.main"):
         real = clip.latents[name][:, :-1]

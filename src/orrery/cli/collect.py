@@ -87,10 +87,10 @@ def collect(
             sample_rate=sample_rate,
             min_seconds=min_seconds,
         )
-    return _told(report, out)
+    return _print_report(report, out)
 
 
-def _told(report: CollectReport, out: Path) -> int:
+def _print_report(report: CollectReport, out: Path) -> int:
     """Say what a collection did; UserError if episodes are missing, KeyboardInterrupt if it was stopped."""
     failed = ((f"episode {number}", reason) for number, reason in report.dropped.items())
     dropped = {name: reason.removeprefix(f"{name}: ") for name, reason in failed}

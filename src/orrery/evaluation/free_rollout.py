@@ -156,6 +156,7 @@ def random_actions(streams: Iterable[StreamSpec]) -> Policy:
     specs = [s for s in streams if s.kind != "text"]
 
     def act(tick: Streams, rng: np.random.Generator) -> dict[str, Array]:
+        """Of every world of the tick, `[N, *shape]` by stream."""
         num = len(next(iter(tick.values())))
         actions: dict[str, Array] = {}
         for spec in specs:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +24,12 @@ from orrery.streams import Array, Observation
 __all__ = ["ImaginedWorld", "Sampling", "load_world"]
 
 
-Known = dict[str, tuple[Array, float]]
-"""Latents and the level of noise in them, by stream."""
-
-
 @dataclass(frozen=True)
 class Sampling:
     """How streams are denoised. steps: of a tick that follows others, None for those that the model was
-    trained for; first_steps: of a first tick that is
-    imagined. start_ticks: of a real episode that a world starts with; None for one where the world is a
-    Gymnasium environment, whose episodes begin with their first tick, and for all there are elsewhere."""
+    trained for; first_steps: of a first tick that is imagined. start_ticks: of a real episode that a world
+    starts with; None for one where the world is a Gymnasium environment, whose episodes begin with their
+    first tick, and for all there are elsewhere."""
 
     steps: int | None = None
     first_steps: int = 16
@@ -206,15 +203,18 @@ class ImaginedWorld:
         latents = dict(known)
         for group in self.engine.order:
             want = [n for n in group if n in (*self._made, *self._actions) and n not in latents]
-            if not want:
-                continue
-            now = {n: (v, 0.0) for n, v in latents.items()}
-
-            def expected(noisy: Latents, level: float, now: Known = now, want: list[str] = want) -> Latents:
-                return self.engine.denoise(state, now | {n: (v, level) for n, v in noisy.items()}, want)
-
-            latents |= euler(expected, num_steps, [life.rng for life in lives])
+            if want:
+                expected = partial(self._expected, state, dict(latents), want)
+                latents |= euler(expected, num_steps, [life.rng for life in lives])
         return latents
+
+    def _expected(
+        self, state: EngineState, known: Latents, want: list[str], noisy: Latents, level: float
+    ) -> Latents:
+        """What the streams in `want` are expected to be, from what is known and from themselves at a noise
+        level."""
+        now = {n: (v, 0.0) for n, v in known.items()} | {n: (v, level) for n, v in noisy.items()}
+        return self.engine.denoise(state, now, want)
 
     def _observe(self) -> Observation:
         return {name: self._tick[name].copy() for name in self.spec.streams if name in self._tick}

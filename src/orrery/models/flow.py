@@ -31,8 +31,7 @@ def interpolate(clean: Tensor, level: Tensor, noise: Tensor) -> Tensor:
 
 def step_levels(num_steps: int) -> list[float]:
     """Levels at which a stream is denoised in `num_steps` steps, from 1 down, shifted towards noise."""
-    even = (1 - k / num_steps for k in range(num_steps))
-    return [SHIFT * level / (1 + (SHIFT - 1) * level) for level in even]
+    return [float(_shifted(torch.tensor(1 - k / num_steps, dtype=torch.float64))) for k in range(num_steps)]
 
 
 def draw_levels(
@@ -56,8 +55,7 @@ def draw_levels(
         position = torch.multinomial(chances, shape[0] * shape[1], True, generator=generator).view(shape)
     levels: dict[str, Tensor] = {}
     for number, group in enumerate(order):
-        even = 0.005 + 0.995 * torch.rand(shape, generator=generator)
-        between = SHIFT * even / (1 + (SHIFT - 1) * even)
+        between = _shifted(0.005 + 0.995 * torch.rand(shape, generator=generator))
         current = torch.where(torch.rand(shape, generator=generator) < absent_share, 1.0, between)
         slight = SLIGHT * torch.rand(shape, generator=generator)
         slight = torch.where(torch.rand(shape, generator=generator) < 0.5, slight, 0.0)
@@ -69,6 +67,10 @@ def draw_levels(
             )
             levels[name] = torch.where(ordered, in_order, free)
     return levels
+
+
+def _shifted(level: Tensor) -> Tensor:
+    return SHIFT * level / (1 + (SHIFT - 1) * level)
 
 
 def known_or_absent(num: int, ticks: int, share_known: float, generator: torch.Generator) -> Tensor:

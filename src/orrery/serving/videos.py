@@ -79,6 +79,7 @@ class Video(BaseModel):
 
     @classmethod
     def of(cls, job: Job) -> Video:
+        """How a job stands."""
         asked = job.request
         took = job.completed_at - job.started_at if job.completed_at and job.started_at else None
         return cls(

@@ -118,7 +118,7 @@ def sized_recipe(
 
 def _sampled(recipe: Recipe, steps: int) -> Recipe:
     """The recipe of a world that is sampled: more of it from part of the noise. What was sampled need not
-    have been so, and is no context for what was: own predictions are but one tick deep."""
+    have been so, and is no context for what was: own predictions of pictures are but one tick deep."""
     loss = replace(recipe.loss, absent_share=ABSENT_WHERE_SAMPLED, own_depth=1)
     return replace(recipe, loss=loss, sizes={**recipe.sizes, "sampling_steps": steps})
 

@@ -109,7 +109,7 @@ def world_loss(
     if own:
         replaced = _own_ticks(present, config.own_share, draws)
         depth = 1 + int(config.own_depth * draws.uniform((1,)))
-        context = _with_own(model, clip, given, replaced, depth)
+        context = _with_own(model, clip, context, given, replaced, depth)
     past = {
         s.name: _noised_context(context[s.name], present, s, config, draws)
         for s in model.config.streams
@@ -212,12 +212,15 @@ def _own_ticks(present: Tensor, share: float, draws: _Draws) -> Tensor:
 
 @torch.no_grad()
 def _with_own(
-    model: WorldModel, clip: Clip, given: Mapping[str, Noisy], replaced: Tensor, depth: int
+    model: WorldModel,
+    clip: Clip,
+    context: Mapping[str, Tensor],
+    given: Mapping[str, Noisy],
+    replaced: Tensor,
+    depth: int,
 ) -> dict[str, Tensor]:
-    """The tick before each, where `replaced` as the model says after one step, from a context that holds such
+    """The context, where `replaced` as the model says after one step, from a context that holds such
     ticks itself: `depth` times. So many of them in a row are those of a rollout."""
-    names = [s.name for s in model.config.streams if s.name in clip.latents and not s.text]
-    context = {name: clip.latents[name][:, :-1] for name in names}
     level = torch.where(clip.valid[:, :-1], 0.0, 1.0)
     mixed = dict(context)
     for _ in range(depth):

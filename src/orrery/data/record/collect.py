@@ -115,7 +115,7 @@ def collect(
             if on_step is not None:
                 on_step(done, len(missing))
         report.notes = {**getattr(source, "notes", {}), **_noted(out)}
-        _keep_told(out, report, unheld)
+        _write_plan(out, report, unheld)
         report.num_episodes = finalize(out, settings)
     except KeyboardInterrupt:
         report.stopped = True
@@ -140,7 +140,7 @@ def _count(report: CollectReport, outcome: Outcome) -> None:
     report.encode_seconds += outcome.encode_seconds
 
 
-def _keep_told(out: Path, report: CollectReport, unheld: Mapping[str, str]) -> None:
+def _write_plan(out: Path, report: CollectReport, unheld: Mapping[str, str]) -> None:
     """Write into meta/plan.json what no stream holds, which episodes failed, and what is noted of others."""
     file = out / layout.PLAN_PATH
     plan = json.loads(file.read_text("utf-8")) if file.is_file() else {}

@@ -222,11 +222,11 @@ def _make_episode(number: int) -> Outcome:
         raise
     except Exception as problem:
         _close_recorder()  # it may be half-way through something
-        return Outcome(number, failure=_told(problem))
+        return Outcome(number, failure=_failure_words(problem))
     recorded = time.perf_counter()
     num_bytes = write_part(job.out, number, episode)
     return Outcome(number, num_bytes, recorded - started, time.perf_counter() - recorded)
 
 
-def _told(problem: Exception) -> str:
+def _failure_words(problem: Exception) -> str:
     return str(problem) if isinstance(problem, UserError) else f"{type(problem).__name__}: {problem}"

@@ -142,7 +142,7 @@ class ClipsSource:
                 size = (self.root / name).stat().st_size
                 clips.append([name, size, clip.start_seconds, clip.num_ticks, look.has_sound])
             if refused or not cut:
-                skipped[shown(name)] = _told(refused, len(cut), least)
+                skipped[shown(name)] = _why_refused(refused, len(cut), least)
             told = [look.notes, _left_over(look, cut)]
             if any(told) and refused.total() < len(cut):
                 notes[shown(name)] = "; ".join(filter(None, told))
@@ -215,7 +215,7 @@ def _left_over(look: Look, cut: Sequence[Clip]) -> str:
     return f"{seconds:.2f} s at the ends of shots left over" if seconds > 1.5 * _CLOCK.tick_seconds else ""
 
 
-def _told(refused: Mapping[str, int], num_found: int, min_seconds: float) -> str:
+def _why_refused(refused: Mapping[str, int], num_found: int, min_seconds: float) -> str:
     """Why clips of a film were left out, in words."""
     if not num_found:
         return f"no shot is as long as {'a second' if min_seconds == 1 else f'{min_seconds:g} s'}"

@@ -102,6 +102,7 @@ class _Choices:
     space: spaces.Discrete | spaces.MultiDiscrete
 
     def write(self, value: Array, lead: tuple[int, ...]) -> list[Array]:
+        """See `Codec`. ValueError for a choice that there is not."""
         indices = _indices(value, self._start, lead)
         parts = [indices[..., i].reshape(*lead, 1, 1) for i in range(len(self.specs))]
         for i, (part, spec) in enumerate(zip(parts, self.specs, strict=True)):
@@ -229,6 +230,7 @@ class Letters:
     space: spaces.Text
 
     def write(self, value: Array, lead: tuple[int, ...]) -> list[Array]:
+        """See `Codec`. TypeError for what is no text, ValueError for one that is too long."""
         texts = value.reshape(-1)
         codes = np.zeros((len(texts), self.specs[0].shape[1]), np.float32)
         for row, text in zip(codes, texts, strict=True):

@@ -73,6 +73,7 @@ def leaves(group: Any, refused: dict[str, str]) -> dict[str, Any]:
     h5py = library()
 
     def walk(group: Any, path: str, depth: int) -> Iterator[tuple[str, Any]]:
+        """Paths and arrays of a group and of those below it, `depth` levels down."""
         for key in group:
             name, link = f"{path}{key}", group.get(key, getlink=True)
             if isinstance(link, h5py.ExternalLink):
