@@ -17,7 +17,7 @@ from orrery.data.dataset import Dataset  # noqa: E402
 from orrery.engines.torch_engine import TorchEngine  # noqa: E402
 from orrery.errors import BadUse, UserError  # noqa: E402
 from orrery.inference.environment import _streams, make_vector_env  # noqa: E402
-from orrery.inference.imagined import ImaginedWorld, Sampling  # noqa: E402
+from orrery.inference.imagined import ImaginedWorld, Sampling, load_world  # noqa: E402
 from orrery.inference.lerobot import make_env as make_lerobot_env  # noqa: E402
 from orrery.models.trained import load_trained  # noqa: E402
 from orrery.registry import resolve_model  # noqa: E402
@@ -331,3 +331,14 @@ def test_a_world_is_sampled_in_the_steps_it_was_trained_for(cartpole_run: Path) 
         before, groups = engine.num_passes, len(engine.order) - 1  # the action is given
         world.step(np.array([[[1]]]))
         assert engine.num_passes - before == groups * num_steps
+
+
+@pytest.mark.parametrize("start_ticks", [None, 1, 3])
+def test_the_first_step_heeds_its_action(cartpole_run: Path, start_ticks: int | None) -> None:
+    """What the episode of a start holds beyond its start is not replayed."""
+    world = load_world(resolve_model(cartpole_run), sampling=Sampling(start_ticks=start_ticks))
+    after = []
+    for choice in (0, 1):
+        world.reset(0)
+        after.append(world.step(np.array([[[choice]]]))["observation"])
+    assert np.abs(after[0] - after[1]).max() > 1e-3

@@ -86,6 +86,7 @@ class ImaginedWorld:
         self._steps = self.sampling.steps or engine.sampling_steps
         self._actions = [s.name for s in known.values() if s.role == "given"]
         self._made = _needed(engine, self.spec.streams)
+        self._starts = {n: v for n, v in engine.starts.items() if not engine.streams[n].text}
         self._lives = [_Life(np.random.default_rng(0)) for _ in range(num_worlds)]
         self._state: EngineState | None = None
         self._tick: Observation = {}
@@ -225,15 +226,13 @@ class ImaginedWorld:
         rng = np.random.default_rng([seed, b])
         start: Latents = {}
         if prompt is None and given is None:
-            row = int(rng.integers(len(next(iter(self.engine.starts.values())))))
-            start = {n: v[row] for n, v in self.engine.starts.items() if not self.engine.streams[n].text}
+            row = int(rng.integers(len(next(iter(self._starts.values())))))
+            start = {n: v[row, : self._num_start_ticks()] for n, v in self._starts.items()}
         mine = {n: np.asarray(v[b]) for n, v in (given or {}).items()}
         return _Life(rng, prompt or "", mine, start)
 
     def _num_start_ticks(self) -> int:
-        held = next(
-            iter(v.shape[1] for n, v in self.engine.starts.items() if not self.engine.streams[n].text)
-        )
+        held = next(iter(self._starts.values())).shape[1]
         wanted = self.sampling.start_ticks
         if wanted is None:
             wanted = 1 if self.engine.spec.environment else held
