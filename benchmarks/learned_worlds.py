@@ -247,13 +247,11 @@ def bars(figures: Mapping[str, Any], detector: Detector | None) -> list[dict[str
 def stays_bars(free: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Whether a world that is left alone stays what it is: of its last minute, what moves and how often
     something happens."""
-    real, last = free["real"], free["by_minute"][-1]
-    kept = [name for name in real if name.endswith(("share that moves", " a minute")) and real[name]]
     minutes = f"left alone for {free['minutes']:g} minutes, in the last"
     return [
-        _bar(f"{minutes}: {name}, over the real one's", last[name] / real[name], {"between": (0.7, 1.3)})
-        for name in kept
-        if last.get(name) is not None
+        _bar(f"{minutes}: {name}, over the real one's", ratio, {"between": (0.7, 1.3)})
+        for name, ratio in free["ratio"].items()
+        if name.endswith(("share that moves", " a minute")) and free["real"][name]
     ]
 
 

@@ -14,7 +14,15 @@ import numpy as np
 from orrery.errors import BadUse
 from orrery.streams import Array, Event, Observation, StreamSpec, WorldSpec
 
-__all__ = ["Describable", "Promptable", "Snapshotable", "World", "actions_by_stream"]
+__all__ = [
+    "Describable",
+    "Promptable",
+    "Snapshotable",
+    "World",
+    "action_streams",
+    "actions_by_stream",
+    "close_world",
+]
 
 
 @runtime_checkable
@@ -91,6 +99,18 @@ class Describable(Protocol):
     def events(self, index: int = 0) -> list[Event]:
         """What happened in world `index` since its reset, in order of time."""
         ...
+
+
+def close_world(world: World | None) -> None:
+    """Let go of what a world holds beyond memory (a game's process, a renderer), where it does."""
+    close = getattr(world, "close", None)
+    if callable(close):
+        close()
+
+
+def action_streams(spec: WorldSpec) -> list[StreamSpec]:
+    """What can be done in a world, stream by stream."""
+    return [stream for stream in spec.of_role("given") if stream.kind in ("vector", "choice")]
 
 
 def actions_by_stream(

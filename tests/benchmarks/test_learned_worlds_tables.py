@@ -16,19 +16,21 @@ def test_a_world_is_held_against_the_real_one_in_its_last_minute() -> None:
     real = {
         "video.main: share that moves": 0.01,
         "reward: a minute": 10.0,
+        "audio.main: onsets a minute": 60.0,
         "ball: there": 0.7,
         "terminated: a minute": 0.0,
     }
-    last = {
-        "video.main: share that moves": 0.011,
-        "reward: a minute": 2.0,
+    ratio = {
+        "video.main: share that moves": 1.1,
+        "reward: a minute": 0.2,
+        "audio.main: onsets a minute": None,
         "ball: there": 0.0,
-        "terminated: a minute": 0.0,
+        "terminated: a minute": None,
     }
-    first = {name: 2 * value for name, value in real.items()}
-    moves, rewards = stays_bars({"real": real, "by_minute": [first, last], "minutes": 2.0})
+    moves, rewards, onsets = stays_bars({"real": real, "ratio": ratio, "minutes": 2.0})
     assert (moves["value"], moves["passes"]) == (pytest.approx(1.1), True)
     assert (rewards["value"], rewards["passes"]) == (pytest.approx(0.2), False)
+    assert (onsets["value"], onsets["passes"]) == (None, None)  # what was not measured is no pass
     assert "left alone for 2 minutes" in moves["what"]
 
 

@@ -56,6 +56,8 @@ def payload(spec: StreamSpec, num_ticks: int, rng: np.random.Generator) -> np.nd
         return np.broadcast_to(grey.reshape(num_ticks, -1, 1, 1, 1), shape).astype(np.uint8)
     if spec.kind == "audio":
         return rng.uniform(-1, 1, shape).astype(np.float32)
+    if spec.dtype == "int64":
+        return rng.integers(-(10**15), 10**15, shape)
     values = np.frombuffer(rng.bytes(8 * int(np.prod(shape))), spec.dtype)[: int(np.prod(shape))]
     return (
         np.where(np.isfinite(values) & (np.abs(values) < 1e15), values, 0).astype(spec.dtype).reshape(shape)

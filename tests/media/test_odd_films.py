@@ -290,11 +290,11 @@ def test_the_track_marked_as_default_is_heard_and_named(tmp_path: Path) -> None:
     path = film(
         tmp_path / "film.mkv", tracks=[first, Track(900, "ac3", "5.1", language="deu", is_default=True)]
     )
-    assert film_header(path).sound_told == "sound track 2 of 2 taken (ac3, 5.1(side), deu)"
+    assert film_header(path).sound_note == "sound track 2 of 2 taken (ac3, 5.1(side), deu)"
     heard = np.concatenate(list(iterate_sound(path)))[:48_000, 0]
     assert abs(int(np.abs(np.fft.rfft(heard)).argmax()) - 900) <= 3
     only = film(tmp_path / "one.mkv", tracks=[first])
-    assert film_header(only).sound_told is None
+    assert film_header(only).sound_note is None
 
 
 @pytest.mark.parametrize("layout", ["mono", "stereo", "4.0", "5.1", "7.1"])

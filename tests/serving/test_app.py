@@ -231,7 +231,7 @@ def test_who_says_nothing_for_too_long_is_let_go(playing: Any) -> None:
     with playing(limits=Limits(idle_seconds=0.01)) as page:
         event = page.socket.receive()
         assert event["code"] == 1001
-        assert "reload" in event["reason"]
+        assert "connect anew" in event["reason"]
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from orrery.errors import BadUse
-from orrery.serving.controls import action_from_numbers, action_streams, control_table
+from orrery.serving.controls import action_from_numbers, control_table
 from orrery.streams import Clock, StreamSpec, WorldSpec
+from orrery.world import action_streams
 
 ALE = ["NOOP", "FIRE", "UP", "RIGHT", "LEFT", "DOWN", "UPRIGHT", "UPRIGHTFIRE"]
 

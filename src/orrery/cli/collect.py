@@ -67,8 +67,6 @@ def collect(
         min_seconds: of films, the shortest shot that is recorded; a second if left out.
     """
     _check_numbers(seed, seconds, sample_rate)
-    if min_seconds is not None and not 0 < min_seconds <= MAX_EPISODE_SECONDS:
-        raise BadUse(f"--min-seconds {min_seconds:g}: must be above 0 and at most --seconds")
     size = _size(image_size)
     with needs("cluster" if cluster else "sim", "collecting"):
         from orrery.data.record.collect import collect as run

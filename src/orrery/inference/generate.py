@@ -158,7 +158,7 @@ def _ticks(
         audio = None
         if sound is not None:
             num_samples = round(num_frames * clock.samples_per_second / clock.frames_per_second)
-            audio = sound.fitted(observation["audio.main"][0][: num_samples if is_last else None])
+            audio = sound.resampled(observation["audio.main"][0][: num_samples if is_last else None])
             audio = np.concatenate([audio, sound.rest()]) if is_last else audio
         yield frames[:num_frames], audio
         if is_last:

@@ -1,4 +1,4 @@
-"""A decoded frame as it is to be seen: its fields woven, its pixels square, upright, in sRGB."""
+"""A decoded frame as it is to be seen: its fields deinterlaced, its pixels square, upright, in sRGB."""
 
 from __future__ import annotations
 
@@ -15,7 +15,16 @@ from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 from orrery.media.colour import HDR_OPERATOR, HLG, PQ, WIDE_PRIMARIES, to_srgb
 from orrery.streams import Array
 
-__all__ = ["MAX_FRAME_PIXELS", "Bound", "Display", "Note", "fitted", "progressive", "square_size", "unnoted"]
+__all__ = [
+    "MAX_FRAME_PIXELS",
+    "Bound",
+    "Display",
+    "Note",
+    "deinterlaced",
+    "ignore_note",
+    "letterboxed",
+    "square_size",
+]
 
 MAX_FRAME_PIXELS = 100_000_000
 MAX_PIXEL_ASPECT = 10
@@ -27,7 +36,7 @@ Note = Callable[[str], None]
 """Takes in words what was changed."""
 
 
-def unnoted(words: str) -> None:
+def ignore_note(words: str) -> None:
     """A note that goes nowhere."""
 
 
@@ -121,7 +130,7 @@ class Display:
         return pixels[:: -1 if down < 0 else 1, :: -1 if across < 0 else 1]
 
 
-def fitted(picture: Array, size: tuple[int, int]) -> Array:
+def letterboxed(picture: Array, size: tuple[int, int]) -> Array:
     """`[H, W, 3]` brought to `size` (height, width), whole, its form kept, on black."""
     height, width = picture.shape[:2]
     if (height, width) == size:
@@ -136,7 +145,7 @@ def fitted(picture: Array, size: tuple[int, int]) -> Array:
     return whole
 
 
-def progressive(frames: Iterable[VideoFrame], note: Note) -> Iterator[VideoFrame]:
+def deinterlaced(frames: Iterable[VideoFrame], note: Note) -> Iterator[VideoFrame]:
     """The same frames; of one that holds two fields, each of its own instant, the first in full (yadif)."""
     graph, form = None, None
     for frame in frames:

@@ -31,7 +31,7 @@ class FilmSound:
             self._resampler = av.AudioResampler("fltp", "stereo", SAMPLE_RATE)
             self.samples_per_second = SAMPLE_RATE
 
-    def fitted(self, samples: Array) -> Array:
+    def resampled(self, samples: Array) -> Array:
         """`[N, 1 or 2]` float32 of the world as `[M, 2]` of the film."""
         stereo = np.repeat(samples, 2, axis=1) if samples.shape[1] == 1 else samples
         if self._resampler is None:

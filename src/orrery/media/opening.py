@@ -18,7 +18,7 @@ from av.video.stream import VideoStream
 from orrery.errors import UserError
 from orrery.media.display import MAX_FRAME_PIXELS
 
-__all__ = ["READ_OPTIONS", "nothing_told", "opened", "picture_track", "sound_track", "sound_track_told"]
+__all__ = ["READ_OPTIONS", "opened", "picture_track", "sound_track", "sound_track_note", "undecodable_reason"]
 
 FORMATS = "mov,matroska,avi,mpegts,mpeg,ogg,flv,asf,mxf,mxf_opatom,nut,ivf,yuv4mpegpipe,rm,wtv,gif,apng"
 READ_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
@@ -46,20 +46,20 @@ def opened(path: Path) -> Iterator[InputContainer]:
                 )
             yield container
     except (FFmpegError, OSError, ValueError) as error:
-        raise UserError(f"{path}: {_told(path, error)}") from error
+        raise UserError(f"{path}: {_failure_reason(path, error)}") from error
 
 
-def _told(path: Path, error: Exception) -> str:
+def _failure_reason(path: Path, error: Exception) -> str:
     """Why a film cannot be read, in words."""
     if isinstance(error, PermissionError):
         return "must not be read; ask its owner"
     if isinstance(error, InvalidDataError):
-        return nothing_told(path)
+        return undecodable_reason(path)
     why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return f"cannot be read as a film ({why}); is it damaged or no film at all?"
 
 
-def nothing_told(path: Path) -> str:
+def undecodable_reason(path: Path) -> str:
     """Why nothing of it can be decoded."""
     unknown = "cannot be read as a film: it is damaged, holds headers only, or is of no known form"
     return _encrypted(path) or unknown
@@ -102,7 +102,7 @@ def sound_track(container: InputContainer) -> AudioStream | None:
     return stream
 
 
-def sound_track_told(container: InputContainer) -> str | None:
+def sound_track_note(container: InputContainer) -> str | None:
     """Which sound track is taken, in words; None where there is no choice."""
     taken, tracks = sound_track(container), container.streams.audio
     if taken is None:

@@ -27,28 +27,25 @@ from orrery.media.display import (
     Bound,
     Display,
     Note,
-    fitted,
-    progressive,
+    deinterlaced,
+    ignore_note,
+    letterboxed,
     square_size,
-    unnoted,
 )  # fmt: skip
 from orrery.media.opening import (
-    READ_OPTIONS,
-    nothing_told,
     opened,
     picture_track,
     sound_track,
-    sound_track_told,
+    sound_track_note,
+    undecodable_reason,
 )
 from orrery.media.timeline import first_instant, instant, num_parts
 from orrery.streams import Array
 
 __all__ = [
-    "READ_OPTIONS",
     "Film",
     "FilmHeader",
     "film_header",
-    "fitted",
     "iterate_film",
     "iterate_pictures",
     "iterate_sound",
@@ -80,7 +77,7 @@ class Film:
 @dataclass(frozen=True)
 class FilmHeader:
     """What a film says of itself before any of it is decoded. height, width: with square pixels; rotation is
-    not yet applied. num_frames: as the container says; 0 where it does not. sound_told: which sound track is
+    not yet applied. num_frames: as the container says; 0 where it does not. sound_note: which sound track is
     taken, in words; None where there is no choice."""
 
     height: int
@@ -88,7 +85,7 @@ class FilmHeader:
     frames_per_second: float
     samples_per_second: int | None
     num_frames: int
-    sound_told: str | None = None
+    sound_note: str | None = None
 
 
 def film_header(path: str | Path) -> FilmHeader:
@@ -99,7 +96,7 @@ def film_header(path: str | Path) -> FilmHeader:
         rate = None if audio is None else audio.codec_context.sample_rate
         context = video.codec_context
         size = square_size(context.height, context.width, _PixelAspect(container, video).now)
-        return FilmHeader(*size, float(_frame_rate(video)), rate, video.frames, sound_track_told(container))
+        return FilmHeader(*size, float(_frame_rate(video)), rate, video.frames, sound_track_note(container))
 
 
 def read_film(path: str | Path, max_bytes: int = MAX_FILM_BYTES) -> Film:
@@ -139,7 +136,7 @@ def iterate_film(path: str | Path) -> Iterator[tuple[Array, Array | None]]:
             num_frames += 1
             yield frame, samples and samples.until(num_frames / fps)
         if not num_frames:
-            raise UserError(f"{path}: {nothing_told(path)}")
+            raise UserError(f"{path}: {undecodable_reason(path)}")
 
 
 def iterate_pictures(
@@ -147,7 +144,7 @@ def iterate_pictures(
     max_pixels: int = MAX_FRAME_PIXELS,
     start_seconds: float = 0.0,
     short_side: int | None = None,
-    note: Note = unnoted,
+    note: Note = ignore_note,
 ) -> Iterator[tuple[float, Array]]:
     """Every picture of the film `path`, `[H, W, 3]` uint8 sRGB, with its own instant in seconds after the
     first one, in bounded memory.
@@ -178,7 +175,7 @@ def iterate_pictures(
             last, num_shown = seconds, num_shown + 1
             yield seconds, display.picture(frame, aspect.now)
         if not num_shown and not start_seconds:
-            raise UserError(f"{path}: {nothing_told(path)}")
+            raise UserError(f"{path}: {undecodable_reason(path)}")
 
 
 def iterate_sound(path: str | Path) -> Iterator[Array]:
@@ -209,18 +206,18 @@ def _timed(
 ) -> Iterator[tuple[float, VideoFrame]]:
     """Frames with their seconds after the first one, the first of them at `begin` or before."""
     fps, start = _frame_rate(picture_track(path, container)), first_instant(path, container)
-    for number, frame in enumerate(progressive(_from(path, container, begin), note)):
+    for number, frame in enumerate(deinterlaced(_from(path, container, begin, note), note)):
         at = instant(frame)
         yield float(Fraction(number) / fps if at is None else at - start), frame
 
 
-def _from(path: Path, container: InputContainer, begin: Fraction | None) -> Iterator[VideoFrame]:
+def _from(path: Path, container: InputContainer, begin: Fraction | None, note: Note) -> Iterator[VideoFrame]:
     """Frames from one on that is shown at the instant `begin` or before; None for the first one."""
     if timeline.num_before_zero(path, container):  # a jump would lead to pictures of an unknown instant
         yield from timeline.pictures(path, container)
         return
     if begin is None or num_parts(path, container) > 1:
-        yield from timeline.pictures(path, container, begin)
+        yield from timeline.pictures(path, container, begin, note if begin is None else ignore_note)
         return
     frames = _sought(path, container, begin)
     if frames is not None:
@@ -248,7 +245,7 @@ def _sought(path: Path, container: InputContainer, begin: Fraction) -> Iterator[
 
 
 def _frame_rate(video: VideoStream) -> Fraction:
-    rate = Fraction(video.average_rate or video.guessed_rate or 24)
+    rate = timeline.frame_rate(video)
     if not MIN_FRAME_RATE <= rate <= MAX_FRAME_RATE:
         raise UserError(f"{video.container.name}: it has {float(rate):g} frames a second; is it damaged?")
     return rate
@@ -260,9 +257,9 @@ def _at_constant_rate(
     """Frames `[H, W, 3]` at `start`, `start + 1 / fps`, ...; the film's own are repeated or left out."""
     shown: Array | None = None
     num_shown = 0
-    display = Display(Bound(), unnoted)
+    display = Display(Bound(), ignore_note)
     aspect = _PixelAspect(container, picture_track(path, container))
-    for decoded in progressive(timeline.pictures(path, container), unnoted):
+    for decoded in deinterlaced(timeline.pictures(path, container), ignore_note):
         seconds = instant(decoded)
         index = num_shown if seconds is None else round((seconds - start) * fps)
         if index - num_shown > MAX_GAP_SECONDS * fps:
@@ -275,7 +272,7 @@ def _at_constant_rate(
         if index < num_shown:
             continue
         picture = display.picture(decoded, aspect.now)
-        shown = picture if shown is None else fitted(picture, shown.shape[:2])
+        shown = picture if shown is None else letterboxed(picture, shown.shape[:2])
         yield shown
         num_shown += 1
 

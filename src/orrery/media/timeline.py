@@ -21,10 +21,13 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from orrery.media.display import Note, ignore_note
 from orrery.media.opening import opened, picture_track, sound_track
 
-__all__ = ["first_instant", "instant", "may_start_again", "num_before_zero", "num_parts", "pictures",
-           "sounds"]  # fmt: skip
+__all__ = [
+    "first_instant", "frame_rate", "instant", "may_start_again", "num_before_zero", "num_parts", "pictures",
+    "sounds",
+]  # fmt: skip
 
 BACK_SECONDS, AHEAD_SECONDS = Fraction(1, 10), 10
 """Stamps that fall back so far, or jump ahead so far, begin a new part, as FFmpeg has it."""
@@ -35,22 +38,25 @@ _MAY_START_AGAIN = 0x0200
 """FFmpeg's flag of formats whose stamps may jump (AVFMT_TS_DISCONT): those of MPEG, Ogg."""
 
 
-def pictures(path: Path, container: InputContainer, begin: Fraction | None = None) -> Iterator[VideoFrame]:
+def pictures(
+    path: Path, container: InputContainer, begin: Fraction | None = None, note: Note = ignore_note
+) -> Iterator[VideoFrame]:
     """The frames of the film's picture.
 
     begin: leave out, without decoding it, what comes before the key frame that this instant needs. What
-    cannot be decoded at the very begin, as of a broadcast that was joined half-way, is passed over.
+    cannot be decoded at the very begin of a broadcast that was joined half-way is passed over, with a note.
     """
     stream, has_begun = picture_track(path, container), False
     num_unstamped = num_before_zero(path, container)
-    start, rate = first_instant(path, container) if num_unstamped else Fraction(0), _rate(stream)
+    start, rate = first_instant(path, container) if num_unstamped else Fraction(0), frame_rate(stream)
     packets = _packets(path, container, stream)
-    for packet in packets if begin is None else _needed(packets, begin):
+    for packet in packets if begin is None else _from_key_frame(packets, begin):
         try:
             frames = packet.decode()
         except InvalidDataError:
-            if has_begun:
+            if has_begun or not may_start_again(container):
                 raise
+            note("its first pictures, from before it was joined, cannot be decoded")
             continue
         has_begun |= bool(frames)
         for frame in frames:
@@ -87,7 +93,7 @@ def first_instant(path: Path, container: InputContainer) -> Fraction:
         return _first_instant(*_identity(path))
     video, num_unstamped = picture_track(path, container), num_before_zero(path, container)
     if num_unstamped:
-        return _before_zero(*_identity(path))[1] - num_unstamped / _rate(video)
+        return _before_zero(*_identity(path))[1] - num_unstamped / frame_rate(video)
     return (video.start_time or 0) * (video.time_base or Fraction(1))
 
 
@@ -96,7 +102,8 @@ def num_before_zero(path: Path, container: InputContainer) -> int:
     return _before_zero(*_identity(path))[0] if "matroska" in container.format.name else 0
 
 
-def _rate(video: VideoStream) -> Fraction:
+def frame_rate(video: VideoStream) -> Fraction:
+    """Frames a second, as the film says or as FFmpeg guesses; 24 where neither does."""
     return Fraction(video.average_rate or video.guessed_rate or 24)
 
 
@@ -144,7 +151,7 @@ def _shifts(path: Path, num_bytes: int, changed_ns: int) -> tuple[Fraction, ...]
         streams, parts = _read(path, container), _Parts()
         picture = streams[0].index
         for packet in container.demux(*streams):
-            parts.see(packet)
+            parts.part_of(packet)
     shifts = [Fraction(0)]
     for before, after in pairwise(parts.extents):
         heard = max(span.end for span in before.values())
@@ -167,7 +174,7 @@ def _packets(path: Path, container: InputContainer, stream: VideoStream | AudioS
         return
     parts, shifts = _Parts(), _shifts(*_identity(path))
     for packet in container.demux(*_read(path, container)):
-        part = parts.see(packet)
+        part = parts.part_of(packet)
         if packet.stream is not stream:
             continue
         moved = round(shifts[part] / packet.time_base)
@@ -176,7 +183,7 @@ def _packets(path: Path, container: InputContainer, stream: VideoStream | AudioS
         yield packet
 
 
-def _needed(packets: Iterator[Packet], begin: Fraction) -> Iterator[Packet]:
+def _from_key_frame(packets: Iterator[Packet], begin: Fraction) -> Iterator[Packet]:
     """Those from the last key frame on that is shown at `begin` or before."""
     held: list[Packet] = []
     for packet in packets:
@@ -219,7 +226,7 @@ class _Parts:
         self.extents: list[dict[int, _Span]] = [{}]
         self._at: dict[int, tuple[int, Fraction]] = {}
 
-    def see(self, packet: Packet) -> int:
+    def part_of(self, packet: Packet) -> int:
         """Number of the part that a packet is of."""
         newest = len(self.extents) - 1
         part, last = self._at.get(packet.stream_index, (newest, None))

@@ -17,7 +17,12 @@ from orrery.errors import BadUse
 from orrery.serving.wire import pack
 from orrery.streams import Array
 
-__all__ = ["pack_arrays", "unpack_arrays"]
+__all__ = ["GIVEN", "MASK", "PATH", "pack_arrays", "unpack_arrays"]
+
+PATH = "/v1/realtime/world"
+"""Where such messages are exchanged."""
+GIVEN, MASK = "given/", "mask"
+"""What precedes the names of given streams in a reset, and the array that says which worlds it is for."""
 
 _TYPES = ("bool", "uint8", "int32", "int64", "float32", "float64")
 _MAX_AXES = 8

@@ -17,14 +17,11 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from websockets.sync.client import connect
 
 from orrery.errors import BadUse, UserError
-from orrery.serving.arrays import pack_arrays, unpack_arrays
-from orrery.serving.stepping import GIVEN, MASK
-from orrery.streams import Array, Observation, StreamSpec, WorldSpec
-from orrery.world import actions_by_stream
+from orrery.serving.arrays import GIVEN, MASK, PATH, pack_arrays, unpack_arrays
+from orrery.streams import Array, Observation, WorldSpec
+from orrery.world import action_streams, actions_by_stream
 
 __all__ = ["RemoteWorld", "make_env"]
-
-PATH = "/v1/realtime/world"
 
 
 class RemoteWorld:
@@ -51,7 +48,7 @@ class RemoteWorld:
             )
         except (OSError, InvalidURI, InvalidHandshake, TimeoutError) as error:
             raise UserError(f"{address}: no world is served there ({error})") from error
-        header, _ = self._asked(
+        header, _ = self._request(
             {
                 "type": "open",
                 "model": model,
@@ -61,7 +58,7 @@ class RemoteWorld:
         )
         self.spec = WorldSpec.from_json(header["spec"])
         self.num_worlds: int = header["num_worlds"]
-        self._said: dict[str, Any] = {}
+        self._header: dict[str, Any] = {}
 
     def reset(
         self,
@@ -81,35 +78,34 @@ class RemoteWorld:
 
     def step(self, action: Array | Mapping[str, Array] | None = None) -> Observation:
         """See `World.step`."""
-        arrays = {} if action is None else actions_by_stream(self._actions(), self.num_worlds, action)
+        arrays = (
+            {} if action is None else actions_by_stream(action_streams(self.spec), self.num_worlds, action)
+        )
         return self._tick({"type": "step"}, arrays)
 
     def text(self, index: int = 0) -> str:
         """The sentence of world `index`, empty where the world there has none."""
-        return self._said.get("texts", [""] * self.num_worlds)[index]
+        return self._header.get("texts", [""] * self.num_worlds)[index]
 
     @property
     def ended(self) -> Array:
         """`[B]`: which worlds have ended and hold still, where they are such."""
-        return np.array(self._said.get("ended", [False] * self.num_worlds))
+        return np.array(self._header.get("ended", [False] * self.num_worlds))
 
     @property
     def endings(self) -> list[str]:
         """How each ended, empty for one that did not."""
-        return self._said.get("endings", [""] * self.num_worlds)
+        return self._header.get("endings", [""] * self.num_worlds)
 
     def close(self) -> None:
         """Let the server go."""
         self._socket.close()
 
-    def _actions(self) -> list[StreamSpec]:
-        return [stream for stream in self.spec.of_role("given") if stream.kind != "text"]
-
     def _tick(self, header: dict[str, Any], arrays: Mapping[str, Array]) -> Observation:
-        self._said, tick = self._asked(header, arrays)
+        self._header, tick = self._request(header, arrays)
         return tick
 
-    def _asked(
+    def _request(
         self, header: dict[str, Any], arrays: Mapping[str, Array] | None = None
     ) -> tuple[dict[str, Any], dict[str, Array]]:
         try:

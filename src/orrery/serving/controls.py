@@ -15,10 +15,11 @@ import numpy as np
 
 from orrery.errors import BadUse
 from orrery.streams import Array, StreamSpec, WorldSpec
+from orrery.world import action_streams
 from orrery.worlds import action_axes
 from orrery.worlds.gymnasium.meanings import ALSO, AXES, CHOICES
 
-__all__ = ["action_from_numbers", "action_streams", "control_table"]
+__all__ = ["action_from_numbers", "control_table"]
 
 Found = TypeVar("Found")
 
@@ -57,11 +58,6 @@ _AXIS_KEYS = (
     ("KeyJ", "KeyL"),
     ("KeyK", "KeyI"),
 )
-
-
-def action_streams(spec: WorldSpec) -> list[StreamSpec]:
-    """What can be done in a world, stream by stream."""
-    return [stream for stream in spec.of_role("given") if stream.kind in ("vector", "choice")]
 
 
 def control_table(spec: WorldSpec, name: str = "") -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
 from orrery.errors import UserError
 
@@ -102,14 +102,14 @@ class Jobs:
         return self.folder / f"{job_id}{suffix}"
 
     @contextmanager
-    def lock(self, name: str, wait: bool) -> Iterator[IO[bytes]]:
+    def lock(self, name: str, wait: bool) -> Iterator[None]:
         """Hold the folder's lock `name`; UserError where another process does and `wait` is false."""
         with (self.folder / f"{name}.lock").open("wb") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             except BlockingIOError as error:
                 raise UserError(f"{self.folder} is used by another server; choose another --data") from error
-            yield file
+            yield
 
     # ---- what the server does ------------------------------------------------------------------------------
 
@@ -117,7 +117,7 @@ class Jobs:
         return f"video_{secrets.token_hex(16)}"
 
     def accept(self, job_id: str, request: Mapping[str, Any], kept: bool = True) -> Job:
-        """Queue a job; once this returns it will be done."""
+        """Queue a job; once this returns it will be done, also after a crash if it is kept."""
         with self._database() as database:
             database.execute(
                 "insert into jobs (id, request, kept, created_at) values (?, ?, ?, ?)",

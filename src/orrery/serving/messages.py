@@ -10,6 +10,7 @@ from orrery.errors import BadUse
 
 __all__ = [
     "MAX_MESSAGE_BYTES",
+    "MAX_SEED",
     "Acknowledge",
     "Act",
     "Message",
@@ -18,6 +19,7 @@ __all__ = [
     "Reset",
     "Rewind",
     "StepOnce",
+    "first_problem",
     "parse_message",
 ]
 
@@ -88,6 +90,11 @@ def parse_message(text: str) -> Message:
     try:
         return _MESSAGE.validate_json(text)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise BadUse(f"{where or 'message'}: {first['msg']}") from error
+        raise BadUse(first_problem(error)) from error
+
+
+def first_problem(error: ValidationError) -> str:
+    """Where a message is wrong, and what is."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return f"{where or 'message'}: {first['msg']}"

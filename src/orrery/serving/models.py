@@ -8,10 +8,9 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from orrery.errors import BadUse
-from orrery.serving.controls import action_streams
 from orrery.serving.opening import Playable, open_world
 from orrery.streams import StreamSpec, WorldSpec
-from orrery.world import Promptable, World
+from orrery.world import Promptable, World, action_streams, close_world
 
 __all__ = ["EXACT", "Model", "open_models"]
 
@@ -33,9 +32,7 @@ class Model:
     @cached_property
     def spec(self) -> WorldSpec:
         world = self.playable.make_world()
-        close = getattr(world, "close", None)
-        if callable(close):
-            close()
+        close_world(world)
         return world.spec
 
     @property
@@ -73,16 +70,17 @@ class Model:
 
     def check_prompt(self, prompt: str) -> None:
         """UserError for a sentence that the model does not follow, as far as it can say so beforehand."""
-        if isinstance(self._asked, Promptable):
-            self._asked.check_prompt(prompt)
+        if isinstance(self._world, Promptable):
+            self._world.check_prompt(prompt)
 
     @cached_property
-    def _asked(self) -> World:
+    def _world(self) -> World:
         return self.playable.make_world()
 
-    def film_world(self, side: int, with_sound: bool) -> World:
-        """A world of one that shows, and where asked sounds, what a film needs; made once for each kind."""
-        return _film_world(self, side, with_sound)
+    def film_world(self, size: tuple[int, int], with_sound: bool) -> World:
+        """A world of one that shows, and where asked sounds, what a film of a width and height needs; made
+        once for each kind."""
+        return _film_world(self, size, with_sound)
 
     def to_json(self, max_seconds: float) -> dict[str, Any]:
         """What `GET /v1/videos/models` says of it."""
@@ -108,12 +106,12 @@ class Model:
 
 
 @lru_cache(maxsize=8)
-def _film_world(model: Model, side: int, with_sound: bool) -> World:
+def _film_world(model: Model, size: tuple[int, int], with_sound: bool) -> World:
     streams = [name for name in (_VIDEO, _AUDIO) if name in model.spec.streams]
     streams = streams if with_sound else [_VIDEO]
-    if model.size[0] == side:
+    if model.size == size:
         return model.playable.make_world(streams=streams)
-    return model.playable.make_world(streams=streams, image_size=side)
+    return model.playable.make_world(streams=streams, image_size=size[0])
 
 
 def _action(stream: StreamSpec) -> dict[str, Any]:

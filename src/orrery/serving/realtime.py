@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypeVar
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from starlette.websockets import WebSocket
 
@@ -23,6 +24,7 @@ from orrery.errors import BadUse, UserError
 from orrery.inference.generate import film_tags
 from orrery.media import FilmSound, FilmStream, even_sides
 from orrery.serving.controls import action_from_numbers
+from orrery.serving.messages import first_problem
 from orrery.serving.models import Model
 from orrery.serving.session import Action, Session, Start, Tick
 from orrery.serving.sockets import Closing, Line, LineLimits
@@ -202,7 +204,8 @@ class Realtime:
         values = wanted.values
         start = Start(values["seed"], values["prompt"] or None)
         tick = await self._in_thread(lambda: session.reset(start))
-        config = {**values, "size": "{}x{}".format(*values["size"])}
+        seconds = num_ticks * session.world.spec.clock.tick_seconds  # whole ticks
+        config = {**values, "seconds": seconds, "size": "{}x{}".format(*values["size"])}
         await self._line.send_json(
             {"type": "video.start", "request_id": self._id, "format": "m4s", "config": config}
         )
@@ -241,8 +244,7 @@ class Realtime:
                 action = self._action
                 tick = await self._in_thread(lambda a=action: session.step(a))
             due = max(due + spec.clock.tick_seconds, time.monotonic())
-            shown = tick
-            piece = await self._in_thread(lambda t=shown: film.piece(t))
+            piece = await self._in_thread(lambda t=tick: film.piece(t))
             felt_of = {"touch": felt(spec, tick), "numbers": short_numbers(spec, tick)}
             metadata = {
                 "kind": "media",
@@ -285,15 +287,20 @@ class _Film:
         self._sound = FilmSound(clock.samples_per_second) if values["generate_sound"] else None
         rate = None if self._sound is None else self._sound.samples_per_second
         width, height = wanted.model.size
+        self._sides = (height, width)
         tags = film_tags(values["prompt"] or None, values["seed"], {"model": wanted.model.name})
-        self._stream = FilmStream(clock.frames_per_second, rate, (height, width), tags)
+        self._stream = FilmStream(clock.frames_per_second, rate, self._sides, tags)
 
     def piece(self, tick: Tick) -> bytes:
-        sound = None if self._sound is None else self._sound.fitted(tick.observation["audio.main"])
+        sound = None if self._sound is None else self._sound.resampled(tick.observation["audio.main"])
         return self._stream.encoded(even_sides(tick.observation["video.main"]), sound)
 
     def rest(self) -> bytes:
-        return self._stream.rest()
+        """What is still on its way at the end."""
+        last = b""
+        if self._sound is not None:
+            last = self._stream.encoded(np.zeros((0, *self._sides, 3), np.uint8), self._sound.rest())
+        return last + self._stream.rest()
 
 
 def _object(text: str) -> dict[str, Any]:
@@ -310,6 +317,4 @@ def _parsed(text: str) -> Interact | Ping | Stop:
     try:
         return _MESSAGE.validate_json(text)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise BadUse(f"{where or 'message'}: {first['msg']}") from error
+        raise BadUse(first_problem(error)) from error

@@ -105,7 +105,7 @@ class Recording:
         samples = tick.observation.get(self._sound)
         if samples is None:  # a mark's tick, shown after going back, is silent
             samples = self._spec.streams[self._sound].zeros()
-        return self._fit.fitted(samples)
+        return self._fit.resampled(samples)
 
 
 def _enlarged(frames: Array) -> Array:

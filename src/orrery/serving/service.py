@@ -20,6 +20,7 @@ from starlette.exceptions import HTTPException as AnyHTTPException
 from starlette.requests import ClientDisconnect
 
 from orrery import __version__
+from orrery.serving.arrays import PATH
 from orrery.serving.guard import Gate, Guard, failure
 from orrery.serving.jobs import Jobs
 from orrery.serving.metrics import KIND, exposition
@@ -79,7 +80,7 @@ def create_service(
     async def video(socket: WebSocket) -> None:
         await room.host(socket, lambda one: Realtime(one, models, live.video).serve())
 
-    @app.websocket("/v1/realtime/world")
+    @app.websocket(PATH)
     async def world(socket: WebSocket) -> None:
         await room.host(socket, lambda one: Stepping(one, models, live.world).serve())
 

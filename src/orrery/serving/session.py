@@ -14,7 +14,7 @@ import numpy as np
 
 from orrery.errors import BadUse, UserError
 from orrery.streams import Array, Observation
-from orrery.world import Snapshotable, World
+from orrery.world import Snapshotable, World, close_world
 
 __all__ = ["MAX_MARKS", "Action", "Mark", "Session", "Start", "Tick"]
 
@@ -169,9 +169,7 @@ class Session:
     def close(self) -> None:
         """Close worlds that hold more than memory."""
         for world in self._worlds:
-            close = getattr(world, "close", None)
-            if callable(close):
-                close()
+            close_world(world)
 
     # ---- starting and putting back ---------------------------------------------------------------------
 

@@ -88,7 +88,7 @@ class Line:
             async with asyncio.timeout(self._limits.idle_seconds):
                 event = await self._socket.receive()
         except TimeoutError as error:
-            raise Closing(1001, "nothing was heard for too long; reload the page to go on") from error
+            raise Closing(1001, "nothing was heard for too long; connect anew to go on") from error
         if event["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(event.get("code", 1000))
         if not self._allowance.take():

@@ -16,20 +16,18 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.websockets import WebSocket
 
 from orrery.errors import BadUse, UserError
-from orrery.serving.arrays import pack_arrays, unpack_arrays
-from orrery.serving.controls import action_streams
+from orrery.serving.arrays import GIVEN, MASK, pack_arrays, unpack_arrays
+from orrery.serving.messages import first_problem
 from orrery.serving.models import Model
 from orrery.serving.sockets import Closing, Line, LineLimits
 from orrery.streams import Array, Observation, WorldSpec
-from orrery.world import World, actions_by_stream
+from orrery.world import World, action_streams, actions_by_stream, close_world
 
-__all__ = ["GIVEN", "MASK", "MAX_WORLDS", "Stepping", "stepping_limits"]
+__all__ = ["MAX_WORLDS", "Stepping", "stepping_limits"]
 
 Result = TypeVar("Result")
 MAX_WORLDS = 64
 MAX_GIVEN_TICKS = 1000
-GIVEN, MASK = "given/", "mask"
-"""What precedes the name of a stream that a reset is given; the name of a reset's mask."""
 
 
 def stepping_limits() -> LineLimits:
@@ -77,16 +75,14 @@ class Stepping:
                 raise Closing(1008, "the first message is open")
             world = await self._in_thread(lambda: self._opened(message))
             about = {"type": "opened", "num_worlds": world.num_worlds, "spec": world.spec.to_json()}
-            await self._line.send_bytes(pack_arrays({**about, "has_text": hasattr(world, "text")}, {}))
+            await self._line.send_bytes(pack_arrays(about, {}))
             while True:
                 await self._answer(world, await self._line.receive_bytes())
         except UserError as error:
             await self._line.send_bytes(_error(error))
             raise Closing(1008, str(error)) from error
         finally:
-            close = getattr(world, "close", None)
-            if callable(close):
-                await self._in_thread(close)
+            await self._in_thread(lambda: close_world(world))
             self._thread.shutdown(wait=False)
 
     def _opened(self, message: Open) -> World:
@@ -168,7 +164,6 @@ def _parsed(content: bytes) -> tuple[Open | Reset | Step, dict[str, Array]]:
             raise BadUse(f"a message is one of {', '.join(_KINDS)}")
         return kind.model_validate(header), arrays
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        raise Closing(1008, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        raise Closing(1008, first_problem(error)) from error
     except BadUse as error:
         raise Closing(1008, str(error)) from error

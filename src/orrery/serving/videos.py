@@ -221,7 +221,7 @@ def _add_made(router: APIRouter, jobs: Jobs) -> None:
     @router.delete("/v1/videos/{video_id}", response_model=Deleted)
     def delete(video_id: str) -> Deleted:
         """Forget a film; one that is being made is stopped."""
-        if not jobs.delete(_found(jobs, video_id).id):
+        if not jobs.delete(video_id):
             raise HTTPException(404, "there is no such film")
         return Deleted(id=video_id)
 
@@ -270,7 +270,7 @@ class _Films:
         longest = self._limits.seconds
         wanted = await run_in_threadpool(wanted_film, fields, picture, self._models, longest, is_text)
         async with self._accepting:  # one decoder at a time, and never more jobs than there is room for
-            self._check_room()
+            await run_in_threadpool(self._check_room)
             return await run_in_threadpool(self._queue, wanted, kept)
 
     def _check_room(self) -> None:
@@ -289,7 +289,11 @@ class _Films:
                 decode_upload(wanted.picture, wanted.model.size[0], self._jobs.file(job_id, ".png"))
             except UserError as error:
                 raise Refused(f"input_reference: {error}", "input_reference") from error
-        job = self._jobs.accept(job_id, wanted.values, kept)
+        try:
+            job = self._jobs.accept(job_id, wanted.values, kept)
+        except BaseException:
+            self._jobs.remove_files(job_id)
+            raise
         self._supervisor.wake()
         return job
 
@@ -297,7 +301,7 @@ class _Films:
         """The job once it is over. It is given up where whoever asked has gone."""
         while True:
             await asyncio.sleep(POLL_SECONDS)
-            now = self._jobs.get(job.id)
+            now = await run_in_threadpool(self._jobs.get, job.id)
             if now is None:
                 raise HTTPException(404, "the film was deleted before it was done")
             if now.is_over:

@@ -107,7 +107,7 @@ def _make(jobs: Jobs, job: Job, opened: Callable[[str], Model]) -> None:
     film = jobs.file(job.id, ".mp4")
     percent = functools.partial(_report, jobs, job.id)
     made = make_film(
-        model.film_world(wanted.size[0], wanted.generate_sound),
+        model.film_world((wanted.size[0], wanted.size[1]), wanted.generate_sound),
         wanted.prompt or None,
         wanted.seconds,
         wanted.seed,
@@ -125,12 +125,13 @@ def _make(jobs: Jobs, job: Job, opened: Callable[[str], Model]) -> None:
 
 @dataclass(frozen=True)
 class _Wanted:
-    """A job's request, as `orrery.serving.wanted` decided it. size: width and height."""
+    """A job's request, as `orrery.serving.wanted` decided it. size: width and height, a list as JSON
+    has it."""
 
     model: str
     prompt: str
     seconds: float
-    size: tuple[int, int]
+    size: Sequence[int]
     seed: int
     generate_sound: bool
     has_picture: bool

@@ -161,6 +161,9 @@ def test_one_film_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_folder_that_holds_the_data_set_is_listed_without_it(tmp_path: Path) -> None:
     film(tmp_path / "film.mp4", 1.0)
+    ours = tmp_path / "d/.part/seen"  # as a start that was stopped leaves it
+    ours.mkdir(parents=True)
+    (ours / "note.npz").write_bytes(b"of another version")
     report = collect(f"clips:{tmp_path}", tmp_path / "d", **SMALL)
     assert (report.num_episodes, report.skipped) == (1, {})
 

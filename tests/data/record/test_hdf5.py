@@ -101,6 +101,24 @@ def test_robomimic(tmp_path: Path) -> None:
         assert dataset.text(i) == f"lift cube {i}"
 
 
+@pytest.mark.parametrize("rate", [1e9, 1e-9, float("nan")])
+def test_a_rate_that_cannot_be_is_refused_whoever_says_it(tmp_path: Path, rate: float) -> None:
+    path = robomimic(tmp_path / "demos.hdf5", [3], rate)
+    with pytest.raises(BadUse, match=r"must be from|fps=RATE"):
+        collect(f"hdf5:{path}", tmp_path / "d", **OPTIONS)
+
+
+def test_of_arrays_with_one_name_none_vanishes(tmp_path: Path) -> None:
+    path = robomimic(tmp_path / "demos.hdf5", [3])
+    with h5py.File(path, "a") as file:
+        for name in ("a", "obs/a", "obs.a"):
+            file[f"data/demo_0/{name}"] = np.ones((3, 1), np.float32)
+    report = collect(f"hdf5:{path}", tmp_path / "d", **OPTIONS)
+    told = [name for name in report.skipped if name in ("a", "obs/a", "obs.a")]
+    held = [name for name in Dataset(tmp_path / "d").spec.streams if name in ("a", "obs.a")]
+    assert len(told) + len(held) == 3
+
+
 def test_stable_worldmodel(tmp_path: Path) -> None:
     """A row's reward came with what it shows; of what no number is there is 0, and it is told."""
     path = stable_worldmodel(tmp_path / "two.h5", [4, 6])

@@ -33,7 +33,7 @@ def look_through(path: Path) -> Look:
     steps = np.diff(seconds)
     last = float(np.median(steps)) if len(steps) else 1 / header.frames_per_second
     has_sound = header.samples_per_second is not None
-    told = "; ".join([*notes, *([header.sound_told] if header.sound_told else [])])
+    told = "; ".join([*notes, *([header.sound_note] if header.sound_note else [])])
     return Look(np.array(seconds), np.stack(grey), seconds[-1] + last, has_sound, told)
 
 

@@ -144,9 +144,12 @@ def _write_plan(out: Path, report: CollectReport, unheld: Mapping[str, str]) -> 
     """Write into meta/plan.json what no stream holds, which episodes failed, and what is noted of others."""
     file = out / layout.PLAN_PATH
     plan = json.loads(file.read_text("utf-8")) if file.is_file() else {}
+    missing = set(plan.get("dropped", {})) - {str(number) for number in _present(out)}
+    dropped = {number: plan["dropped"][number] for number in missing}
+    dropped |= {str(number): why for number, why in report.dropped.items()}
     told = {
         "skipped": {**plan.get("skipped", {}), **unheld},
-        "dropped": {str(number): why for number, why in sorted(report.dropped.items())},
+        "dropped": dict(sorted(dropped.items(), key=lambda item: int(item[0]))),
         "notes": report.notes,
     }
     told = {name: values for name, values in told.items() if values or name in plan}

@@ -35,8 +35,7 @@ LOOK_SECONDS, READ_SECONDS = 3600.0, 600.0
 """How long a film may take to be looked through, and a clip to be read."""
 LOOK_VERSION = 2
 """Of what is kept of a film that was looked through."""
-MAX_TOLD = 20
-_CANNOT = "cannot be read as a film"
+MAX_LISTED = 20
 _CLOCK = Clock()
 
 Looker = Callable[[Path], Look]
@@ -133,13 +132,13 @@ class ClipsSource:
                 skipped[shown(name)] = look
                 continue
             refused: Counter[str] = Counter()
+            size = (self.root / name).stat().st_size
             cut = clips_of(look, request.seconds, _CLOCK.ticks_per_second, least)
             for clip in cut:
                 why = signatures.refusal(f"{shown(name)} at {clip.start_seconds:.2f} s", look, clip)
                 if why is not None:
                     refused[why] += 1
                     continue
-                size = (self.root / name).stat().st_size
                 clips.append([name, size, clip.start_seconds, clip.num_ticks, look.has_sound])
             if refused or not cut:
                 skipped[shown(name)] = _why_refused(refused, len(cut), least)
@@ -147,9 +146,9 @@ class ClipsSource:
             if any(told) and refused.total() < len(cut):
                 notes[shown(name)] = "; ".join(filter(None, told))
         if not clips:
-            told = "; ".join(f"{name}: {why}" for name, why in list(skipped.items())[:MAX_TOLD])
-            more = f"; and {len(skipped) - MAX_TOLD} more" if len(skipped) > MAX_TOLD else ""
-            what = "no clip is left" if found.films or _CANNOT in told else "it holds no films"
+            told = "; ".join(f"{name}: {why}" for name, why in list(skipped.items())[:MAX_LISTED])
+            more = f"; and {len(skipped) - MAX_LISTED} more" if len(skipped) > MAX_LISTED else ""
+            what = "no clip is left" if found.films or found.num_unreadable else "it holds no films"
             raise UserError(f"{self.folder}: {what}: {told or 'it is empty'}{more}")
         return {"clips": clips, "skipped": skipped, "notes": notes}
 
@@ -164,8 +163,10 @@ class ClipsSource:
         self, names: list[str], cache: Callable[[str], Path], on_step: OnStep
     ) -> dict[str, Look | str]:
         """Film to what it looks like, or to why it cannot be looked at."""
+        if not names:
+            return {}
         children: SimpleQueue[Isolated] = SimpleQueue()
-        num_children = max(1, min(os.cpu_count() or 1, len(names)))
+        num_children = min(os.cpu_count() or 1, len(names))
         made = [Isolated(LOOK_SECONDS) for _ in range(num_children)]
         for child in made:
             children.put(child)

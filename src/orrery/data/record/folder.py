@@ -44,10 +44,12 @@ _MAGIC = {
 
 @dataclass
 class Listing:
-    """films: files that may be films, in order; named relative to the folder. others: name to why not."""
+    """films: files that may be films, in order; named relative to the folder. others: name to why not.
+    num_unreadable: how many of those end as films do."""
 
     films: list[str] = field(default_factory=list)
     others: dict[str, str] = field(default_factory=dict)
+    num_unreadable: int = 0
 
 
 def shown(name: str) -> str:
@@ -80,7 +82,7 @@ def listing(path: Path, ours: Path) -> Listing:
     for folder, folders, names in os.walk(path, onerror=refuse, followlinks=True):
         for name in sorted(folders):
             inner = os.path.join(folder, name)
-            why = _left_out(inner, name, seen)
+            why = _skip_reason(inner, name, seen)
             if why is not None:
                 folders.remove(name)
                 if not ours.resolve().is_relative_to(os.path.realpath(inner)):
@@ -96,7 +98,7 @@ def _relative(root: Path, name: str) -> str:
     return Path(name).relative_to(root).as_posix()
 
 
-def _left_out(folder: str, name: str, seen: set[str]) -> str | None:
+def _skip_reason(folder: str, name: str, seen: set[str]) -> str | None:
     """Why a folder is not looked through; None where it is."""
     if name.startswith("."):
         num_files = sum(len(names) for _, _, names in os.walk(folder))
@@ -110,14 +112,19 @@ def _left_out(folder: str, name: str, seen: set[str]) -> str | None:
 
 def _list(found: Listing, file: Path, name: str) -> None:
     """Put one file where it belongs."""
+    if file.name.startswith("."):
+        found.others[name] = "a hidden file"
+        return
     try:
-        why = "a hidden file" if file.name.startswith(".") else _what(file)
+        why = _what(file)
     except OSError as error:
-        why = f"it must not be read ({error.strerror})"
+        found.others[name] = f"must not be read ({error.strerror})"
+        return
     if why is None:
         found.films.append(name)
     elif file.suffix.lower() in SUFFIXES:
         found.others[name] = f"cannot be read as a film: it is {why}"
+        found.num_unreadable += 1
     else:
         found.others[name] = f"{why}; not a film"
 
@@ -143,7 +150,7 @@ def _what(file: Path) -> str | None:
 def _picture(head: bytes) -> str | None:
     """Which picture or sound a file is whose first bytes leave a choice; None where it may be a film."""
     if head.startswith(b"\x89PNG"):
-        return None if b"acTL" in head[: head.find(b"IDAT") % _HEAD_BYTES] else "a picture (PNG)"
+        return None if b"acTL" in head.partition(b"IDAT")[0] else "a picture (PNG)"
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         moves = head[12:16] == b"VP8X" and head[20] & 2
         return "an animated WebP; make it an MP4 or a GIF" if moves else "a picture (WebP)"

@@ -46,7 +46,8 @@ from orrery.evaluation.film.sound import (
 )  # fmt: skip
 from orrery.evaluation.film.stretch import MAX_PIXELS, Stretch, sized, stretches
 from orrery.evaluation.film.tracks import Track, Tracker
-from orrery.media.reader import FilmHeader, film_header, fitted, iterate_pictures, iterate_sound
+from orrery.media.display import letterboxed
+from orrery.media.reader import FilmHeader, film_header, iterate_pictures, iterate_sound
 from orrery.streams import Array
 
 __all__ = ["QUESTIONS", "Flight", "Watched", "watch"]
@@ -164,7 +165,7 @@ def _pictures(
         watched.size = picture.shape[:2] if watched.num_pictures == 1 else watched.size
         if on_step is not None and watched.num_pictures % 10 == 0:
             on_step(watched.num_pictures, watched.header.num_frames)
-        yield seconds, sized(fitted(picture, watched.size))
+        yield seconds, sized(letterboxed(picture, watched.size))
 
 
 def _listen(watched: Watched, stirring: list[float]) -> None:

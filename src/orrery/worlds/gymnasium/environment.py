@@ -11,7 +11,7 @@ from gymnasium import spaces
 
 from orrery.errors import BadUse
 from orrery.streams import Array, Observation, StreamSpec, WorldSpec
-from orrery.world import Describable, World
+from orrery.world import Describable, World, close_world
 from orrery.worlds import WORLDS, world_factory
 from orrery.worlds.gymnasium.layout import SpaceLayout, action_layout, observation_layout
 from orrery.worlds.gymnasium.spaces import space_from_json
@@ -149,9 +149,7 @@ class WorldEnv(gymnasium.Env[Any, Any]):
 
     def close(self) -> None:
         """Close the world, where it holds more than memory."""
-        close = getattr(self.world, "close", None)
-        if callable(close):
-            close()
+        close_world(self.world)
 
     def _unbatched(self, tick: Observation) -> Any:
         self._last = tick

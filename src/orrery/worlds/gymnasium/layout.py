@@ -67,8 +67,7 @@ class SpaceLayout:
                 payloads = codec.write(leaf, leaf.shape[:num_leading])
             except (ValueError, LookupError, TypeError, OverflowError) as error:
                 name = codec.specs[0].name if codec.specs else str(path)
-                is_absent = isinstance(error, LookupError) or isinstance(value, str)
-                why = " is not there" if is_absent else f": {error}"
+                why = " is not there" if isinstance(error, LookupError) else f": {error}"
                 raise ValueError(f"{name}{why}") from error
             streams |= {spec.name: p for spec, p in zip(codec.specs, payloads, strict=True)}
         return streams
@@ -260,8 +259,12 @@ def unknown_parts(space: Space, value: Any, path: Path = ()) -> list[str]:
 
 
 def _at(value: Any, path: Path) -> Any:
-    for key in path:
-        value = value[key]
+    """A part of a value; LookupError where it is not there."""
+    try:
+        for key in path:
+            value = value[key]
+    except TypeError as error:  # what should hold it is a text, or a number
+        raise LookupError(str(error)) from error
     return value
 
 

@@ -11,7 +11,7 @@ from gymnasium.vector.utils import batch_space
 
 from orrery.errors import BadUse
 from orrery.streams import Array, Observation
-from orrery.world import World
+from orrery.world import World, close_world
 from orrery.worlds.gymnasium.environment import WorldSpaces, rewards_of, terminations_of
 
 __all__ = ["WorldVectorEnv"]
@@ -132,9 +132,7 @@ class WorldVectorEnv(VectorEnv[Any, Any, Array]):
 
     def close_extras(self, **kwargs: Any) -> None:
         """Close the world, where it holds more than memory."""
-        close = getattr(self.world, "close", None)
-        if callable(close):
-            close()
+        close_world(self.world)
 
     def _again(self, mask: Array) -> None:
         """Start some worlds again."""

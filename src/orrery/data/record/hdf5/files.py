@@ -149,7 +149,7 @@ def name_and_rate(name: str) -> tuple[Path, float | None]:
 
 
 def rate_of(rate: float) -> float:
-    """The same. BadUse where it is no rate of rows."""
+    """The same. BadUse where it is no rate of rows, whoever says it."""
     if not MIN_ROWS_PER_SECOND <= rate <= MAX_ROWS_PER_SECOND:
         raise BadUse(f"fps={rate:g}: must be from {MIN_ROWS_PER_SECOND:.3g} to {MAX_ROWS_PER_SECOND:,}")
     return rate

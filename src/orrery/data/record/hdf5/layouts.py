@@ -99,9 +99,7 @@ def _form_of_bytes(dataset: Any) -> Form:
     if row or not (dataset.dtype.kind == "S" or vlen == np.uint8 or vlen is str or vlen is bytes):
         return Form(why=f"{dataset.dtype} {list(row)} is no stream of numbers")
     first = np.asarray(dataset[0]).tobytes() if vlen == np.uint8 else dataset[0] if len(dataset) else b""
-    return Form(
-        "image" if bytes_of(first)[:4] in (b"\xff\xd8\xff\xe0", b"\xff\xd8\xff\xdb", b"\x89PNG") else TEXT
-    )
+    return Form("image" if bytes_of(first).startswith((b"\xff\xd8\xff", b"\x89PNG")) else TEXT)
 
 
 def bytes_of(value: Any) -> bytes:

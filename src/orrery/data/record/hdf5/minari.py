@@ -19,7 +19,7 @@ import numpy as np
 from gymnasium import spaces
 
 from orrery.data.record.gym import IMAGE_SIZE, noted_of
-from orrery.data.record.hdf5.files import attribute, fault, library, name_and_rate, opened
+from orrery.data.record.hdf5.files import attribute, fault, library, name_and_rate, opened, rate_of
 from orrery.data.record.hdf5.layouts import bytes_of, texts_in
 from orrery.data.record.lerobot.pictures import cell_picture
 from orrery.data.record.source import OnStep, Request, length_of
@@ -243,7 +243,7 @@ class MinariSource:
                 f"{self.path} does not say how many steps a second it has, and its environment {name!r} "
                 "cannot be made here; install it, or say it as PATH?fps=RATE"
             )
-        return ticks_per_second(env)
+        return rate_of(ticks_per_second(env))
 
 
 def _made(name: str) -> Any:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from orrery.data.record.hdf5.aloha import ALOHA
-from orrery.data.record.hdf5.files import leaves, natural, opened
+from orrery.data.record.hdf5.files import leaves, natural, opened, rate_of
 from orrery.data.record.hdf5.layouts import Form, Layout, Stretch, form_of
 from orrery.data.record.hdf5.robomimic import ROBOMIMIC
 from orrery.data.record.hdf5.stable_worldmodel import STABLE_WORLDMODEL
@@ -132,7 +132,7 @@ def _rate(path: Path, layout: Layout, said: float | None, asked: float | None) -
         other = f"; the file says {said:g}" if said is not None and said != asked else ""
         return asked, f"as asked for{other}"
     if said is not None and said > 0:
-        return said, "as the file says"
+        return rate_of(said), "as the file says"
     if layout.usual_rate is not None:
         return layout.usual_rate, "as this layout has it; the file does not say, and ?fps=RATE says otherwise"
     raise BadUse(
@@ -192,6 +192,9 @@ def _with_streams(plan: Plan, looks: Mapping[str, _Look], asked: Collection[str]
     for path, counts in votes.items():
         feature = layout.feature(path)
         feature = path.replace("/", ".") if feature in paths else feature
+        if feature in paths:
+            skipped[path] = f"it would be called {feature}, as {paths[feature]} is"
+            continue
         form, num = counts.most_common(1)[0]
         if form.why:
             skipped[path] = form.why

@@ -107,12 +107,12 @@ class Hdf5Recorder:
             values = values.astype(spec.dtype if spec.kind == "vector" else np.float32)
         if self._layout.is_after:
             return ticks_of(spec, finite(values), length)
-        edge = {"given": -1, "outcome": 0}.get(
-            spec.role
-        )  # no action follows the last row, nothing led to the first
+        # No action follows the last row, and nothing led to the first.
+        edge = {"given": len(values) - 1, "outcome": 0}.get(spec.role)
         if edge is not None and not np.isfinite(values[edge]).any():
             values[edge] = 0
-            noted[f"{self._plan.paths[column.feature]}: {_NO_EDGE}"] = 1
+            if edge < length:
+                noted[f"{self._plan.paths[column.feature]}: {_NO_EDGE}"] = 1
         values = finite(values)
         if spec.role != "outcome":
             return ticks_of(spec, values, length)

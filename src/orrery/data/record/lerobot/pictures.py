@@ -25,7 +25,9 @@ from av.video.stream import VideoStream
 from PIL import Image
 
 from orrery.errors import UserError
-from orrery.media.reader import READ_OPTIONS, film_header
+from orrery.media.opening import READ_OPTIONS
+from orrery.media.reader import film_header
+from orrery.media.timeline import frame_rate
 from orrery.streams import Array
 
 __all__ = [
@@ -65,7 +67,7 @@ def frames_at(path: Path, instants: Array, until: float = math.inf) -> Iterator[
 def _chosen(
     path: Path, container: InputContainer, stream: VideoStream, instants: Array, until: float
 ) -> Iterator[VideoFrame]:
-    period = 1 / float(stream.average_rate or stream.guessed_rate or 24)
+    period = 1 / float(frame_rate(stream))
     half, done = period * (0.5 - 1e-3), 0
     shown: VideoFrame | None = None
     last = -math.inf

@@ -72,7 +72,7 @@ def make_plan(folder: Folder, asked: Collection[str], on_step: OnStep) -> Plan:
     for feature, lacking in _lacking(folder, features, listed, on_step).items():
         if feature not in asked and feature not in skipped and 2 * len(lacking) > len(listed):
             skipped[feature] = _told_lacking(features[feature], lacking, len(listed))
-    skipped |= _unwritten(folder, features) | _undescribed(folder) | _sounds(features)
+    skipped |= _columns_apart(folder, features) | _sounds(features)
     return Plan(tuple(sorted({*listed, *unlisted})), frozenset(depth), skipped)
 
 
@@ -182,25 +182,18 @@ def _holed(file: Path, columns: Sequence[str]) -> list[str]:
     return [name for name in columns if any(path == name or path.startswith(f"{name}.") for path in found)]
 
 
-def _unwritten(folder: Folder, features: Features) -> dict[str, str]:
-    """Columns of words that meta/info.json describes and no file has."""
-    missing = set(texts_of(features))
-    for file in folder.data_files():
-        if not missing:
-            break
-        with suppress(UserError):
-            missing -= set(names_in(file))
-    return dict.fromkeys(sorted(missing), "no file of rows has it")
-
-
-def _undescribed(folder: Folder) -> dict[str, str]:
-    """Columns that files of rows have and meta/info.json does not describe."""
-    found = set[str]()
+def _columns_apart(folder: Folder, features: Features) -> dict[str, str]:
+    """Columns of words that meta/info.json describes and no file of rows has, and columns that files have and
+    it does not describe."""
+    written = set[str]()
     for file in folder.data_files():
         with suppress(UserError):
-            found |= set(names_in(file))
-    unknown = sorted(found - set(folder.features) - set(ROW_COLUMNS))
-    return dict.fromkeys(unknown, "meta/info.json does not describe it")
+            written |= set(names_in(file))
+    lacking = sorted(set(texts_of(features)) - written)
+    unknown = sorted(written - set(folder.features) - set(ROW_COLUMNS))
+    return dict.fromkeys(lacking, "no file of rows has it") | dict.fromkeys(
+        unknown, "meta/info.json does not describe it"
+    )
 
 
 def _sounds(features: Features) -> dict[str, str]:
