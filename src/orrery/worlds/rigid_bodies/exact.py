@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -177,6 +177,7 @@ class Bench(ABC):
         substeps = SUBSTEPS_PER_FRAME * clock.frames_per_tick
         self._sound = ContactSound(self._bodies, clock, substeps, self._ears(), seed, hertz)
         self._num_ticks = 0
+        self._before_substep: Callable[[], None] | None = None
 
     def _ears(self) -> tuple[Array, Array]:
         """Where one listens from, and which way is right: the camera's."""
@@ -214,7 +215,9 @@ class Bench(ABC):
         touch, states, looks = [], [], []
         for frame in range(frames):
             self._before_frame(action[frame])
-            motion, rows, felt = simulate_frame(self._model, self._data, action[frame, :3])
+            motion, rows, felt = simulate_frame(
+                self._model, self._data, action[frame, :3], self._before_substep
+            )
             motions.append(motion)
             contacts.append(rows)
             touch.append(felt)

@@ -6,6 +6,7 @@ World frame: x right, y away from the front camera, z up, table top at z = 0; me
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -186,13 +187,17 @@ class Contacts:
 
 
 def simulate_frame(
-    model: mujoco.MjModel, data: mujoco.MjData, finger_velocity_m_s: Array
+    model: mujoco.MjModel,
+    data: mujoco.MjData,
+    finger_velocity_m_s: Array,
+    before_substep: Callable[[], None] | None = None,
 ) -> tuple[Motion, Contacts, Array]:
     """Advance one video frame while the finger's target moves at `finger_velocity_m_s [3]`, world frame.
 
-    Changes `data`. The motion has `SUBSTEPS_PER_FRAME` rows; contacts that are near but carry no force have
-    force 0. Last comes what the finger's pad feels, `[4, 4, 3]` float32 newton, the mean over the frame: a
-    push chatters, so that an instant of it says little of how hard it is.
+    before_substep: called before each, for forces of one's own. Changes `data`. The motion has
+    `SUBSTEPS_PER_FRAME` rows; contacts that are near but carry no force have force 0. Last comes what the
+    finger's pad feels, `[4, 4, 3]` float32 newton, the mean over the frame: a push chatters, so that an
+    instant of it says little of how hard it is.
     """
     qpos = np.zeros((SUBSTEPS_PER_FRAME, model.nq))
     qvel = np.zeros((SUBSTEPS_PER_FRAME, model.nv))
@@ -205,6 +210,8 @@ def simulate_frame(
     for substep in range(SUBSTEPS_PER_FRAME):
         _straighten(positions, joints.cylinders)
         target[:] = targets[substep]
+        if before_substep is not None:
+            before_substep()
         mujoco.mj_step(model, data)
         qpos[substep], qvel[substep], felt[substep] = positions, speeds, readings
         if data.ncon:
