@@ -103,3 +103,10 @@ def test_a_repair_of_what_is_no_dataset(tmp_path: Path, refused: Refused) -> Non
     for name in ("folder", "missing"):
         assert name in refused(1, "inspect", tmp_path / name, "--repair")
     assert [p.name for p in tmp_path.iterdir()] == ["folder"]
+
+
+def test_a_page_of_pictures_with_odd_sides(tmp_path: Path) -> None:
+    collect("gym:CartPole-v1", tmp_path / "d", 1, seconds=0.2, image_size=(17, 33), progress=False)
+    assert Dataset(tmp_path / "d").load(0)["video.main"].shape[1:] == (1, 17, 33, 3)
+    assert main(["inspect", str(tmp_path / "d"), "--page", str(tmp_path / "page.html")]) == 0
+    assert (tmp_path / "page.html").read_text().count("data:video/mp4") == 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -50,3 +52,14 @@ def test_pictures_have_one_number_a_channel_between_0_and_1() -> None:
     assert np.shape(stats["mean"]) == (3, 1, 1)
     assert np.ravel(stats["mean"]).tolist() == pytest.approx([1.0, 0.5, 0.0])
     assert np.ravel(stats["max"]).tolist() == [1.0, 1.0, 0.0]
+
+
+def test_the_largest_numbers_have_finite_statistics() -> None:
+    """Of 1e300 the square is no float64."""
+    spec = StreamSpec("state", "vector", "observed", (1, 2), "float64")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        parts = [stats_of(spec, np.array([[sign * 1e300, 1], [sign * 1e300, 3]])) for sign in (1, -1)]
+        merged = merge_stats(parts)
+    assert (merged["min"], merged["max"], merged["mean"]) == ([-1e300, 1], [1e300, 3], [0, 2])
+    np.testing.assert_allclose(merged["std"][0], 1e300)

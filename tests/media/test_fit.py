@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from orrery.media.fit import FilmSound, even_sides
+from orrery.media.fit import FilmSound
 
 SECONDS, TONE_HZ, LOUD = 2.0, 440.0, 0.5
 
@@ -29,13 +29,3 @@ def test_a_tone_keeps_its_pitch_its_level_and_its_length(samples_per_second: int
     assert abs(loudest - TONE_HZ) < 1.5
     assert abs(np.sqrt(2 * np.mean(middle**2)) - LOUD) < 0.01
     np.testing.assert_allclose(film[:, 0], film[:, 1], atol=1e-6)
-
-
-def test_odd_sides_repeat_their_last_line() -> None:
-    frames = np.random.default_rng(0).integers(0, 256, (2, 33, 41, 3)).astype(np.uint8)
-    even = even_sides(frames)
-    assert even.shape == (2, 34, 42, 3)
-    np.testing.assert_array_equal(even[:, :33, :41], frames)
-    np.testing.assert_array_equal(even[:, 33, :41], frames[:, 32])
-    np.testing.assert_array_equal(even[:, :33, 41], frames[:, :, 40])
-    assert even_sides(even) is even

@@ -159,7 +159,7 @@ def features(spec: WorldSpec) -> dict[str, dict[str, Any]]:
                     "video.width": width,
                     "video.channels": channels,
                     "video.codec": "h264",
-                    "video.pix_fmt": "yuv420p",
+                    "video.pix_fmt": "yuv444p" if height % 2 or width % 2 else "yuv420p",
                     "video.is_depth_map": False,
                     "video.fps": clock.frames_per_second,
                     "has_audio": False,

@@ -21,6 +21,7 @@ Stats = dict[str, Any]
 
 _ONE_NUMBER = ("audio", "touch", "depth", "segmentation")
 _PICTURE_STRIDE = 12
+_LARGE = 1e140
 
 
 def stats_of(spec: StreamSpec, rows: Array) -> Stats:
@@ -36,21 +37,32 @@ def stats_of(spec: StreamSpec, rows: Array) -> Stats:
 
 def _moments(values: Array) -> dict[str, Array]:
     exact = values.astype(np.float64)
-    return {"min": exact.min(0), "max": exact.max(0), "mean": exact.mean(0), "std": exact.std(0)}
+    least, most = exact.min(0), exact.max(0)
+    scale = _scale(least, most)
+    exact = exact / scale if (scale > 1).any() else exact
+    return {"min": least, "max": most, "mean": exact.mean(0) * scale, "std": exact.std(0) * scale}
+
+
+def _scale(least: Array, most: Array) -> Array:
+    """What numbers are divided by, so that sums of their squares stay below the largest float64."""
+    largest = np.maximum(np.abs(least), np.abs(most))
+    return np.where(largest > _LARGE, largest, 1.0)
 
 
 def merge_stats(episodes: Iterable[Mapping[str, Any]]) -> Stats:
     """Statistics of all rows together, from each episode's own (total variance = within + between)."""
     stack = list(episodes)
     counts = np.array([s["count"][0] for s in stack], np.float64)
-    means, stds = np.array([s["mean"] for s in stack]), np.array([s["std"] for s in stack])
+    least, most = np.min([s["min"] for s in stack], axis=0), np.max([s["max"] for s in stack], axis=0)
+    scale = _scale(least, most)
+    means, stds = (np.array([s[name] for s in stack]) / scale for name in ("mean", "std"))
     weights = (counts / counts.sum()).reshape(-1, *[1] * (means.ndim - 1))
     mean = (weights * means).sum(0)
     variance = (weights * (stds**2 + (means - mean) ** 2)).sum(0)
     return {
-        "min": np.min([s["min"] for s in stack], axis=0).tolist(),
-        "max": np.max([s["max"] for s in stack], axis=0).tolist(),
-        "mean": mean.tolist(),
-        "std": np.sqrt(variance).tolist(),
+        "min": least.tolist(),
+        "max": most.tolist(),
+        "mean": (mean * scale).tolist(),
+        "std": (np.sqrt(variance) * scale).tolist(),
         "count": [int(counts.sum())],
     }

@@ -9,11 +9,9 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-from scipy import signal
 
-from orrery.media import FilmWriter
+from orrery.media import FilmSound, FilmWriter
 from orrery.media.sheet import ContactSheet
-from orrery.media.writer import AAC_SAMPLE_RATES
 from orrery.streams import Array, Clock, Event, WorldSpec
 
 __all__ = ["curves", "episode_film", "episode_sheet", "touch_map"]
@@ -30,10 +28,9 @@ def episode_film(spec: WorldSpec, streams: Mapping[str, Array]) -> bytes:
     video, clock = spec.of_kind("video")[0].name, spec.clock
     frames = streams[video].reshape(-1, *streams[video].shape[2:])
     audio, rate = _stereo(spec, streams)
-    if audio is not None and rate not in AAC_SAMPLE_RATES:
-        target = min(AAC_SAMPLE_RATES, key=lambda known: abs(known - rate))
-        audio = signal.resample_poly(audio, target, rate, axis=0).astype(np.float32)
-        rate = target
+    if audio is not None:
+        sound = FilmSound(rate)
+        audio, rate = np.concatenate([sound.resampled(audio), sound.rest()]), sound.samples_per_second
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "film.mp4"
         size = (frames.shape[1], frames.shape[2])

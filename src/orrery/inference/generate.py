@@ -21,7 +21,7 @@ import numpy as np
 from orrery import __version__
 from orrery.atomic import check_destination
 from orrery.errors import BadUse
-from orrery.media import FilmSound, FilmWriter, even_sides, read_image, sidecar_path, write_sidecar
+from orrery.media import FilmSound, FilmWriter, read_image, sidecar_path, write_sidecar
 from orrery.media.sheet import ContactSheet
 from orrery.streams import Array, Clock, StreamSpec
 from orrery.world import Describable, World
@@ -116,8 +116,14 @@ def make_film(
     sound = FilmSound(clock.samples_per_second) if "audio.main" in world.spec.streams else None
     rate = sound.samples_per_second if sound is not None else None
     page = ContactSheet(num_frames, fps, rate, title=prompt) if sheet else None
-    size = (video.shape[1] + video.shape[1] % 2, video.shape[2] + video.shape[2] % 2)
-    writer = FilmWriter(out, fps, rate, size, force, tags=film_tags(prompt, seed, sidecar_values or {}))
+    writer = FilmWriter(
+        out,
+        fps,
+        rate,
+        (video.shape[1], video.shape[2]),
+        force,
+        tags=film_tags(prompt, seed, sidecar_values or {}),
+    )
     started = time.perf_counter()
     ticks = _ticks(world, prompt, seed, given, num_frames, sound)
     first = next(ticks)  # a world refuses a sentence here, before there is a file
@@ -153,7 +159,7 @@ def _ticks(
     clock = world.spec.clock
     observation = world.reset(seed=seed, prompt=prompt, given=given)
     while True:
-        frames = even_sides(observation["video.main"][0])
+        frames = observation["video.main"][0]
         is_last = num_frames <= len(frames)
         audio = None
         if sound is not None:

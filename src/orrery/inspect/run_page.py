@@ -82,7 +82,6 @@ def write_rollout_film(path: Path, spec: WorldSpec, windows: Windows, rollouts: 
     frames = np.concatenate(
         [np.concatenate([*pair], axis=1) for pair in zip(_filmed(real), _filmed(made), strict=True)], axis=2
     )
-    frames = frames[:, : frames.shape[1] // 2 * 2, : frames.shape[2] // 2 * 2]
     sound = None
     if audios and audios[0].name in rollouts.films:
         sound = _stereo(rollouts.films[audios[0].name][0], spec.clock.samples_per_second)

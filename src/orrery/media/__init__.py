@@ -1,6 +1,6 @@
 """Films and pictures, in and out."""
 
-from orrery.media.fit import FilmSound, even_sides
+from orrery.media.fit import FilmSound
 from orrery.media.picture import read_image, side_by_side
 from orrery.media.reader import Film, FilmHeader, film_header, iterate_film, read_film
 from orrery.media.sheet import ContactSheet, contact_sheet
@@ -15,7 +15,6 @@ __all__ = [
     "FilmStream",
     "FilmWriter",
     "contact_sheet",
-    "even_sides",
     "film_header",
     "iterate_film",
     "read_film",

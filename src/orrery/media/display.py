@@ -9,6 +9,7 @@ from fractions import Fraction
 
 import numpy as np
 from av.filter import Graph
+from av.sidedata.sidedata import SideDataContainer
 from av.video.frame import VideoFrame
 from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 
@@ -116,7 +117,9 @@ class Display:
 
     def _upright(self, frame: VideoFrame, pixels: Array) -> Array:
         """Turned and mirrored as the film's display matrix says, to the nearest right angle."""
-        side = frame.side_data.get("DISPLAYMATRIX")
+        # frame.side_data would be kept by the frame, which it holds: no frame would be freed before the next
+        # garbage collection, and of those of 4K each takes 12 MB.
+        side = SideDataContainer(frame).get("DISPLAYMATRIX")
         if side is None:
             return pixels
         a, b, _, c, d = np.frombuffer(bytes(side), "=i4", 5).astype(np.int64)

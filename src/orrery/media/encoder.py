@@ -22,7 +22,8 @@ BT709 = 1
 class FilmEncoder:
     """Writes H.264 in BT.709 and AAC stereo into `container`.
 
-    samples_per_second: one of AAC's rates, or None for a silent film. size: (height, width), both even.
+    samples_per_second: one of AAC's rates, or None for a silent film. size: (height, width) of the frames;
+    that of the film is even, as H.264 asks: an odd side is one longer, by its last line once more.
     options: of x264. tags: what the file says of itself, such as `title` and `comment`.
     """
 
@@ -35,12 +36,12 @@ class FilmEncoder:
         options: Mapping[str, str],
         tags: Mapping[str, str] | None = None,
     ) -> None:
-        self._container, self.size = container, size
+        self._container, self.size = container, (size[0] + size[0] % 2, size[1] + size[1] % 2)
         self.frames_per_second, self.samples_per_second = frames_per_second, samples_per_second
         self.num_frames = self._num_samples = 0
         container.metadata.update(tags or {})
         self._video = container.add_stream("libx264", rate=frames_per_second, options=dict(options))
-        self._video.height, self._video.width = size
+        self._video.height, self._video.width = self.size
         self._video.pix_fmt = "yuv420p"
         context = self._video.codec_context
         context.colorspace = context.color_primaries = context.color_trc = BT709
@@ -56,6 +57,8 @@ class FilmEncoder:
         Raises ValueError for an array of the wrong form.
         """
         height, width = self.size
+        if frames.ndim == 4:
+            frames = _even_sides(frames)
         if frames.ndim != 4 or frames.shape[1:] != (height, width, 3) or frames.dtype != np.uint8:
             raise ValueError(
                 f"frames: expected [T, {height}, {width}, 3] uint8, got {frames.shape} {frames.dtype}"
@@ -92,3 +95,9 @@ class FilmEncoder:
         frame.pts = self._num_samples
         self._num_samples += len(samples)
         self._container.mux(self._audio.encode(frame))
+
+
+def _even_sides(frames: Array) -> Array:
+    """`[T, H, W, 3]` with an odd height or width made even by repeating the last line."""
+    odd = [(0, 0), (0, frames.shape[1] % 2), (0, frames.shape[2] % 2), (0, 0)]
+    return np.pad(frames, odd, mode="edge") if any(pad for _, pad in odd) and frames.size else frames

@@ -1,4 +1,4 @@
-"""Pictures and sound of any world made such that a film can hold them: even sides, a rate that AAC has."""
+"""The sound of any world made such that a film can hold it: two channels, at a rate that AAC has."""
 
 from __future__ import annotations
 
@@ -8,16 +8,10 @@ import numpy as np
 from orrery.media.writer import AAC_SAMPLE_RATES
 from orrery.streams import Array
 
-__all__ = ["FilmSound", "even_sides"]
+__all__ = ["FilmSound"]
 
 SAMPLE_RATE = 48_000
 """Of the film's sound, where the world's own rate is none that AAC has."""
-
-
-def even_sides(frames: Array) -> Array:
-    """`[T, H, W, 3]` with an odd height or width made even, as H.264 asks, by repeating the last line."""
-    odd = [(0, 0), (0, frames.shape[1] % 2), (0, frames.shape[2] % 2), (0, 0)]
-    return np.pad(frames, odd, mode="edge") if any(pad for _, pad in odd) else frames
 
 
 class FilmSound:

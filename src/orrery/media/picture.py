@@ -67,12 +67,11 @@ def _rgb(image: Image.Image) -> Image.Image:
 def side_by_side(left_frames: Array, right_frames: Array, separator: int = 4) -> Array:
     """Two stretches of the same length and height, `[T, H, W, 3]` uint8 each, with a light line between.
 
-    The result is `[T, H, W_left + separator + W_right (+ 1 if odd), 3]`: even, as H.264 asks.
+    The result is `[T, H, W_left + separator + W_right, 3]`.
     """
     if left_frames.shape[:2] != right_frames.shape[:2]:
         raise ValueError(
             f"side by side: {left_frames.shape} and {right_frames.shape} differ in length or height"
         )
-    separator += (left_frames.shape[2] + separator + right_frames.shape[2]) % 2
     line = np.full((*left_frames.shape[:2], separator, 3), 235, np.uint8)
     return np.concatenate([left_frames, line, right_frames], axis=2)

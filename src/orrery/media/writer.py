@@ -44,7 +44,7 @@ X264_OPTIONS = {"preset": "veryfast", "threads": "1", "x264-params": "mbtree=0"}
 class FilmWriter:
     """Writes a film tick by tick in bounded memory; under its final name it is complete or absent.
 
-    path: ends in `.mp4`; its folder exists. size: (height, width), both even as H.264 asks.
+    path: ends in `.mp4`; its folder exists. size: (height, width) of the frames; see `FilmEncoder`.
     samples_per_second: one of AAC's rates, or None for a silent film.
     force: replace an existing file. crf: quality of the pictures, near transparent unless said otherwise.
     tags: what the file says of itself, such as `title` and `comment`.
@@ -71,8 +71,8 @@ class FilmWriter:
         self.size = size
         if self.path.suffix.lower() != ".mp4":
             raise BadUse(f"{self.path}: a film is an MP4; end its name in .mp4")
-        if min(size) <= 0 or size[0] % 2 or size[1] % 2:
-            raise BadUse(f"a film of {size[1]}x{size[0]} pixels: width and height must be even and above 0")
+        if min(size) <= 0:
+            raise BadUse(f"a film of {size[1]}x{size[0]} pixels: width and height must be above 0")
         if frames_per_second <= 0:
             raise BadUse(f"{frames_per_second} frames a second: must be above 0")
         if samples_per_second is not None and samples_per_second not in AAC_SAMPLE_RATES:

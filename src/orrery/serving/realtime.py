@@ -22,7 +22,7 @@ from starlette.websockets import WebSocket
 
 from orrery.errors import BadUse, UserError
 from orrery.inference.generate import film_tags
-from orrery.media import FilmSound, FilmStream, even_sides
+from orrery.media import FilmSound, FilmStream
 from orrery.serving.controls import action_from_numbers
 from orrery.serving.messages import first_problem
 from orrery.serving.models import Model
@@ -293,7 +293,7 @@ class _Film:
 
     def piece(self, tick: Tick) -> bytes:
         sound = None if self._sound is None else self._sound.resampled(tick.observation["audio.main"])
-        return self._stream.encoded(even_sides(tick.observation["video.main"]), sound)
+        return self._stream.encoded(tick.observation["video.main"], sound)
 
     def rest(self) -> bytes:
         """What is still on its way at the end."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from orrery import __version__
 from orrery.errors import BadUse, UserError
-from orrery.media import FilmSound, FilmWriter, even_sides, side_by_side
+from orrery.media import FilmSound, FilmWriter, side_by_side
 from orrery.serving.session import Action, Session, Tick
 from orrery.streams import Array
 
@@ -109,9 +109,9 @@ class Recording:
 
 
 def _enlarged(frames: Array) -> Array:
-    """Each pixel as a square, up to `SMALLEST_HEIGHT` and more; sides made even, as H.264 asks."""
+    """Each pixel as a square, up to `SMALLEST_HEIGHT` and more."""
     times = max(1, -(-SMALLEST_HEIGHT // frames.shape[1]))
-    return even_sides(frames.repeat(times, axis=1).repeat(times, axis=2))
+    return frames.repeat(times, axis=1).repeat(times, axis=2)
 
 
 def _plain_action(action: Action | None) -> dict[str, list[float]] | None:

@@ -169,6 +169,25 @@ _observed(
 _observed(
     "Huge", spaces.Box(-np.inf, np.inf, (2,), np.float64), lambda s: np.array([1e300 if s.t == 2 else 1, 1])
 )
+_observed(
+    "HugeBounds",
+    spaces.Box(-1e300, 1e300, (2,), np.float64),
+    lambda s: np.array([1e300 if s.t == 2 else 1, 1]),
+)
+_observed(
+    "HugeColours",
+    spaces.Box(0, 1, (32, 48, 3), np.float32),
+    lambda s: np.full((32, 48, 3), 1e38 if s.t == 2 else 1, np.float64 if s.t % 2 else np.float32),
+)
+_observed("Fractions", spaces.Box(0, 9, (2,), np.int64), lambda s: np.array([s.t / 2 + 0.25 * (s.t > 0), 1]))
+_observed(
+    "Digits",
+    spaces.Box(-np.inf, np.inf, (3,), np.float64),
+    lambda s: np.array([s.t / 10, 2.0**24 + (s.t == 3), 1e-300 * (s.t == 4)]),
+)
+_observed("BelowType", spaces.Box(0, 2**32 - 1, (1,), np.uint32), lambda s: np.array([-1]))
+_observed("BeyondType", spaces.Box(0, 2**32 - 1, (1,), np.uint32), lambda s: np.array([np.inf]))
+register("FineReward", outcome=lambda s: (s.t + 0.1, s.t >= LENGTH, False))
 register(
     "BareReset",
     observation_space=spaces.Box(-1, 1, (2,)),

@@ -16,7 +16,7 @@ from PIL import Image
 
 from orrery.cli import main
 from orrery.data.dataset import Dataset
-from orrery.data.record.clip_reader import look_through
+from orrery.data.record.clip_reader import scan_film
 from orrery.data.record.collect import collect
 from orrery.data.record.folder import listing, shown
 from orrery.data.verify import verify
@@ -197,7 +197,7 @@ def test_any_name_can_be_shown(tmp_path: Path, name: bytes) -> None:
     ],
 )
 def test_damage_is_named_or_shown_as_it_is(tmp_path: Path, name: str, options: dict[str, Any]) -> None:
-    """Bytes changed, cut out or cut off: a look or a user's error, not longer than the film and a little."""
+    """Bytes changed, cut out or cut off: a scan or a user's error, not longer than the film and a little."""
     content = film(tmp_path / name, 1.5, **options).read_bytes()
     rng = np.random.default_rng(len(content))
     for trial in range(12):
@@ -213,12 +213,12 @@ def test_damage_is_named_or_shown_as_it_is(tmp_path: Path, name: str, options: d
         path = tmp_path / f"damaged_{name}"
         path.write_bytes(damaged)
         try:
-            look = look_through(path)
+            scan = scan_film(path)
         except UserError as error:
             assert str(path) in str(error)  # noqa: PT017
         else:
-            assert len(look.grey) <= 40
-            assert (np.diff(look.seconds) > 0).all()
+            assert len(scan.grey) <= 40
+            assert (np.diff(scan.seconds) > 0).all()
 
 
 CASES = {

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from fractions import Fraction
@@ -17,11 +19,11 @@ import pytest
 
 from orrery.data.dataset import Dataset
 from orrery.data.record import films as clips_module
-from orrery.data.record.clip_reader import look_through
+from orrery.data.record.clip_reader import scan_film
 from orrery.data.record.collect import collect
 from orrery.data.record.films import ClipsSource
 from orrery.data.record.isolation import Isolated
-from orrery.data.record.shots import Look, clips_of, cuts
+from orrery.data.record.shots import FilmScan, clips_of, cuts
 from orrery.data.record.source import Request
 from orrery.data.verify import verify
 from orrery.errors import BadUse, UserError
@@ -213,23 +215,23 @@ def test_cuts_are_found_to_the_picture(seed: int) -> None:
     lengths = rng.integers(12, 60, 6)
     frames = np.concatenate([scene(100 * seed + k, np.arange(n) / 30) for k, n in enumerate(lengths)])
     grey = frames.mean(-1).reshape(-1, 16, 4, 16, 6).mean((2, 4)).astype(np.float32)
-    look = Look(np.arange(len(grey)) / 30, grey, len(grey) / 30, has_sound=False)
-    assert cuts(look) == np.cumsum(lengths)[:-1].tolist()
-    for clip in clips_of(look, 1.0, 12.0):
+    scan = FilmScan(np.arange(len(grey)) / 30, grey, len(grey) / 30, has_sound=False)
+    assert cuts(scan) == np.cumsum(lengths)[:-1].tolist()
+    for clip in clips_of(scan, 1.0, 12.0):
         first, last = clip.start_seconds * 30, (clip.start_seconds + clip.num_ticks / 12) * 30
-        assert not [c for c in cuts(look) if first + 1e-6 < c < last - 1e-6], "a clip over a cut"
+        assert not [c for c in cuts(scan) if first + 1e-6 < c < last - 1e-6], "a clip over a cut"
 
 
 def test_a_flash_or_fast_motion_is_no_cut() -> None:
     frames = scene(1, np.arange(90) / 6.0)
     grey = frames.mean(-1).reshape(-1, 16, 4, 16, 6).mean((2, 4)).astype(np.float32)
-    assert cuts(Look(np.arange(90) / 30, grey, 3.0, False)) == []
+    assert cuts(FilmScan(np.arange(90) / 30, grey, 3.0, False)) == []
 
 
-def _crash(path: Path) -> Look:
+def _crash(path: Path) -> FilmScan:
     if path.name.startswith("c_"):
         ctypes.string_at(0)
-    return look_through(path)
+    return scan_film(path)
 
 
 def _crash_later(*arguments: Any) -> Any:
@@ -247,7 +249,7 @@ def test_a_clip_that_crashes_its_decoder_costs_itself(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def crashing(name: str, request: Request) -> ClipsSource:
-        return ClipsSource(name, request, look=_crash, read=_crash_later)
+        return ClipsSource(name, request, scan=_crash, read=_crash_later)
 
     from orrery.data.record.sources import SOURCES
 
@@ -263,7 +265,7 @@ def test_a_call_that_hangs_or_raises_is_told_apart() -> None:
     with Isolated(timeout_seconds=300.0) as child:
         assert child.call(_sleep, 0.0) == 0.0
         with pytest.raises(UserError, match="no such film"):
-            child.call(look_through, Path("nowhere.mp4"))
+            child.call(scan_film, Path("nowhere.mp4"))
     with Isolated(timeout_seconds=0.2) as child, pytest.raises(UserError, match=r"within 0\.2 s"):
         child.call(_sleep, 60.0)
 
@@ -279,7 +281,7 @@ def test_a_stopped_look_through_goes_on(
     assert len(seen) == 9  # every film that can be read
 
     def unwanted(self: Isolated, *arguments: Any) -> Any:
-        assert arguments[0] is not look_through or arguments[1].name[0] in "jk", arguments
+        assert arguments[0] is not scan_film or arguments[1].name[0] in "jk", arguments
         return call(self, *arguments)
 
     call = Isolated.call
@@ -324,3 +326,33 @@ def test_mistakes_are_named(
     with pytest.raises(error, match=said):
         collect(f"clips:{tmp_path / name}", tmp_path / "d", **SMALL, **options)
     assert not (tmp_path / "d/meta").exists()
+
+
+_RECORD = """
+import resource, sys
+from orrery.data.record.collect import collect
+if __name__ == "__main__":
+    assert collect(f"clips:{sys.argv[1]}", sys.argv[2], progress=False, min_seconds=0.1).num_episodes
+    print(*(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)))
+"""
+
+
+@pytest.mark.slow
+def test_a_4k_film_in_hdr_at_an_odd_rate_is_recorded_in_less_than_a_gibibyte(tmp_path: Path) -> None:
+    size, rate = (2160, 3840), Fraction(60_000, 1001)
+    bars = np.broadcast_to((np.arange(size[1]) // 24 % 200).astype(np.uint8)[None, :, None], (*size, 3))
+    (tmp_path / "films").mkdir()
+    with av.open(str(tmp_path / "films/film.mp4"), "w") as container:
+        options = {"preset": "ultrafast", "x265-params": "log-level=none"}
+        video = container.add_stream("libx265", rate=rate, options=options)
+        video.height, video.width, video.pix_fmt = *size, "yuv420p10le"
+        video.codec_context.color_trc, video.codec_context.color_primaries = 16, 9
+        for k in range(60):
+            picture = np.ascontiguousarray(np.roll(bars, 48 * k, 1))
+            container.mux(video.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
+        container.mux(video.encode())
+    (tmp_path / "record.py").write_text(_RECORD)
+    command = [sys.executable, str(tmp_path / "record.py"), str(tmp_path / "films"), str(tmp_path / "d")]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    kibibytes = [int(number) for number in done.stdout.split()]
+    assert sum(kibibytes) < 2**20

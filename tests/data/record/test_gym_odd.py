@@ -6,6 +6,7 @@ import json
 import math
 import re
 import tempfile
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -155,11 +156,20 @@ def test_nothing_but_such_numbers_is_recorded_too(tmp_path: Path) -> None:
         ("BothEnds", "the episode terminated and was truncated in one step; recorded as terminated", 1),
         ("GreatReward", "reward: a whole number beyond 16,777,216, rounded to float32", 3),
         ("Huge", "observation: not finite in float32 .*", 1),
+        ("HugeBounds", "observation: not finite in float32 .*", 1),
+        ("HugeColours", "video.main: a colour is outside of its space; .*", 1),
+        ("Fractions", "observation: not whole where its space says so; recorded as it is", LENGTH),
+        ("Digits", "observation: more digits than float32 holds, rounded", LENGTH - 1),
+        ("Digits", "observation: a whole number beyond 16,777,216, rounded to float32", 1),
+        ("Digits", "observation: too small for float32; 0 is in its place", 1),
+        ("FineReward", "reward: more digits than float32 holds, rounded", LENGTH),
         *((f"Rate{rate}", re.escape(NO_RATE), LENGTH + 1) for rate in ("fast", "nan", "-5", "0")),
     ],
 )
 def test_what_was_changed_is_counted(tmp_path: Path, name: str, note: str, num_ticks: int) -> None:
-    report, _ = recorded(tmp_path / "d", name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        report, _ = recorded(tmp_path / "d", name)
     assert (report.num_episodes, report.dropped) == (2, {})
     told = [count for what, count in report.notes.items() if re.fullmatch(note, what)]
     assert told == [f"2 episodes ({2 * num_ticks} ticks)"]
@@ -251,6 +261,8 @@ def test_nothing_of_gymnasium_is_said_beside(
         ("Above", "observation: choices are MultiDiscrete.*, got 3 to 3"),
         ("Fraction", "observation: a number is not whole where its space says so"),
         ("BigFraction", "observation: a number is not whole where its space says so"),
+        ("BelowType", "observation: its numbers are 0 to 4294967295, got -1 to -1"),
+        ("BeyondType", "observation: its numbers are 0 to 4294967295, got inf to inf"),
         ("Bits", "observation: bits are 0 or 1, got 0 to 2"),
         ("ManyBits", r"observation: \[4\] numbers where there should be \[3\]"),
         ("Complex", "observation: complex numbers"),

@@ -19,6 +19,7 @@ from orrery.cli import main
 from orrery.data.dataset import Dataset
 from orrery.data.record.collect import collect
 from orrery.errors import BadUse, UserError
+from orrery.rounding import DIGITS, ROUNDED, TOO_SMALL
 from orrery.worlds.gymnasium.layout import observation_layout
 
 OPTIONS: dict[str, Any] = {"image_size": 48, "progress": False}
@@ -310,3 +311,83 @@ def test_options_of_a_collection(tmp_path: Path) -> None:
     assert len(Dataset(tmp_path / "d")) == 2
     with pytest.raises(BadUse, match="no stream 'actoin'; perhaps action"):
         collect(f"hdf5:{path}", tmp_path / "e", streams=["actoin"], **OPTIONS)
+
+
+def _odd_minari(root: Path) -> None:
+    """What of a Minari data set no stream holds as it is, in its second episode."""
+    with h5py.File(root / "data/main_data.hdf5", "r+") as file:
+        group = file["episode_1"]
+        group["observations/secret"] = np.zeros(5)
+        group["observations/rest/_index_2"] = np.zeros(5)
+        group["costs"] = np.zeros(4)
+        for name, rows in {
+            "rewards": np.array([2.0**24 + 1, 0.1, 1e-300, 1e300]),
+            "observations/joints": np.array(
+                [[0.1, 0, 0], [2.0**40 + 1, 0, 0], [0, 0, 0], [0, 8e9, 0], [0] * 3]
+            ),
+            "terminations": np.array([0, 1, 0, 1]),
+            "truncations": np.array([1, 0, 0, 1]),
+        }.items():
+            del group[name]
+            group[name] = rows
+
+
+def test_what_minari_holds_and_no_stream_does_is_told(tmp_path: Path) -> None:
+    root = minari(tmp_path / "things-v0", [4, 4])
+    _odd_minari(root)
+    report = collect(f"minari:{root}", tmp_path / "d", **OPTIONS)
+    assert report.dropped == {}
+    assert report.skipped.keys() == {
+        "infos",
+        "costs",
+        "observations/secret",
+        "observations/rest/_index_2",
+    }
+    assert report.skipped["costs"] == "no space declares it (1 episodes have it)"
+    del report.notes["test/things-v0"]
+    counted = {what: int(re.search(r"\((\d+) ticks", told)[1]) for what, told in report.notes.items()}  # pyright: ignore[reportOptionalSubscript]
+    no_number = (
+        "not finite in float32 (NaN, infinite, too large); the last finite number, or 0, is in its place"
+    )
+    assert counted == {
+        f"reward: {ROUNDED}": 1,
+        f"reward: {DIGITS}": 1,
+        f"reward: {TOO_SMALL}": 1,
+        f"reward: {no_number}place": 1,
+        f"observation.joints: {ROUNDED}": 1,
+        f"observation.joints: {DIGITS}": 1,
+        "observation.joints: outside of the bounds that the environment states; recorded as it is": 2,
+        "the episode terminated and was truncated in one step; recorded as terminated": 1,
+        "it terminated before the last step; recorded so, and what comes after it too": 1,
+        "it was truncated before the last step, which is not recorded": 1,
+    }
+    assert Dataset(tmp_path / "d").load(1)["terminated"].ravel().tolist() == [0, 0, 1, 0, 1]
+
+
+def test_float_colours_of_minari_are_told_as_those_of_an_environment(tmp_path: Path) -> None:
+    root = minari(tmp_path / "things-v0", [2])
+    with h5py.File(root / "data/main_data.hdf5", "r+") as file:
+        group = file["episode_0"]
+        del group["observations/camera"]
+        group["observations/camera"] = (
+            np.full((3, 32, 48, 3), 0.5) + np.array([0, 0.5, 300])[:, None, None, None]
+        )
+    report = collect(f"minari:{root}", tmp_path / "d", **OPTIONS)
+    rounded, outside = "a colour is not whole where its space says bytes", "a colour is outside of its space"
+    assert report.notes[f"video.main: {rounded}; it was rounded"] == "1 episodes (2 ticks)"
+    assert report.notes[f"video.main: {outside}; the nearest one is in its place"] == "1 episodes (1 ticks)"
+
+
+def test_rewards_that_float32_does_not_hold_are_told(tmp_path: Path) -> None:
+    path = robomimic(tmp_path / "demos.hdf5", [4, 3, 2])
+    with h5py.File(path, "r+") as file:
+        for demo, rows in {"demo_0": [0.1, 2.0**24 + 1, 1, 1], "demo_1": [2**30 + 1, 1, 2**30 + 3]}.items():
+            del file[f"data/{demo}/rewards"]
+            file[f"data/{demo}/rewards"] = np.array(rows, np.float64)
+        file["data/demo_2/rewards"][:] = [1, 1e300]
+    report = collect(f"hdf5:{path}", tmp_path / "d", **OPTIONS)
+    assert report.notes[f"rewards: {ROUNDED}"] == "2 episodes (3 ticks)"
+    assert report.notes[f"rewards: {DIGITS}"] == "1 episodes (1 ticks)"
+    assert report.dropped == {
+        2: "episode 2: rewards in demos.hdf5: is 1e+300 in row 1, which float32 does not hold"
+    }

@@ -10,23 +10,23 @@ import numpy as np
 from PIL import Image
 from scipy import signal
 
-from orrery.data.record.shots import THUMBNAIL, Clip, Look
+from orrery.data.record.shots import THUMBNAIL, Clip, FilmScan
 from orrery.media.reader import film_header, iterate_pictures, iterate_sound
 from orrery.streams import Array, Clock
 
-__all__ = ["look_through", "read_clip"]
+__all__ = ["read_clip", "scan_film"]
 
-_LOOK_PIXELS = 128 * 128
+_SCAN_PIXELS = 128 * 128
 _HELD_SECONDS = 2.0
 """A clip's first picture may have been shown for this long before it begins."""
 
 
-def look_through(path: Path) -> Look:
+def scan_film(path: Path) -> FilmScan:
     """All of a film in small. UserError as `orrery.media.reader` raises for what cannot be read."""
     header = film_header(path)
     seconds, grey = [], []
     notes = dict[str, None]()  # in their order, each once
-    for instant, picture in iterate_pictures(path, _LOOK_PIXELS, note=notes.setdefault):
+    for instant, picture in iterate_pictures(path, _SCAN_PIXELS, note=notes.setdefault):
         seconds.append(instant)
         small = Image.fromarray(picture).convert("L").resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
         grey.append(np.asarray(small, np.float32))
@@ -34,7 +34,7 @@ def look_through(path: Path) -> Look:
     last = float(np.median(steps)) if len(steps) else 1 / header.frames_per_second
     has_sound = header.samples_per_second is not None
     told = "; ".join([*notes, *([header.sound_note] if header.sound_note else [])])
-    return Look(np.array(seconds), np.stack(grey), seconds[-1] + last, has_sound, told)
+    return FilmScan(np.array(seconds), np.stack(grey), seconds[-1] + last, has_sound, told)
 
 
 def read_clip(path: Path, clip: Clip, clock: Clock, image_size: int) -> tuple[Array, Array | None]:

@@ -21,30 +21,30 @@ from typing import Any
 import numpy as np
 
 from orrery.atomic import write_atomically
-from orrery.data.record.clip_reader import look_through, read_clip
+from orrery.data.record.clip_reader import read_clip, scan_film
 from orrery.data.record.folder import listing, shown
 from orrery.data.record.isolation import Isolated
-from orrery.data.record.shots import MIN_SECONDS, Clip, Look, Signatures, clips_of
+from orrery.data.record.shots import MIN_SECONDS, Clip, FilmScan, Signatures, clips_of
 from orrery.data.record.source import OnStep, Request
 from orrery.errors import BadUse, UserError, nearest
 from orrery.streams import Array, Clock, Episode, StreamSpec, WorldSpec
 
 __all__ = ["ClipsSource"]
 
-LOOK_SECONDS, READ_SECONDS = 3600.0, 600.0
+SCAN_SECONDS, READ_SECONDS = 3600.0, 600.0
 """How long a film may take to be looked through, and a clip to be read."""
-LOOK_VERSION = 2
+SCAN_VERSION = 2
 """Of what is kept of a film that was looked through."""
 MAX_LISTED = 20
 _CLOCK = Clock()
 
-Looker = Callable[[Path], Look]
+Scanner = Callable[[Path], FilmScan]
 Reader = Callable[[Path, Clip, Clock, int], tuple[Array, Array | None]]
 
 
 @dataclass(frozen=True)
 class ClipsSource:
-    """folder: searched with all folders in it; or one film. look, read: what decodes; importable, for a child
+    """folder: searched with all folders in it; or one film. scan, read: what decodes; importable, for a child
     calls them.
 
     clips: file, its size in bytes and the stretch of each episode; skipped: what was left out, and why;
@@ -53,7 +53,7 @@ class ClipsSource:
 
     folder: str
     request: Request
-    look: Looker = look_through
+    scan: Scanner = scan_film
     read: Reader = read_clip
     clips: tuple[tuple[str, int, Clip], ...] = ()
     has_sound: bool = False
@@ -120,29 +120,29 @@ class ClipsSource:
         return _ClipsRecorder(self)
 
     def plan(self, cache: Callable[[str], Path], on_step: OnStep) -> dict[str, Any]:
-        """Look through all films, in as many child processes as there are cores; see `Planned.plan`."""
+        """FilmScan through all films, in as many child processes as there are cores; see `Planned.plan`."""
         found, request = listing(self._path, cache("")), self.request
-        looks = self._looks(found.films, cache, on_step)
+        scans = self._scans(found.films, cache, on_step)
         signatures, clips, notes = Signatures(_CLOCK.ticks_per_second), [], {}
         skipped = {shown(name): why for name, why in found.others.items()}
         least = MIN_SECONDS if request.min_seconds is None else request.min_seconds
         for name in found.films:
-            look = looks[name]
-            if isinstance(look, str):
-                skipped[shown(name)] = look
+            scan = scans[name]
+            if isinstance(scan, str):
+                skipped[shown(name)] = scan
                 continue
             refused: Counter[str] = Counter()
             size = (self.root / name).stat().st_size
-            cut = clips_of(look, request.seconds, _CLOCK.ticks_per_second, least)
+            cut = clips_of(scan, request.seconds, _CLOCK.ticks_per_second, least)
             for clip in cut:
-                why = signatures.refusal(f"{shown(name)} at {clip.start_seconds:.2f} s", look, clip)
+                why = signatures.refusal(f"{shown(name)} at {clip.start_seconds:.2f} s", scan, clip)
                 if why is not None:
                     refused[why] += 1
                     continue
-                clips.append([name, size, clip.start_seconds, clip.num_ticks, look.has_sound])
+                clips.append([name, size, clip.start_seconds, clip.num_ticks, scan.has_sound])
             if refused or not cut:
                 skipped[shown(name)] = _why_refused(refused, len(cut), least)
-            told = [look.notes, _left_over(look, cut)]
+            told = [scan.notes, _left_over(scan, cut)]
             if any(told) and refused.total() < len(cut):
                 notes[shown(name)] = "; ".join(filter(None, told))
         if not clips:
@@ -159,60 +159,60 @@ class ClipsSource:
         told = {"skipped": plan["skipped"], "notes": plan.get("notes", {})}
         return replace(self, clips=clips, has_sound=has_sound, **told)
 
-    def _looks(
+    def _scans(
         self, names: list[str], cache: Callable[[str], Path], on_step: OnStep
-    ) -> dict[str, Look | str]:
-        """Film to what it looks like, or to why it cannot be looked at."""
+    ) -> dict[str, FilmScan | str]:
+        """Film to its scan, or to why it cannot be read."""
         if not names:
             return {}
         children: SimpleQueue[Isolated] = SimpleQueue()
         num_children = min(os.cpu_count() or 1, len(names))
-        made = [Isolated(LOOK_SECONDS) for _ in range(num_children)]
+        made = [Isolated(SCAN_SECONDS) for _ in range(num_children)]
         for child in made:
             children.put(child)
 
-        def look(name: str) -> Look | str:
+        def scan(name: str) -> FilmScan | str:
             child = children.get()
             try:
-                return self._look(child, name, cache)
+                return self._scan(child, name, cache)
             except UserError as error:
                 return str(error).removeprefix(f"{self.root / name}: ")
             finally:
                 children.put(child)
 
-        pool, looks = ThreadPoolExecutor(num_children), dict[str, Look | str]()
+        pool, scans = ThreadPoolExecutor(num_children), dict[str, FilmScan | str]()
         try:
-            futures = {pool.submit(look, name): name for name in names}
+            futures = {pool.submit(scan, name): name for name in names}
             for done, future in enumerate(as_completed(futures), start=1):
-                looks[futures[future]] = future.result()
+                scans[futures[future]] = future.result()
                 on_step(done, len(names))
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
             for child in made:
                 child.close()
-        return looks
+        return scans
 
-    def _look(self, child: Isolated, name: str, cache: Callable[[str], Path]) -> Look:
+    def _scan(self, child: Isolated, name: str, cache: Callable[[str], Path]) -> FilmScan:
         file = self.root / name
         status = file.stat()
-        film = f"{LOOK_VERSION} {name} {status.st_size} {status.st_mtime_ns}"
+        film = f"{SCAN_VERSION} {name} {status.st_size} {status.st_mtime_ns}"
         key = hashlib.sha256(os.fsencode(film)).hexdigest()[:24]
         kept = cache(f"{key}.npz")
         if kept.is_file():
             with np.load(kept) as seen:
                 end, has_sound, notes = (seen[name].item() for name in ("end_seconds", "has_sound", "notes"))
-                return Look(seen["seconds"], seen["grey"], end, has_sound, notes)
-        look: Look = child.call(self.look, file)
+                return FilmScan(seen["seconds"], seen["grey"], end, has_sound, notes)
+        scan: FilmScan = child.call(self.scan, file)
         content = io.BytesIO()
-        np.savez_compressed(content, **vars(look))
+        np.savez_compressed(content, **vars(scan))
         kept.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(kept, content.getvalue())
-        return look
+        return scan
 
 
-def _left_over(look: Look, cut: Sequence[Clip]) -> str:
+def _left_over(scan: FilmScan, cut: Sequence[Clip]) -> str:
     """How much of a film is too short for a clip of its own, in words; empty for nothing."""
-    seconds = look.end_seconds - sum(clip.num_ticks for clip in cut) * _CLOCK.tick_seconds
+    seconds = scan.end_seconds - sum(clip.num_ticks for clip in cut) * _CLOCK.tick_seconds
     return f"{seconds:.2f} s at the ends of shots left over" if seconds > 1.5 * _CLOCK.tick_seconds else ""
 
 

@@ -15,25 +15,19 @@ from typing import Any
 
 import numpy as np
 
+from orrery.data.record.notes import noted_of, rewards_noted
 from orrery.data.record.policies import RANDOM, checked_choice, load_policy
 from orrery.data.record.source import Request
 from orrery.data.record.world import episode_seed
 from orrery.errors import BadUse, UserError
-from orrery.streams import Array, Episode, Event, WorldSpec
+from orrery.streams import Episode, Event, WorldSpec
 from orrery.worlds.gymnasium import GymnasiumWorld
-from orrery.worlds.gymnasium.layout import SpaceLayout
 from orrery.worlds.gymnasium.make import quiet, stated_rate
 
-__all__ = ["IMAGE_SIZE", "GymSource", "noted_of"]
+__all__ = ["IMAGE_SIZE", "GymSource"]
 
 IMAGE_SIZE = 96
-_NOT_FINITE = (
-    "not finite in float32 (NaN, infinite, too large); the last finite number, or 0, is in its place"
-)
-_ROUNDED = "a whole number beyond 16,777,216, rounded to float32"
 _NO_RATE = "the environment states no rate (render_fps); 24 steps a second are assumed"
-_OUTSIDE = "outside of the bounds that the environment states; recorded as it is"
-_ENDS_AT_ONCE = "the episode ends with its first step"
 
 
 @dataclass(frozen=True)
@@ -98,18 +92,19 @@ class _GymRecorder:
         world, seed = self._world, episode_seed(self._request.seed, number)
         num_ticks = world.spec.clock.num_ticks(self._request.seconds) if self._request.is_cut else math.inf
         act = self._actor(seed)
-        strange, rewards = Counter[str](), [0.0]
+        counts, rewards = Counter[str](), [0.0]
         with quiet():
             ticks = [world.reset(seed=seed)]
-            strange.update(world.strange())
+            counts.update(world.notes())
             while len(ticks) < num_ticks and not world.ended[0]:
                 ticks.append(world.play([act()]))
-                strange.update(world.strange())
+                counts.update(world.notes())
                 rewards.append(float(world.rewards[0]))
         streams = {name: np.stack([tick[name][0] for tick in ticks]) for name in world.spec.streams}
         scene: dict[str, Any] = {"environment": world.environment}
-        noted = noted_of(world.spec, world.observation_layout, streams, bool(world.ended[0]))
-        noted |= dict(strange) | _rounded(np.array(rewards))
+        layouts = world.observation_layout, world.action_layout
+        noted = noted_of(world.spec, layouts, streams, bool(world.ended[0]))
+        noted |= dict(counts) | rewards_noted(np.array(rewards))
         if stated_rate(world.environments[0]) is None:
             noted[_NO_RATE] = len(ticks)
         if noted:
@@ -140,35 +135,3 @@ class _GymRecorder:
                 raise UserError(f"the policy failed: {type(error).__name__}: {error}") from error
 
         return act
-
-
-def _rounded(rewards: Array) -> dict[str, int]:
-    """In how many ticks a whole reward lost digits."""
-    whole = rewards[np.isfinite(rewards) & (np.abs(rewards) > 2**24) & (rewards == np.rint(rewards))]
-    with np.errstate(over="ignore"):
-        count = int((whole.astype(np.float32) != whole).sum())
-    return {f"reward: {_ROUNDED}": count} if count else {}
-
-
-def noted_of(spec: WorldSpec, layout: SpaceLayout, streams: dict[str, Array], ended: bool) -> dict[str, int]:
-    """What is to be told of an episode of an environment, and in how many ticks it was so; in `streams`,
-    numbers that are none give way to the last ones that are, or to 0 before there were any.
-
-    layout: of the observations. ended: whether the environment ended it.
-    """
-    num_ticks, outside = len(next(iter(streams.values()))), layout.outside(streams)
-    noted = {f"{name}: {_OUTSIDE}": count for name, count in outside.items()}
-    for name, values in streams.items():
-        if values.dtype.kind == "f" and not np.isfinite(values).all():
-            is_bad = ~np.isfinite(values)
-            ticks = np.arange(num_ticks).reshape(-1, *[1] * (values.ndim - 1))
-            last = np.maximum.accumulate(np.where(is_bad, -1, ticks))
-            held = np.take_along_axis(values, np.maximum(last, 0), 0)
-            streams[name] = np.where(last < 0, 0, held).astype(values.dtype)
-            noted[f"{name}: {_NOT_FINITE}"] = int(is_bad.reshape(num_ticks, -1).any(1).sum())
-    clock, rate = spec.clock.ticks_per_second, spec.environment["ticks_per_second"]
-    if abs(clock - rate) > 1e-6:
-        noted[f"the environment has {rate:g} ticks a second, its clock here {clock:g}"] = num_ticks
-    if ended and num_ticks <= 2:
-        noted[_ENDS_AT_ONCE] = 1
-    return noted

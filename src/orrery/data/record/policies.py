@@ -16,6 +16,7 @@ from gymnasium import spaces
 
 from orrery.errors import BadUse, UserError, nearest
 from orrery.modules import load_module
+from orrery.rounding import cast
 from orrery.streams import Array, StreamSpec
 
 __all__ = ["RANDOM", "Policy", "checked_action", "checked_choice", "load_policy", "random_action"]
@@ -50,9 +51,11 @@ def load_policy(name: str) -> Policy:
 def checked_choice(action: Any, space: spaces.Space[Any]) -> Any:
     """A policy's action for an environment; BadUse if it is none of its action space."""
     if isinstance(space, spaces.Box):
-        action = np.asarray(action, space.dtype)
-        if action.shape == space.shape and np.isfinite(action).all():
-            return np.clip(action, space.low, space.high)
+        numbers = np.asarray(action)
+        if numbers.shape == space.shape and numbers.dtype.kind in "biuf":
+            choice = cast(np.clip(numbers, space.low, space.high), space.dtype)
+            if np.isfinite(numbers).all() and np.isfinite(choice).all():
+                return choice
     elif isinstance(space, spaces.Discrete):
         if np.ndim(action) == 0 and space.contains(int(action)):
             return int(action)
@@ -63,7 +66,7 @@ def checked_choice(action: Any, space: spaces.Space[Any]) -> Any:
 
 def checked_action(action: Any, spec: StreamSpec) -> Array:
     """A policy's action for a world, `[1, *spec.shape]`; BadUse if it has another shape or is not finite."""
-    action = np.asarray(action, np.float32)
+    action = cast(np.asarray(action), np.float32)
     if action.shape != spec.shape or not np.isfinite(action).all():
         raise BadUse(f"the policy returned {_form(action)}; the world's action is {list(spec.shape)}, finite")
     return action[None]

@@ -12,7 +12,7 @@ import numpy as np
 
 from orrery.streams import Array
 
-__all__ = ["MIN_SECONDS", "THUMBNAIL", "Clip", "Look", "Signatures", "clips_of", "cuts"]
+__all__ = ["MIN_SECONDS", "THUMBNAIL", "Clip", "FilmScan", "Signatures", "clips_of", "cuts"]
 
 THUMBNAIL = 16
 """Side of the grey pictures."""
@@ -32,7 +32,7 @@ SAME_PICTURE, SAME_MOTION = 0.95, 0.9
 
 
 @dataclass(frozen=True)
-class Look:
+class FilmScan:
     """A film at a glance. seconds: `[n]`, instants of its pictures, from 0. grey: `[n, 16, 16]` float32, the
     pictures, 0 to 255. end_seconds: when the last picture ends. notes: what was changed or chosen in it."""
 
@@ -51,17 +51,17 @@ class Clip:
     num_ticks: int
 
 
-def cuts(look: Look) -> list[int]:
+def cuts(scan: FilmScan) -> list[int]:
     """Numbers of the pictures with which a new shot begins, without the first."""
-    change = np.abs(np.diff(look.grey, axis=0)).mean((1, 2))
+    change = np.abs(np.diff(scan.grey, axis=0)).mean((1, 2))
     found = []
     for k in np.flatnonzero(change > CUT_LEVELS):
         around = np.concatenate(
             [change[max(0, k - CUT_NEIGHBOURS) : k], change[k + 1 : k + 1 + CUT_NEIGHBOURS]]
         )
         around = around[around > 0]  # a picture shown twice says nothing of how much moves
-        earlier = look.grey[max(0, k + 1 - FLASH_PICTURES)]
-        later = look.grey[min(k + FLASH_PICTURES, len(change))]
+        earlier = scan.grey[max(0, k + 1 - FLASH_PICTURES)]
+        later = scan.grey[min(k + FLASH_PICTURES, len(change))]
         stays = np.abs(later - earlier).mean() > CUT_LEVELS
         if stays and (not len(around) or change[k] > CUT_RATIO * np.median(around)):
             found.append(int(k) + 1)
@@ -69,11 +69,11 @@ def cuts(look: Look) -> list[int]:
 
 
 def clips_of(
-    look: Look, seconds: float, ticks_per_second: float, min_seconds: float = MIN_SECONDS
+    scan: FilmScan, seconds: float, ticks_per_second: float, min_seconds: float = MIN_SECONDS
 ) -> list[Clip]:
     """Clips of `seconds`, one after the other in each shot, and the rest of it if that is `min_seconds`."""
-    starts = [0, *cuts(look)]
-    bounds = [*(float(look.seconds[k]) for k in starts), look.end_seconds]
+    starts = [0, *cuts(scan)]
+    bounds = [*(float(scan.seconds[k]) for k in starts), scan.end_seconds]
     wanted = max(1, round(seconds * ticks_per_second))
     least = max(1, min(wanted, min_seconds * ticks_per_second))
     found = []
@@ -101,13 +101,13 @@ class Signatures:
         self._pictures: list[Array] = []
         self._motions: list[Array] = []
 
-    def refusal(self, name: str, look: Look, clip: Clip) -> str | None:
+    def refusal(self, name: str, scan: FilmScan, clip: Clip) -> str | None:
         """Why a clip is left out; None if it is kept, and remembered as `name`."""
-        inside = _shown(look, clip.start_seconds + np.arange(clip.num_ticks) / self._rate)
+        inside = _shown(scan, clip.start_seconds + np.arange(clip.num_ticks) / self._rate)
         if np.ptp(inside, axis=0).max() < STILL_LEVELS:
             return "still"
         instants = (np.arange(NUM_INSTANTS) + 0.5) / NUM_INSTANTS * clip.num_ticks / self._rate
-        pictures = _shown(look, clip.start_seconds + instants)
+        pictures = _shown(scan, clip.start_seconds + instants)
         mean = pictures.mean(0)
         picture, motion = _unit(mean - mean.mean()), _unit(pictures - mean)
         for other in self._alike(clip.num_ticks, picture, motion):
@@ -127,10 +127,10 @@ class Signatures:
                     yield int(other)
 
 
-def _shown(look: Look, instants: Array | Sequence[float]) -> Array:
+def _shown(scan: FilmScan, instants: Array | Sequence[float]) -> Array:
     """The grey pictures that are shown at `instants`."""
-    index = np.searchsorted(look.seconds, np.asarray(instants) + 1e-6, side="right") - 1
-    return look.grey[np.maximum(index, 0)]
+    index = np.searchsorted(scan.seconds, np.asarray(instants) + 1e-6, side="right") - 1
+    return scan.grey[np.maximum(index, 0)]
 
 
 def _unit(values: Array) -> Array:

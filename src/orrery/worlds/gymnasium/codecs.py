@@ -7,17 +7,19 @@ Arrays have any number of leading axes (batch, ticks): a value is `[..., *space.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from gymnasium import spaces
 
+from orrery.rounding import cast, losses, num_rows
 from orrery.streams import Array, Role, StreamSpec
 from orrery.worlds.gymnasium.pictures import ImageSize, PictureForm, fitted, fitted_labels, size_of
 
-__all__ = ["Codec", "Letters", "Numbers", "Picture", "codec_of_numbers", "is_map", "is_sound", "map_codec",
-           "picture_codec", "sound_codec"]  # fmt: skip
+__all__ = ["Codec", "Inexact", "Letters", "Numbers", "Picture", "codec_of_numbers", "is_map", "is_sound",
+           "map_codec", "picture_codec", "sound_codec"]  # fmt: skip
 
 _MOST_CHOICES = 16
 """Elements of a MultiDiscrete that are a stream each; more are one vector of one-hots."""
@@ -28,6 +30,10 @@ _UNBOUNDED = 1e30
 _EXACT_FLOAT32 = 2**24
 """Whole numbers up to here are float32; where there are larger ones, a stream keeps their own type."""
 _LAST_CODE_POINT = 0x10FFFF
+_NO_COLOUR = "a colour is not finite (NaN or infinite); the nearest one, or black, is in its place"
+_OUTSIDE = "a colour is outside of its space; the nearest one is in its place"
+_NO_BYTE = "a colour is not whole where its space says bytes; it was rounded"
+_NOT_WHOLE = "not whole where its space says so; recorded as it is"
 
 
 class Codec(Protocol):
@@ -46,6 +52,16 @@ class Codec(Protocol):
         ...
 
 
+@runtime_checkable
+class Inexact(Protocol):
+    """A codec whose payloads may differ from what was written."""
+
+    def changes(self, value: Array, lead: tuple[int, ...]) -> dict[str, int]:
+        """What of a value `[*lead, *space.shape]` its payloads do not hold as it was, in words, and in how
+        many ticks."""
+        ...
+
+
 @dataclass(frozen=True)
 class Numbers:
     """A Box as a vector; whole numbers are rounded back, float64 keeps the precision of float32."""
@@ -57,9 +73,15 @@ class Numbers:
         _check_shape(value, (*lead, *self.space.shape))
         kind = np.dtype(self.specs[0].dtype)
         if kind.kind != "f":
-            return [_whole(value).reshape(*lead, 1, -1).astype(kind)]
-        with np.errstate(over="ignore"):  # an infinity, which is counted
-            return [value.reshape(*lead, 1, -1).astype(kind)]
+            return [_whole(value, kind).reshape(*lead, 1, -1).astype(kind)]
+        return [cast(value.reshape(*lead, 1, -1), kind)]
+
+    def changes(self, value: Array, lead: tuple[int, ...]) -> dict[str, int]:
+        """See `Inexact`."""
+        found = losses(value, self.specs[0].dtype)
+        if self.space.dtype.kind in "iu" and value.dtype.kind == "f":
+            found[_NOT_WHOLE] = np.isfinite(value) & (value != np.rint(value))
+        return num_rows(found, len(lead))
 
     def read(self, payloads: list[Array], lead: tuple[int, ...]) -> Array:
         space, values = self.space, payloads[0].reshape((*lead, *self.space.shape))
@@ -68,11 +90,11 @@ class Numbers:
             last = np.nextafter(float(whole.max), 0)  # of float64, which would round the largest up to none
             values = np.clip(np.rint(values.astype(np.float64)), whole.min, last).astype(whole.dtype)
             return np.clip(values, space.low, space.high).astype(space.dtype)
-        return np.clip(values.astype(space.dtype), space.low, space.high)
+        return np.clip(cast(values, space.dtype), space.low, space.high)
 
     def num_outside(self, payload: Array) -> int:
         """In how many ticks of `[num_ticks, 1, width]` a number leaves the bounds of the space."""
-        low, high = (bound.ravel().astype(payload.dtype) for bound in (self.space.low, self.space.high))
+        low, high = (cast(bound.ravel(), payload.dtype) for bound in (self.space.low, self.space.high))
         return int(((payload < low) | (payload > high)).any((1, 2)).sum())
 
 
@@ -185,20 +207,22 @@ class Picture:
         joined = self.form.joined(views).reshape((*lead, *self.space.shape)).astype(self.space.dtype)
         return np.clip(joined, self.space.low, self.space.high)
 
-    def strange(self, value: Array) -> list[str]:
-        """What of pictures bytes do not hold, in words; a colour off by less than half a level is none."""
+    def changes(self, value: Array, lead: tuple[int, ...]) -> dict[str, int]:
+        """See `Inexact`; a colour off by less than half a level is none."""
         if value.dtype == np.uint8:
-            return []
-        colours, found = value * (255 / self.form.full_scale), list[str]()
-        if not np.isfinite(colours).all():
-            colours = np.nan_to_num(colours, nan=0.0, posinf=0.0, neginf=0.0)
-            found.append(
-                "a colour is not finite (NaN or infinite); the nearest one, or black, is in its place"
-            )
-        if colours.min() < -0.5 or colours.max() > 255.5:
-            found.append("a colour is outside of its space; the nearest one is in its place")
-        if self.space.dtype == np.uint8 and (colours != np.rint(colours)).any():
-            found.append("a colour is not whole where its space says bytes; it was rounded")
+            return {}
+        found = Counter[str]()
+        for picture in value.reshape(math.prod(lead), *self.space.shape):  # one by one, for memory
+            found.update(num_rows(self._changes(picture), 0))
+        return dict(found)
+
+    def _changes(self, picture: Array) -> dict[str, Array]:
+        """Words to where in a picture of the space it is so."""
+        is_finite, half = np.isfinite(picture), 0.5 * self.form.full_scale / 255
+        is_outside = (picture < -half) | (picture > self.form.full_scale + half)
+        found = {_NO_COLOUR: ~is_finite, _OUTSIDE: is_finite & is_outside}
+        if self.space.dtype == np.uint8:
+            found[_NO_BYTE] = is_finite & (picture != np.rint(picture))
         return found
 
 
@@ -212,9 +236,14 @@ class _Map:
     def write(self, value: Array, lead: tuple[int, ...]) -> list[Array]:
         height, width = self.specs[0].shape[1:]
         _check_shape(value, (*lead, *self.space.shape))
-        value = value if self.space.dtype.kind == "f" else _whole(value)
+        kind = self.space.dtype
+        value = cast(value, kind) if kind.kind == "f" else _whole(value, kind).astype(kind)
         maps = [fitted_labels(m, height, width) for m in value.reshape(-1, *self.space.shape[:2])]
-        return [np.stack(maps).reshape(*lead, 1, height, width).astype(self.specs[0].dtype)]
+        return [np.stack(maps).reshape(*lead, 1, height, width)]
+
+    def changes(self, value: Array, lead: tuple[int, ...]) -> dict[str, int]:
+        """See `Inexact`."""
+        return num_rows(losses(value, self.specs[0].dtype), len(lead))
 
     def read(self, payloads: list[Array], lead: tuple[int, ...]) -> Array:
         maps = payloads[0].reshape(-1, *payloads[0].shape[-2:])
@@ -260,8 +289,12 @@ class _Sound:
 
     def write(self, value: Array, lead: tuple[int, ...]) -> list[Array]:
         middle, scale = sample_scale(self.space.dtype)
-        samples = (value.astype(np.float32) - middle) / np.float32(scale)
+        samples = (cast(value, np.float32) - middle) / np.float32(scale)
         return [samples.reshape(*lead, *self.specs[0].shape)]
+
+    def changes(self, value: Array, lead: tuple[int, ...]) -> dict[str, int]:
+        """See `Inexact`."""
+        return num_rows(losses(value, np.float32), len(lead))
 
     def read(self, payloads: list[Array], lead: tuple[int, ...]) -> Array:
         middle, scale = sample_scale(self.space.dtype)
@@ -355,10 +388,14 @@ def _check_shape(value: Array, shape: tuple[int, ...]) -> None:
         raise ValueError(f"{list(value.shape)} numbers where there should be {list(shape)}")
 
 
-def _whole(value: Array) -> Array:
-    """Numbers that are whole; ValueError where one is not."""
+def _whole(value: Array, dtype: Any) -> Array:
+    """Numbers that are whole, and of which `dtype` holds each; ValueError where one is not."""
     if value.dtype.kind not in "biu" and (value != np.rint(value.astype(np.float64))).any():
         raise ValueError("a number is not whole where its space says so")
+    if value.size and not np.can_cast(value.dtype, dtype) and np.dtype(dtype).kind in "iu":
+        limits, least, most = np.iinfo(dtype), value.min(), value.max()
+        if not np.isfinite(value).all() or int(least) < limits.min or int(most) > limits.max:
+            raise ValueError(f"its numbers are {limits.min} to {limits.max}, got {least} to {most}")
     return value
 
 
@@ -366,7 +403,8 @@ def _indices(value: Array, start: Array, lead: tuple[int, ...]) -> Array:
     """`[*lead, num]`: choices as indices that count from 0."""
     if value.size != math.prod(lead) * start.size:
         raise ValueError(f"{list(value.shape)} choices where there should be {[*lead, *start.shape]}")
-    return (_whole(value).reshape((*lead, *start.shape)).astype(np.int64) - start).reshape((*lead, -1))
+    whole = _whole(value, np.int64).reshape((*lead, *start.shape)).astype(np.int64)
+    return (whole - start).reshape((*lead, -1))
 
 
 def _vector(
@@ -384,5 +422,5 @@ def _bounds(space: spaces.Box, role: Role) -> tuple[float | None, float | None]:
     the bounds that it states."""
     if role != "given":
         return None, None
-    low, high = (float(np.float32(b)) for b in (space.low.min(), space.high.max()))
+    low, high = (float(cast(b, np.float32)) for b in (space.low.min(), space.high.max()))
     return low if low > -_UNBOUNDED else None, high if high < _UNBOUNDED else None

@@ -48,6 +48,9 @@ class SpaceLayout:
     def __init__(self, space: Space, leaf_codecs: Mapping[Path, Codec]) -> None:
         self.space = space
         self._codecs = dict(leaf_codecs)
+        self._inexact = {
+            path: codec for path, codec in self._codecs.items() if isinstance(codec, codecs.Inexact)
+        }
         specs = [spec for codec in self._codecs.values() for spec in codec.specs]
         self.streams: dict[str, StreamSpec] = {spec.name: spec for spec in specs}
         """Name to spec, one frame a tick, in the order of the space."""
@@ -85,13 +88,14 @@ class SpaceLayout:
         }
         return _built(self.space, (), leaves, bool(num_leading))
 
-    def strange(self, value: Any) -> list[str]:
-        """What of an observation is changed, in words: colours that bytes do not hold."""
-        found = list[str]()
-        for path, codec in self._codecs.items():
-            if isinstance(codec, codecs.Picture):
-                told = codec.strange(np.asarray(_at(value, path)))
-                found += [f"{codec.specs[0].name}: {what}" for what in told]
+    def changes(self, value: Any, num_leading: int = 0) -> dict[str, int]:
+        """What of a value its streams do not hold as it was, in words, and in how many ticks; see
+        `to_streams`."""
+        found = dict[str, int]()
+        for path, codec in self._inexact.items():
+            leaf = np.asarray(_at(value, path))
+            counts = codec.changes(leaf, leaf.shape[:num_leading])
+            found |= {f"{codec.specs[0].name}: {what}": count for what, count in counts.items()}
         return found
 
     def outside(self, streams: Mapping[str, Array]) -> dict[str, int]:

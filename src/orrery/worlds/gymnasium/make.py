@@ -69,12 +69,12 @@ def make_environment(name: str, pictures: bool = True) -> gymnasium.Env[Any, Any
     identity, options = parse_name(name)
     at_reset = {key: options.pop(key) for key in list(options) if key.startswith(_AT_RESET)}
     with quiet():
-        env = _held(_spec(identity), options, pictures)
-    told = {key.removeprefix(_AT_RESET): value for key, value in at_reset.items()}
-    return ResetOptions(env, told) if told else env
+        env = _wrapped(_resolved_id(identity), options, pictures)
+    options_at_reset = {key.removeprefix(_AT_RESET): value for key, value in at_reset.items()}
+    return ResetOptions(env, options_at_reset) if options_at_reset else env
 
 
-def _held(spec: str, options: dict[str, Any], pictures: bool) -> gymnasium.Env[Any, Any]:
+def _wrapped(spec: str, options: dict[str, Any], pictures: bool) -> gymnasium.Env[Any, Any]:
     """The registered environment with its sound beside it, its actions held."""
     repeat, warmup = options.pop("repeat", 1), options.pop("warmup", 0)
     if spec.startswith("ALE/"):
@@ -161,18 +161,18 @@ def _doom(spec: str, options: dict[str, Any], pictures: bool) -> gymnasium.Env[A
 def _made(spec: str, options: Mapping[str, Any], pictures: bool) -> gymnasium.Env[Any, Any]:
     """The environment, drawing to arrays if `pictures` are wanted and it can, or does not say whether."""
     if spec not in gymnasium.registry:
-        return _told(spec, options, lambda: old_environment(spec, options, pictures))
+        return _or_user_error(spec, options, lambda: old_environment(spec, options, pictures))
     mode = DRAWN[0] if pictures else None
     try:
         env = _plain(spec, {"render_mode": mode, **options}, pictures)
     except Exception:  # it may know no render_mode; what else is wrong with it shows again
-        return _told(spec, options, lambda: _plain(spec, options, pictures))
+        return _or_user_error(spec, options, lambda: _plain(spec, options, pictures))
     modes = render_modes(env)
     if not pictures or modes is None or DRAWN[0] in modes:
         return env
     env.close()
     mode = DRAWN[1] if DRAWN[1] in modes else None
-    return _told(spec, options, lambda: _plain(spec, {"render_mode": mode, **options}, pictures))
+    return _or_user_error(spec, options, lambda: _plain(spec, {"render_mode": mode, **options}, pictures))
 
 
 def _plain(spec: str, options: Mapping[str, Any], pictures: bool) -> gymnasium.Env[Any, Any]:
@@ -191,7 +191,7 @@ def _plain(spec: str, options: Mapping[str, Any], pictures: bool) -> gymnasium.E
     return adapted(make(**keywords), replace(registered, max_episode_steps=longest), pictures)
 
 
-def _told(
+def _or_user_error(
     spec: str, options: Mapping[str, Any], make: Callable[[], gymnasium.Env[Any, Any]]
 ) -> gymnasium.Env[Any, Any]:
     """What `make` makes; whatever goes wrong in it as a UserError."""
@@ -207,7 +207,7 @@ def _told(
         raise UserError(f"Gymnasium cannot make {spec!r}{asked}: {reason}") from error
 
 
-def _spec(identity: str) -> str:
+def _resolved_id(identity: str) -> str:
     """`identity`, if Gymnasium (or the old Gym) knows it, in its newest version where none is given and in
     the namespace that has it (`Pong-v5` is `ALE/Pong-v5`) where none is given."""
     module, colon, name = identity.rpartition(":")

@@ -83,7 +83,7 @@ class PictureForm:
         values = values.transpose(0, *(1 + self.axes.index(axis) for axis in there))
         values = np.expand_dims(values, [1 + i for i, axis in enumerate("khwc") if axis not in there])
         if self.full_scale != 255 or values.dtype != np.uint8:
-            values = np.nan_to_num(np.clip(values * (255 / self.full_scale), 0, 255))
+            values = np.nan_to_num(np.clip(values, 0, self.full_scale) * (255 / self.full_scale))
             values = np.rint(values).astype(np.uint8)
         if self.length("c") == 4:
             return [values[:, 0, ..., :3], np.repeat(values[:, 0, ..., 3:], 3, -1)]

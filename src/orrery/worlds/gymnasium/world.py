@@ -12,6 +12,7 @@ import numpy as np
 from gymnasium import spaces
 
 from orrery.errors import BadUse, UserError, nearest
+from orrery.rounding import cast
 from orrery.streams import Array, Clock, Observation, StreamSpec, WorldSpec
 from orrery.world import actions_by_stream
 from orrery.worlds.gymnasium.depth import DepthBeside
@@ -22,11 +23,11 @@ from orrery.worlds.gymnasium.pictures import ImageSize, fitted, fitted_labels, s
 from orrery.worlds.gymnasium.spaces import null_action, space_to_json
 from orrery.worlds.gymnasium.wrappers import HeldAction, find_wrapper, flag, scalar, sound_of
 
-__all__ = ["OUTCOMES", "GymnasiumWorld", "clock_of_steps"]
+__all__ = ["OUTCOMES", "TWO_ENDS", "GymnasiumWorld", "clock_of_steps"]
 
 AnyEnv = gymnasium.Env[Any, Any]
 _SAMPLES_PER_SECOND = 24_000
-_TWO_ENDS = "the episode terminated and was truncated in one step; recorded as terminated"
+TWO_ENDS = "the episode terminated and was truncated in one step; recorded as terminated"
 _NO_INFO = "reset(seed) gave no dictionary of info beside the observation"
 OUTCOMES = (
     StreamSpec("reward", "vector", "outcome", (1, 1), "float32"),
@@ -100,6 +101,8 @@ class GymnasiumWorld:
         self.endings = [""] * num_worlds
         """How each ended: `terminated`, `truncated`, or empty; `terminated` where it was both."""
         self._was_cut = [False] * num_worlds
+        self._choices: list[Any] = [None] * num_worlds
+        """Each environment's last action in its own form; None right after a reset."""
         self.observations: list[Any] = [None] * num_worlds
         """What each environment itself last gave as its observation."""
         self._ticks: list[Observation] = []
@@ -127,7 +130,7 @@ class GymnasiumWorld:
         for b in map(int, np.flatnonzero(chosen)):
             env_seed = int(np.random.SeedSequence([seed, b]).generate_state(1)[0])
             self.observations[b] = self._restart(b, env_seed)
-            self.endings[b], self._was_cut[b] = "", False
+            self.endings[b], self._was_cut[b], self._choices[b] = "", False, None
             tick = self._shown(b) | null | _outcome(0.0, False)
             self._ticks[b] = {name: tick[name] for name in self.spec.streams}
         return self._observe()
@@ -178,13 +181,14 @@ class GymnasiumWorld:
         """The environments themselves, for a policy that reads their memory; step the world, not these."""
         return list(self._envs)
 
-    def strange(self, b: int = 0) -> list[str]:
+    def notes(self, b: int = 0) -> list[str]:
         """What of world b's last step its streams do not tell as it was, in words; see `unknown_parts` and
-        `SpaceLayout.strange`."""
-        observation = self.observations[b]
-        told = [*unknown_parts(self.observation_space, observation)]
-        told += self.observation_layout.strange(observation)
-        return [*told, _TWO_ENDS] if self._was_cut[b] and self.endings[b] == "terminated" else told
+        `SpaceLayout.changes`."""
+        observation, choice = self.observations[b], self._choices[b]
+        notes = [*unknown_parts(self.observation_space, observation)]
+        notes += self.observation_layout.changes(observation)
+        notes += self.action_layout.changes(choice) if choice is not None else []
+        return [*notes, TWO_ENDS] if self._was_cut[b] and self.endings[b] == "terminated" else notes
 
     def close(self) -> None:
         """Close the environments; what one raises at that costs nothing."""
@@ -244,6 +248,7 @@ class GymnasiumWorld:
         else:
             played = self.action_layout.to_streams(choice)
             self._num_steps[b] += 1
+            self._choices[b] = choice
             try:
                 observation, reward, terminated, truncated, _ = self._envs[b].step(choice)
                 self.observations[b], self.rewards[b] = observation, scalar(reward)
@@ -357,9 +362,7 @@ def clock_of_steps(rate: float, num_samples: int | None) -> Clock:
 
 
 def _outcome(reward: float, terminated: bool) -> Observation:
-    with np.errstate(over="ignore"):  # an infinity, which is counted
-        rewards = np.full((1, 1), reward, np.float32)
     return {
-        "reward": rewards,
+        "reward": cast(np.full((1, 1), reward), np.float32),
         "terminated": np.full((1, 1), terminated, np.int64),
     }

@@ -12,6 +12,7 @@ import numpy as np
 from gymnasium import spaces
 
 from orrery.errors import BadUse, UserError
+from orrery.rounding import cast
 from orrery.streams import Array
 from orrery.worlds.gymnasium.codecs import sample_scale
 from orrery.worlds.gymnasium.spaces import null_action
@@ -104,7 +105,7 @@ class SoundBeside(gymnasium.Wrapper[Any, Any, Any, Any]):
         middle, scale = sample_scale(self._dtype)
         if middle and not raw.any():  # ALE's buffer before anything was played, far below silence
             raw = np.full_like(raw, middle)
-        samples = (raw.astype(np.float32) - middle) / np.float32(scale)
+        samples = (cast(raw, np.float32) - middle) / np.float32(scale)
         return samples.reshape(len(samples), -1)
 
 

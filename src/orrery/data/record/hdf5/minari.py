@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,22 +19,28 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from orrery.data.record.gym import IMAGE_SIZE, noted_of
+from orrery.data.record.gym import IMAGE_SIZE
 from orrery.data.record.hdf5.files import attribute, fault, library, name_and_rate, opened, rate_of
 from orrery.data.record.hdf5.layouts import bytes_of, texts_in
 from orrery.data.record.lerobot.pictures import cell_picture
+from orrery.data.record.notes import noted_of, rewards_noted
 from orrery.data.record.source import OnStep, Request, length_of
 from orrery.errors import BadUse, UserError, nearest
+from orrery.rounding import cast
 from orrery.streams import Array, Episode, Event, WorldSpec
 from orrery.worlds.gymnasium.layout import SpaceLayout, action_layout, observation_layout, recordable
 from orrery.worlds.gymnasium.make import make_environment, quiet, ticks_per_second
 from orrery.worlds.gymnasium.spaces import null_action, space_from_json, space_to_json
-from orrery.worlds.gymnasium.world import OUTCOMES, clock_of_steps
+from orrery.worlds.gymnasium.world import OUTCOMES, TWO_ENDS, clock_of_steps
 
 __all__ = ["MinariSource", "is_minari", "minari_source"]
 
 _FILE, _METADATA = "main_data.hdf5", "metadata.json"
 _EPISODE = re.compile(r"episode_(\d{1,9})")
+_PARTS = {"observations", "actions", "rewards", "terminations", "truncations", "infos"}
+"""Of an episode."""
+_TERMINATED_EARLY = "it terminated before the last step; recorded so, and what comes after it too"
+_TRUNCATED_EARLY = "it was truncated before the last step, which is not recorded"
 _ENVIRONMENT = re.compile(r"[\w./-]+")
 _BAD_METADATA = (
     LookupError,
@@ -155,21 +162,22 @@ class MinariSource:
         if not numbers:
             raise UserError(f"{self.file} holds no episode")
         try:
-            environment, told = self._described(skipped)
+            environment, spaces_of, by_whom = self._described(skipped)
         except _BAD_METADATA as problem:
             what = " ".join(str(problem).split()) or type(problem).__name__
             raise UserError(
                 f"{Path(self.path) / _METADATA} is damaged ({what}); download it again"
             ) from problem
+        skipped |= self._undeclared(numbers, spaces_of)
         on_step(1, 1)
-        told = f"read as Minari, {environment['ticks_per_second']:g} steps a second ({told})"
-        notes = {self.name: told}
+        rate = f"{environment['ticks_per_second']:g} steps a second"
+        notes = {self.name: f"read as Minari, {rate} ({by_whom})"}
         return {"episodes": sorted(numbers), "environment": environment, "skipped": skipped, "notes": notes}
 
     def with_plan(self, plan: Mapping[str, Any]) -> MinariSource:
         """See `Planned.with_plan`."""
-        told = {name: plan[name] for name in ("environment", "skipped", "notes")}
-        return replace(self, episodes=tuple(plan["episodes"]), **told)
+        rest = {name: plan[name] for name in ("environment", "skipped", "notes")}
+        return replace(self, episodes=tuple(plan["episodes"]), **rest)
 
     def spec(self) -> WorldSpec:
         """What its episodes hold; see `Source`."""
@@ -198,8 +206,21 @@ class MinariSource:
             space_from_json(self.environment["action_space"])
         )
 
-    def _described(self, skipped: dict[str, str]) -> tuple[dict[str, Any], str]:
-        """The environment as a world's spec has it, and who says how fast it runs."""
+    def _undeclared(
+        self, numbers: Sequence[int], spaces_of: Mapping[str, spaces.Space[Any]]
+    ) -> dict[str, str]:
+        """Arrays of episodes that no space declares, and that are not recorded."""
+        found = Counter[str]()
+        with opened(self.file) as file:
+            for number in numbers:
+                group = file[f"episode_{number}"]
+                found.update(key for key in group if key not in _PARTS)
+                for name, space in spaces_of.items():
+                    found.update(_beyond(group.get(name), space, name))
+        return {name: f"no space declares it ({num:,} episodes have it)" for name, num in found.items()}
+
+    def _described(self, skipped: dict[str, str]) -> tuple[dict[str, Any], dict[str, spaces.Space[Any]], str]:
+        """The environment as a world's spec has it, the spaces of its data, and who says how fast it runs."""
         said = self.metadata.get("env_spec") or {}
         said = json.loads(said) if isinstance(said, str) else said
         name = str(said.get("id") or "")
@@ -213,15 +234,22 @@ class MinariSource:
         kept, left_out = recordable(observation)
         skipped |= left_out
         steps = said.get("max_episode_steps")
-        return {
-            "id": name,
-            "options": {},
-            "observation_space": space_to_json(kept),
-            "action_space": space_to_json(action),
-            "max_episode_steps": steps if isinstance(steps, int) and steps > 0 else None,
-            "render_fps": rate,
-            "ticks_per_second": rate,
-        }, "as asked for" if self.rate is not None else f"as {name} has"
+        return (
+            {
+                "id": name,
+                "options": {},
+                "observation_space": space_to_json(kept),
+                "action_space": space_to_json(action),
+                "max_episode_steps": steps if isinstance(steps, int) and steps > 0 else None,
+                "render_fps": rate,
+                "ticks_per_second": rate,
+            },
+            {
+                "observations": observation,
+                "actions": action,
+            },
+            "as asked for" if self.rate is not None else f"as {name} has",
+        )
 
     def _space(self, of: str, env: Any) -> spaces.Space[Any]:
         """Of observations or actions: as written, else its environment's."""
@@ -299,7 +327,8 @@ class _MinariRecorder:
         num_steps = len(group["rewards"])
         length = length_of(spec, source.request, num_steps + 1)
         played = _value(group["actions"], acted.space, num_steps, length - 1)
-        streams = observed.to_streams(_value(group["observations"], observed.space, num_steps + 1, length), 1)
+        seen = _value(group["observations"], observed.space, num_steps + 1, length)
+        streams = observed.to_streams(seen, 1)
         before = acted.to_streams(null_action(acted.space))
         for name, ticks in acted.to_streams(played, 1).items():
             streams[name] = np.concatenate([before[name][None], ticks])
@@ -307,20 +336,49 @@ class _MinariRecorder:
             _rows(group[name], num_steps, length - 1).reshape(-1)
             for name in ("rewards", "terminations", "truncations")
         )
+        ends, cuts = ends != 0, cuts != 0
         reward, terminated = OUTCOMES
         for stream, values in ((reward, rewards), (terminated, ends)):
-            streams[stream.name] = (
-                np.concatenate([[0], values]).astype(stream.dtype).reshape(-1, *stream.shape)
-            )
+            held = cast(np.concatenate([np.zeros(1, values.dtype), values]), stream.dtype)
+            streams[stream.name] = held.reshape(-1, *stream.shape)
         streams = {name: streams[name] for name in spec.streams}
         ended = "terminated" if ends[-1:].any() else "truncated" if cuts[-1:].any() else ""
         end = length * spec.clock.tick_seconds
         scene: dict[str, Any] = {"environment": source.environment["id"], "episode": number}
-        if noted := noted_of(spec, observed, streams, bool(ended)):
+        noted = noted_of(spec, source.layouts, streams, bool(ended))
+        changed = observed.changes(seen, 1) | acted.changes(played, 1) | rewards_noted(rewards)
+        noted |= {what: count for what, count in changed.items() if what.partition(":")[0] in streams}
+        noted |= _endings_noted(ends, cuts)
+        if noted:
             scene["noted"] = noted
         events = [Event(end, ended, source.environment["id"], "")] if ended else []
         seed = attribute(group, "seed")
         return Episode(spec, streams, "", events, seed if isinstance(seed, int) else number, scene)
+
+
+def _endings_noted(ends: Array, cuts: Array) -> dict[str, int]:
+    """What of an episode's endings `[num_steps]` its streams and its event do not tell."""
+    counts = {
+        TWO_ENDS: int((ends & cuts).sum()),
+        _TERMINATED_EARLY: int(ends[:-1].sum()),
+        _TRUNCATED_EARLY: int((cuts[:-1] & ~ends[:-1]).sum()),
+    }
+    return {what: count for what, count in counts.items() if count}
+
+
+def _beyond(item: Any, space: spaces.Space[Any], path: str) -> Iterator[str]:
+    """Paths of what lies in a group and its space does not have."""
+    parts: dict[str, spaces.Space[Any]] = {}
+    if isinstance(space, spaces.Dict):
+        parts = dict(space.spaces)
+    elif isinstance(space, spaces.Tuple):
+        parts = {f"_index_{i}": part for i, part in enumerate(space.spaces)}
+    if parts and isinstance(item, Mapping):
+        for key in item:
+            if key in parts:
+                yield from _beyond(item.get(key), parts[key], f"{path}/{key}")
+            else:
+                yield f"{path}/{key}"
 
 
 def _value(item: Any, space: spaces.Space[Any], num_rows: int, length: int) -> Any:

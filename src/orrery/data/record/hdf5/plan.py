@@ -25,7 +25,7 @@ __all__ = ["LAYOUTS", "NOTHING_SETTLED", "Plan", "Where", "features_of", "hdf5_f
 
 LAYOUTS = {layout.name: layout for layout in (ALOHA, ROBOMIMIC, STABLE_WORLDMODEL)}
 _ENDINGS = (".hdf5", ".h5", ".he5", ".hdf")
-_MOST_TOLD = 10
+_MOST_NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ NOTHING_SETTLED = Plan()
 
 
 @dataclass(frozen=True)
-class _Look:
+class _FileInfo:
     """A file: its layout, the rate it tells, its episodes, and the forms of the arrays below each group."""
 
     layout: Layout
@@ -100,30 +100,30 @@ def make_plan(path: Path, rate: float | None, asked: Collection[str] | None, on_
     """Look through the heads of all files. rate: rows a second, None for what they say. asked: features that
     were asked for by name, which are kept whatever lacks them. UserError where no episode is left."""
     files, root = hdf5_files(path), path if path.is_dir() else path.parent
-    looks, skipped = dict[str, _Look](), dict[str, str]()
+    infos, skipped = dict[str, _FileInfo](), dict[str, str]()
     for done, file in enumerate(files, start=1):
         name = file.relative_to(root).as_posix()
         try:
-            looks[name] = _look(file)
+            infos[name] = _file_info(file)
         except UserError as problem:
             skipped[name] = str(problem).removeprefix(f"{file} ")
         on_step(done, len(files))
     votes = Counter[tuple[str, float | None]]()
-    for look in looks.values():
-        votes[look.layout.name, look.rate] += len(look.stretches)
+    for info in infos.values():
+        votes[info.layout.name, info.rate] += len(info.stretches)
     if not votes.total():
-        told = _told(skipped)
-        raise UserError(f"{path}: no episode is left ({told or 'its arrays have no rows'})")
+        reasons = _first_reasons(skipped)
+        raise UserError(f"{path}: no episode is left ({reasons or 'its arrays have no rows'})")
     (chosen, said), _ = votes.most_common(1)[0]
-    for name, look in list(looks.items()):
-        if (look.layout.name, look.rate) != (chosen, said):
-            its = look.layout.name + (f" at {look.rate:g} rows a second" if look.rate else "")
+    for name, info in list(infos.items()):
+        if (info.layout.name, info.rate) != (chosen, said):
+            its = info.layout.name + (f" at {info.rate:g} rows a second" if info.rate else "")
             skipped[name] = f"it is {its}, and most episodes here are others; record it by itself"
-            del looks[name]
+            del infos[name]
     layout = LAYOUTS[chosen]
-    rate, told = _rate(path, layout, said, rate)
-    notes = {path.name: f"read as {layout.name}, {rate:g} rows a second ({told})"}
-    return _with_streams(Plan(chosen, rate, skipped=skipped, notes=notes), looks, asked or ())
+    rate, by_whom = _rate(path, layout, said, rate)
+    notes = {path.name: f"read as {layout.name}, {rate:g} rows a second ({by_whom})"}
+    return _with_streams(Plan(chosen, rate, skipped=skipped, notes=notes), infos, asked or ())
 
 
 def _rate(path: Path, layout: Layout, said: float | None, asked: float | None) -> tuple[float, str]:
@@ -140,12 +140,12 @@ def _rate(path: Path, layout: Layout, said: float | None, asked: float | None) -
     )
 
 
-def _look(file: Path) -> _Look:
+def _file_info(file: Path) -> _FileInfo:
     """UserError for a file that cannot be read, or has none of the layouts."""
     with opened(file) as h5:
         layout = next((layout for layout in LAYOUTS.values() if layout.fits(h5)), None)
         if layout is None:
-            there = ", ".join(sorted(h5)[:_MOST_TOLD]) or "nothing"
+            there = ", ".join(sorted(h5)[:_MOST_NAMED]) or "nothing"
             raise UserError(
                 f"{file} has none of the layouts that are read "
                 f"({', '.join(LAYOUTS)}, Minari): it holds {there}"
@@ -161,7 +161,7 @@ def _look(file: Path) -> _Look:
                 path: Form(why=why) if (why := layout.refusal(path)) else form_of(path, dataset)
                 for path, dataset in found.items()
             }
-        return _Look(layout, layout.rate(h5), stretches, lengths, forms, outside)
+        return _FileInfo(layout, layout.rate(h5), stretches, lengths, forms, outside)
 
 
 def _outside(h5: Any, groups: Collection[str]) -> dict[str, str]:
@@ -174,19 +174,19 @@ def _outside(h5: Any, groups: Collection[str]) -> dict[str, str]:
     return {name: "it is beside the episodes" for name in names if name not in within}
 
 
-def _with_streams(plan: Plan, looks: Mapping[str, _Look], asked: Collection[str]) -> Plan:
+def _with_streams(plan: Plan, infos: Mapping[str, _FileInfo], asked: Collection[str]) -> Plan:
     """The plan with its episodes, and with the arrays that most of them have in one form."""
     layout, episodes = LAYOUTS[plan.layout], list[Where]()
     votes, skipped, empty = dict[str, Counter[Form]](), dict(plan.skipped), list[str]()
-    for name, look in looks.items():
-        skipped |= {f"{name}: {what}": why for what, why in look.outside.items()}
-        for number, stretch in enumerate(look.stretches):
+    for name, info in infos.items():
+        skipped |= {f"{name}: {what}": why for what, why in info.outside.items()}
+        for number, stretch in enumerate(info.stretches):
             if stretch.end <= stretch.begin or stretch.begin < 0:
                 empty.append(f"{name}: {stretch.group or f'episode {number}'}")
                 continue
             episodes.append(Where(name, stretch))
-            for path in look.forms[stretch.group]:
-                votes.setdefault(path, Counter())[look.form(stretch, path)] += 1
+            for path in info.forms[stretch.group]:
+                votes.setdefault(path, Counter())[info.form(stretch, path)] += 1
     skipped |= dict.fromkeys(empty, "it has no rows")
     paths, forms = dict[str, str](), dict[str, Form]()
     for path, counts in votes.items():
@@ -206,14 +206,14 @@ def _with_streams(plan: Plan, looks: Mapping[str, _Look], asked: Collection[str]
         else:
             paths[feature], forms[feature] = path, form
     if not episodes:
-        raise UserError(f"no episode is left: {_told(skipped)}")
+        raise UserError(f"no episode is left: {_first_reasons(skipped)}")
     units = {paths[name]: form for name, form in forms.items() if form.dtype == "depth"}
     notes = plan.notes | {path: f"taken as depth in {form.unit}" for path, form in units.items()}
     return Plan(plan.layout, plan.rate, tuple(episodes), paths, forms, skipped, notes)
 
 
-def _told(skipped: Mapping[str, str]) -> str:
-    return "; ".join(f"{name}: {why}" for name, why in list(skipped.items())[:_MOST_TOLD])
+def _first_reasons(skipped: Mapping[str, str]) -> str:
+    return "; ".join(f"{name}: {why}" for name, why in list(skipped.items())[:_MOST_NAMED])
 
 
 def features_of(forms: Mapping[str, Form]) -> dict[str, dict[str, Any]]:

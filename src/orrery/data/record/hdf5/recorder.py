@@ -17,6 +17,7 @@ from orrery.data.record.lerobot.sentences import events_of
 from orrery.data.record.lerobot.streams import Column, ticks_of
 from orrery.data.record.source import Request, length_of
 from orrery.errors import UserError
+from orrery.rounding import cast, losses, num_rows
 from orrery.streams import Array, Episode, StreamSpec, WorldSpec
 
 __all__ = ["Hdf5Recorder", "finite"]
@@ -102,29 +103,31 @@ class Hdf5Recorder:
             raise UserError(f"{self._plan.paths[column.feature]} in {where.file}: {problem}") from problem
 
     def _ticks(self, column: Column, values: Array, length: int, noted: dict[str, int]) -> Array:
-        spec = column.spec
-        with np.errstate(over="ignore", invalid="ignore"):
-            values = values.astype(spec.dtype if spec.kind == "vector" else np.float32)
+        spec, path, own = column.spec, self._plan.paths[column.feature], values
+        values = cast(own, spec.dtype if spec.kind == "vector" else np.float32)
+        noted |= {f"{path}: {what}": n for what, n in num_rows(losses(own[:length], values.dtype)).items()}
         if self._layout.is_after:
-            return ticks_of(spec, finite(values), length)
+            return ticks_of(spec, finite(values, own), length)
         # No action follows the last row, and nothing led to the first.
         edge = {"given": len(values) - 1, "outcome": 0}.get(spec.role)
         if edge is not None and not np.isfinite(values[edge]).any():
             values[edge] = 0
             if edge < length:
-                noted[f"{self._plan.paths[column.feature]}: {_NO_EDGE}"] = 1
-        values = finite(values)
+                noted[f"{path}: {_NO_EDGE}"] = 1
+        values = finite(values, own)
         if spec.role != "outcome":
             return ticks_of(spec, values, length)
         ticks = values[:length].reshape(-1, *spec.shape)
         return (ticks > 0).astype(np.int64) if spec.kind == "choice" else ticks
 
 
-def finite(values: Array) -> Array:
-    """The same `[num_rows, width]`. UserError that names the row where one is no number."""
+def finite(values: Array, own: Array) -> Array:
+    """The same `[num_rows, width]`. UserError that names the row where one is no number, or none that the
+    type of `values` holds. own: the numbers as the file has them."""
     if not np.isfinite(values).all():
         row, place = np.argwhere(~np.isfinite(values))[0]
-        raise UserError(f"is {values[row, place]} in row {row}, which is no number")
+        why = f"{values.dtype} does not hold" if np.isfinite(own[row, place]) else "is no number"
+        raise UserError(f"is {own[row, place]} in row {row}, which {why}")
     return values
 
 

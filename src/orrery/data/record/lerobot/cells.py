@@ -11,9 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from orrery.errors import UserError
+from orrery.rounding import losses, num_rows
 from orrery.streams import Array
 
-__all__ = ["empty_rows", "footer_of", "names_in", "num_rounded", "numbers_of", "read_table"]
+__all__ = ["empty_rows", "footer_of", "losses_of", "names_in", "numbers_of", "read_table"]
 
 
 def footer_of(path: Path) -> pq.FileMetaData:
@@ -77,16 +78,12 @@ def empty_rows(column: pa.ChunkedArray) -> Array:
     return np.union1d(empty, rows[~np.isfinite(leaves.to_numpy(zero_copy_only=False))])
 
 
-def num_rounded(column: pa.ChunkedArray) -> int:
-    """In how many rows a whole number is too large for float32 to keep all its digits."""
-    leaves, rows, _ = _leaves(column)
-    if not pa.types.is_integer(leaves.type):
-        return 0
-    values = leaves.to_numpy(zero_copy_only=False)
-    back = values.astype(np.float32).astype(
-        np.float64
-    )  # of more than 53 bits none is told from its neighbours
-    return len(np.unique(rows[(np.abs(values.astype(np.float64)) > 2**24) & (back != values)]))
+def losses_of(column: pa.ChunkedArray, dtype: str) -> dict[str, int]:
+    """What `dtype` does not hold of a column's numbers, in words, and in how many rows. column: as many
+    numbers in each row."""
+    leaves, _, _ = _leaves(column)
+    values = leaves.to_numpy(zero_copy_only=False).reshape(len(column), -1)
+    return num_rows(losses(values, dtype))
 
 
 def _leaves(column: pa.ChunkedArray) -> tuple[pa.Array, Array, Array]:

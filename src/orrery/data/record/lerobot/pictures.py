@@ -28,6 +28,7 @@ from orrery.errors import UserError
 from orrery.media.opening import READ_OPTIONS
 from orrery.media.reader import film_header
 from orrery.media.timeline import frame_rate
+from orrery.rounding import cast
 from orrery.streams import Array
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
 
 _BAD_PICTURES = (OSError, ValueError, SyntaxError, struct.error, EOFError, Image.DecompressionBombError)
 """What Pillow raises for a damaged picture."""
+_MOST_METRES = 1e6
 _DEPTH_MODES = ("I;16", "I;16B", "I;16L", "I", "F")
 
 
@@ -145,7 +147,7 @@ class DepthCode:
         found = {k: said.get(f"video.{name}", said.get(name)) for k, name in names.items()}
         found = {k: v for k, v in found.items() if v is not None}
         is_log = said.get("video.use_log", said.get("use_log", True))
-        if not all(isinstance(v, int | float) and math.isfinite(v) for v in found.values()):
+        if not all(isinstance(v, int | float) and abs(v) < _MOST_METRES for v in found.values()):
             return None
         unit = said.get("depth_unit", said.get("video.depth_unit"))
         code = cls(
@@ -208,8 +210,8 @@ def metres_of(values: Array, code: DepthCode) -> Array:
     if values.size and values.min() < 0:
         raise UserError(f"a picture of depth holds {values.min()}")
     if values.dtype.kind != "f":
-        return (values / (1.0 if code.metres else 1000.0)).astype(np.float32)
-    return np.nan_to_num(values.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+        return cast(values / (1.0 if code.metres else 1000.0), np.float32)
+    return np.nan_to_num(cast(values, np.float32), nan=0.0, posinf=0.0, neginf=0.0)
 
 
 def cell_picture(value: Any, root: Path, code: DepthCode | None) -> Array:
@@ -265,7 +267,9 @@ def _of_numbers(values: Array) -> Image.Image:
     if not is_picture or not values.size or values.dtype.kind not in "iuf":
         raise ValueError(f"{list(values.shape)} {values.dtype} is no picture")
     if values.ndim == 2 and (values.dtype.kind == "f" or values.max() > 255):
-        return Image.fromarray(values.astype(np.float32 if values.dtype.kind == "f" else np.int32))
+        if values.dtype.kind != "f" and not -(2**31) <= values.min() <= values.max() < 2**31:
+            raise ValueError(f"its numbers are from {values.min():g} to {values.max():g}")
+        return Image.fromarray(cast(values, np.float32 if values.dtype.kind == "f" else np.int32))
     if values.dtype.kind == "f" and values.max() <= 1:
         values = np.rint(values * 255)
     if not 0 <= values.min() <= values.max() <= 255:

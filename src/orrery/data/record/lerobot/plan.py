@@ -59,7 +59,7 @@ def make_plan(folder: Folder, asked: Collection[str], on_step: OnStep) -> Plan:
     listed = [number for number in folder.episodes if number not in set(empty)]
     unlisted = _unlisted(folder, skipped)
     if empty:
-        skipped[_told(empty)] = "no rows"
+        skipped[_episode_words(empty)] = "no rows"
     if folder.problems:
         skipped["meta/episodes"] = "; ".join(folder.problems)
     if not listed:
@@ -71,7 +71,7 @@ def make_plan(folder: Folder, asked: Collection[str], on_step: OnStep) -> Plan:
     depth = _depth(folder, features, listed, skipped)
     for feature, lacking in _lacking(folder, features, listed, on_step).items():
         if feature not in asked and feature not in skipped and 2 * len(lacking) > len(listed):
-            skipped[feature] = _told_lacking(features[feature], lacking, len(listed))
+            skipped[feature] = _lacking_reason(features[feature], lacking, len(listed))
     skipped |= _columns_apart(folder, features) | _sounds(features)
     return Plan(tuple(sorted({*listed, *unlisted})), frozenset(depth), skipped)
 
@@ -198,25 +198,25 @@ def _columns_apart(folder: Folder, features: Features) -> dict[str, str]:
 
 def _sounds(features: Features) -> dict[str, str]:
     """The sound tracks of films, which are not read."""
-    told = {}
+    skipped = {}
     for name, said in features.items():
         parts = [part for part in (said.get("info"), said.get("video_info")) if isinstance(part, dict)]
         if any(part.get("has_audio") for part in parts):
-            told[f"the sound of {name}"] = "of a recording's films only the pictures are read"
-    return told
+            skipped[f"the sound of {name}"] = "of a recording's films only the pictures are read"
+    return skipped
 
 
-def _told_lacking(said: Mapping[str, Any], lacking: Counter[int], num_episodes: int) -> str:
+def _lacking_reason(said: Mapping[str, Any], lacking: Counter[int], num_episodes: int) -> str:
     what = (
         "nothing says where its pictures are" if said.get("dtype") == "video" else "it has no value (or NaN)"
     )
     return (
-        f"{what} for {lacking.total():,} rows of {_told(sorted(lacking))}, of {num_episodes:,}; "
+        f"{what} for {lacking.total():,} rows of {_episode_words(sorted(lacking))}, of {num_episodes:,}; "
         "name it in --streams to leave out these episodes instead"
     )
 
 
-def _told(numbers: Iterable[int]) -> str:
+def _episode_words(numbers: Iterable[int]) -> str:
     """`episodes 1, 2 and 5`."""
     *words, last = [str(number) for number in numbers]
     if len(words) >= _NUM_NAMED:

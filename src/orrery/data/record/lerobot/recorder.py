@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from orrery.data.record.lerobot.cells import names_in, num_rounded, numbers_of, read_table
+from orrery.data.record.lerobot.cells import losses_of, names_in, numbers_of, read_table
 from orrery.data.record.lerobot.metadata import Folder, Row
 from orrery.data.record.lerobot.pictures import (
     DepthCode,
@@ -29,9 +29,8 @@ from orrery.streams import Array, Episode, WorldSpec
 
 __all__ = ["LeRobotRecorder"]
 
-_ROUNDED = "a whole number beyond 16,777,216, rounded to float32"
 _NO_TASK = "task_index: none that meta/tasks knows; the task of the rows before, or of the episode, holds"
-_TOLD_IN_ROWS = ("frame_index", "timestamp", "task_index", "subtask_index")
+_ROW_KEYS = ("frame_index", "timestamp", "task_index", "subtask_index")
 
 
 class LeRobotRecorder:
@@ -49,7 +48,14 @@ class LeRobotRecorder:
             return self._episode(number)
         except UserError as problem:
             raise UserError(f"episode {number}: {problem}") from problem
-        except (LookupError, TypeError, ValueError, AttributeError, pa.ArrowException) as problem:
+        except (
+            LookupError,
+            TypeError,
+            ValueError,
+            AttributeError,
+            ArithmeticError,
+            pa.ArrowException,
+        ) as problem:
             raise UserError(
                 f"episode {number}: its rows, or what meta says of them, are not those of a LeRobotDataset "
                 f"({' '.join(str(problem).split())}); download it again"
@@ -92,12 +98,12 @@ class LeRobotRecorder:
 
     def _noted(self, table: pa.Table, tasks: Mapping[int, str]) -> dict[str, int]:
         """What is to be told of an episode, and in how many rows it is so."""
-        narrow = [
-            column.feature
-            for column in self._columns.values()
-            if column.spec.kind == "vector" and column.spec.dtype == "float32" and column.spec.unit != "m"
-        ]
-        noted = {f"{name}: {_ROUNDED}": num_rounded(table[name]) for name in narrow}
+        noted = dict[str, int]()
+        for column in self._columns.values():
+            spec, name = column.spec, column.feature
+            if spec.kind == "vector" and spec.unit != "m":
+                counts = losses_of(table[name], spec.dtype)
+                noted |= {f"{name}: {what}": count for what, count in counts.items()}
         if tasks and "task_index" in table.column_names:
             noted[_NO_TASK] = sum(k not in tasks for k in table["task_index"].to_pylist())
         return {what: count for what, count in noted.items() if count}
@@ -137,7 +143,7 @@ class LeRobotRecorder:
         for name in needed:
             if name not in there:
                 raise UserError(f"{file} has no column {name}; leave it out with --streams")
-        optional = [*_TOLD_IN_ROWS, *texts_of(self._folder.features)]
+        optional = [*_ROW_KEYS, *texts_of(self._folder.features)]
         names = dict.fromkeys([*needed, *(name for name in optional if name in there), "episode_index"])
         return read_table(file, list(names), number)
 

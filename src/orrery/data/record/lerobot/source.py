@@ -63,7 +63,7 @@ class LeRobotSource:
     @property
     def skipped(self) -> dict[str, str]:
         """What is left out, and why."""
-        return {**self._columns[1], **self._rate_told(), **self.settled.skipped}
+        return {**self._columns[1], **self._rate_note(), **self.settled.skipped}
 
     @property
     def numbers(self) -> tuple[int, ...]:
@@ -91,7 +91,7 @@ class LeRobotSource:
         features = {column.feature for name, column in self._columns[0].items() if name in asked}
         try:
             plan = make_plan(self.folder, features, on_step)
-        except (LookupError, TypeError, ValueError, AttributeError) as problem:
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as problem:
             raise UserError(
                 f"{self.path}: its tables, or what meta says of them, are not those of a LeRobotDataset "
                 f"({' '.join(str(problem).split())}); download it again"
@@ -133,7 +133,7 @@ class LeRobotSource:
         size, per_tick = self.request.square, self._clock.frames_per_tick
         return columns_of(self.folder.features, self.settled.depth, size, per_tick)
 
-    def _rate_told(self) -> dict[str, str]:
+    def _rate_note(self) -> dict[str, str]:
         rate, written = self.folder.rows_per_second, self._clock.ticks_per_second
         if abs(written / rate - 1) < 1e-6:
             return {}
