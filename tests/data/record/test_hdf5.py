@@ -353,7 +353,7 @@ def test_what_minari_holds_and_no_stream_does_is_told(tmp_path: Path) -> None:
         f"reward: {ROUNDED}": 1,
         f"reward: {DIGITS}": 1,
         f"reward: {TOO_SMALL}": 1,
-        f"reward: {no_number}place": 1,
+        f"reward: {no_number}": 1,
         f"observation.joints: {ROUNDED}": 1,
         f"observation.joints: {DIGITS}": 1,
         "observation.joints: outside of the bounds that the environment states; recorded as it is": 2,
