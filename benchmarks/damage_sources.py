@@ -8,8 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-_TESTS = Path(__file__).parents[1] / "tests"
-sys.path += [str(_TESTS / "data/record"), str(_TESTS / "media")]
+sys.path.extend(str(Path(__file__).parents[1] / "tests" / folder) for folder in ("data/record", "media"))
 
 import hdf5_data
 from odd_films import Track, film

@@ -78,7 +78,8 @@ class Film:
 class FilmHeader:
     """What a film says of itself before any of it is decoded. height, width: with square pixels; rotation is
     not yet applied. num_frames: as the container says; 0 where it does not. sound_note: which sound track is
-    taken, in words; None where there is no choice."""
+    taken, in words; None where there is no choice. end_seconds: when the last of its streams ends, after the
+    first picture; None where the container does not say."""
 
     height: int
     width: int
@@ -86,6 +87,7 @@ class FilmHeader:
     samples_per_second: int | None
     num_frames: int
     sound_note: str | None = None
+    end_seconds: float | None = None
 
 
 def film_header(path: str | Path) -> FilmHeader:
@@ -96,7 +98,8 @@ def film_header(path: str | Path) -> FilmHeader:
         rate = None if audio is None else audio.codec_context.sample_rate
         context = video.codec_context
         size = square_size(context.height, context.width, _PixelAspect(container, video).now)
-        return FilmHeader(*size, float(_frame_rate(video)), rate, video.frames, sound_track_note(container))
+        note, end = sound_track_note(container), timeline.said_end(path, container)
+        return FilmHeader(*size, float(_frame_rate(video)), rate, video.frames, note, end)
 
 
 def read_film(path: str | Path, max_bytes: int = MAX_FILM_BYTES) -> Film:

@@ -13,6 +13,7 @@ from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 
+from av import time_base
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
@@ -26,7 +27,7 @@ from orrery.media.opening import opened, picture_track, sound_track
 
 __all__ = [
     "first_instant", "frame_rate", "instant", "may_start_again", "num_before_zero", "num_parts", "pictures",
-    "sounds",
+    "said_end", "sounds",
 ]  # fmt: skip
 
 BACK_SECONDS, AHEAD_SECONDS = Fraction(1, 10), 10
@@ -95,6 +96,15 @@ def first_instant(path: Path, container: InputContainer) -> Fraction:
     if num_unstamped:
         return _before_zero(*_identity(path))[1] - num_unstamped / frame_rate(video)
     return (video.start_time or 0) * (video.time_base or Fraction(1))
+
+
+def said_end(path: Path, container: InputContainer) -> float | None:
+    """When all has been shown and heard, seconds after the first picture, as the container says; None where it
+    does not, or where stamps may start again."""
+    if container.duration is None or may_start_again(container):
+        return None
+    begin = Fraction(container.start_time or 0, time_base)
+    return float(begin + Fraction(container.duration, time_base) - first_instant(path, container))
 
 
 def num_before_zero(path: Path, container: InputContainer) -> int:

@@ -187,6 +187,7 @@ _observed(
 )
 _observed("BelowType", spaces.Box(0, 2**32 - 1, (1,), np.uint32), lambda s: np.array([-1]))
 _observed("BeyondType", spaces.Box(0, 2**32 - 1, (1,), np.uint32), lambda s: np.array([np.inf]))
+_observed("OtherLetters", spaces.Text(3, charset="ab"), lambda s: "abc"[: 1 + s.t])
 register("FineReward", outcome=lambda s: (s.t + 0.1, s.t >= LENGTH, False))
 register(
     "BareReset",

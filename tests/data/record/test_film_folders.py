@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -272,3 +273,18 @@ def test_the_clips_of_others(tmp_path: Path) -> None:
     recorded = {Dataset(tmp_path / "d").scene(i)["file"] for i in range(report.num_episodes)}
     files = {p.relative_to(SHARED / "clips").as_posix() for p in (SHARED / "clips").rglob("*") if p.is_file()}
     assert recorded | set(report.skipped) == files
+
+
+def test_what_is_cut_short_or_only_heard_at_the_end_is_noted(tmp_path: Path) -> None:
+    """A player shows what there is; a data set says that there was more."""
+    films = tmp_path / "films"
+    films.mkdir()
+    film(films / "heard.mp4", seconds=1.2, tracks=[Track(seconds=3.0)])
+    film(films / "whole.mkv", seconds=2.0, seed=1)
+    cut = film(films / "cut.mkv", seconds=2.5, seed=2)
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size * 2 // 3])
+    report = collect(f"clips:{films}", tmp_path / "d", image_size=16, progress=False)
+    assert report.num_episodes == 3
+    assert report.notes["heard.mp4"].startswith("its pictures end at 1.21 s of 3.0")
+    assert re.match(r"its pictures end at 1\.\d+ s of 2\.50 s; it is cut short", report.notes["cut.mkv"])
+    assert "whole.mkv" not in report.notes

@@ -162,6 +162,7 @@ def test_nothing_but_such_numbers_is_recorded_too(tmp_path: Path) -> None:
         ("Digits", "observation: more digits than float32 holds, rounded", LENGTH - 1),
         ("Digits", "observation: a whole number beyond 16,777,216, rounded to float32", 1),
         ("Digits", "observation: too small for float32; 0 is in its place", 1),
+        ("OtherLetters", "observation: letters that its space has not; recorded as they are", LENGTH - 1),
         ("FineReward", "reward: more digits than float32 holds, rounded", LENGTH),
         *((f"Rate{rate}", re.escape(NO_RATE), LENGTH + 1) for rate in ("fast", "nan", "-5", "0")),
     ],

@@ -391,3 +391,59 @@ def test_rewards_that_float32_does_not_hold_are_told(tmp_path: Path) -> None:
     assert report.dropped == {
         2: "episode 2: rewards in demos.hdf5: is 1e+300 in row 1, which float32 does not hold"
     }
+
+
+@pytest.mark.parametrize("dtype", [">f8", "<f8", "f2"])
+def test_numbers_of_two_types_are_kept_as_the_wider(tmp_path: Path, dtype: str) -> None:
+    for e in range(2):
+        aloha(tmp_path / f"in/episode_{e}.hdf5", e, 4)
+    with h5py.File(tmp_path / "in/episode_1.hdf5", "r+") as file:
+        own = file["action"][()].astype(dtype)
+        del file["action"]
+        file["action"] = own
+    report = collect(f"hdf5:{tmp_path / 'in'}", tmp_path / "d", **OPTIONS)
+    assert (report.dropped, report.skipped) == ({}, {})
+    wider = "float32" if dtype == "f2" else "float64"
+    assert report.notes["action"] == f"not of one type in all episodes; kept as {wider}"
+    for e, expected in enumerate([values(0, 4, 14, 0.5), own]):
+        ticks = Dataset(tmp_path / "d").load(e)["action"][:, 0]
+        assert ticks.dtype == wider
+        np.testing.assert_array_equal(ticks, _actions(expected))
+
+
+def test_rows_of_no_episode_and_of_two_are_counted(tmp_path: Path) -> None:
+    path = stable_worldmodel(tmp_path / "two.h5", [4, 3, 3])
+    with h5py.File(path, "r+") as file:
+        file["ep_len"][:] = [3, 3, 3]
+        file["ep_offset"][:] = [1, 4, 6]
+        file["action"][:] = file["reward"][:] = 1
+    report = collect(f"hdf5:{path}?fps=10", tmp_path / "d", **OPTIONS)
+    assert report.num_episodes == 3
+    assert report.notes["two.h5: rows in no episode"] == "2 of 10"
+    assert report.notes["two.h5: rows in several episodes"] == "1 of 10"
+
+
+def test_an_episode_of_another_length_than_it_says_is_named(tmp_path: Path) -> None:
+    path = robomimic(tmp_path / "demos.hdf5", [4, 3])
+    with h5py.File(path, "r+") as file:
+        file["data/demo_0"].attrs["num_samples"] = 3
+    report = collect(f"hdf5:{path}", tmp_path / "d", **OPTIONS)
+    assert report.num_episodes == 1
+    assert report.skipped["demos.hdf5: data/demo_0"] == "its num_samples is 3, and it has 4 actions"
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "why"),
+    [
+        ("rewards", np.zeros((4, 2)), "rewards has 2 numbers a row, and one is read"),
+        ("actions", np.array([0, 1, 2, 7]), "it holds what is none of its space: action: choices are 0 to 2"),
+    ],
+)
+def test_what_is_none_of_its_space_is_told(tmp_path: Path, name: str, rows: Any, why: str) -> None:
+    root = minari(tmp_path / "things-v0", [4, 3])
+    with h5py.File(root / "data/main_data.hdf5", "r+") as file:
+        del file[f"episode_0/{name}"]
+        file[f"episode_0/{name}"] = rows
+    report = collect(f"minari:{root}", tmp_path / "d", **OPTIONS)
+    assert report.num_episodes == 1
+    assert report.dropped[0].startswith(f"episode 0: {why}")

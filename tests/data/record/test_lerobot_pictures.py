@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from robot_data import CELL, HEIGHT, NUM_BITS, WIDTH, Column, Robot, encoded, numbers_on, write_film
+from robot_data import CELL, HEIGHT, NUM_BITS, WIDTH, Column, Robot, coded, encoded, numbers_on, write_film
 
 from orrery.data.dataset import Dataset
 from orrery.data.record.collect import CollectReport, collect
@@ -327,3 +327,58 @@ def test_lists_that_are_no_picture_are_told(tmp_path: Path) -> None:
     columns = {"observation.images.raw": Column("image", [HEIGHT, WIDTH, 1], value, kind)}
     _, report = recorded(Robot((2, 2), columns=columns).write(tmp_path / "in"), tmp_path / "out")
     assert "observation.images.raw: a picture cannot be read" in report.dropped[1]
+
+
+def _said_to_be(dtype: str) -> Any:
+    return lambda info: info["features"]["observation.images.top"].update(dtype=dtype)
+
+
+def test_films_that_are_said_to_be_images_are_read(tmp_path: Path) -> None:
+    robot = Robot((4, 3), cameras={"observation.images.top": 10}, edit_info=_said_to_be("image"))
+    report = collect(f"lerobot:{robot.write(tmp_path / 'in')}", tmp_path / "d", image_size=48, progress=False)
+    assert report.skipped == {}
+    assert report.notes == {
+        "observation.images.top": "meta/info.json says image, and its pictures are in films"
+    }
+    shown = [numbers_on(Dataset(tmp_path / "d").load(i)["video.top"][:, 0]) for i in range(2)]
+    assert shown == [[0, 1, 2, 3], [4, 5, 6]]
+
+
+def test_images_that_are_said_to_be_films_are_read(tmp_path: Path) -> None:
+    cell = Column("video", [HEIGHT, WIDTH, 3], lambda e, i: encoded(coded(10 * e + i)), CELL)
+    robot = Robot((4, 3), columns={"observation.images.top": cell})
+    report = collect(f"lerobot:{robot.write(tmp_path / 'in')}", tmp_path / "d", image_size=48, progress=False)
+    assert report.skipped == {}
+    assert report.notes == {
+        "observation.images.top": "meta/info.json says video, and its pictures are in the rows"
+    }
+    assert numbers_on(Dataset(tmp_path / "d").load(1)["video.top"][:, 0]) == [10, 11, 12]
+
+
+@pytest.mark.parametrize(
+    ("seconds_of", "first_index", "note", "num_rows"),
+    [
+        (lambda i: i * 0.102, 0, "timestamp: off the even rate", 5),
+        (lambda i: i / 10 + 0.03 * (i == 2), 0, "timestamp: off the even rate", 1),
+        (lambda i: 1 - i / 10, 0, "timestamp: does not rise from row to row", 9),
+        (lambda i: i / 10, 5, None, 0),
+        (lambda i: i / 10 - 2, 0, None, 0),
+    ],
+)
+def test_time_stamps_off_the_rate_are_counted(
+    tmp_path: Path, seconds_of: Any, first_index: int, note: str | None, num_rows: int
+) -> None:
+    columns = {
+        "timestamp": Column("float32", [1], lambda e, i: seconds_of(i), pa.float32()),
+        "frame_index": Column("int64", [1], lambda e, i: i + first_index),
+    }
+    robot = Robot((10,), cameras={"observation.images.top": 10}, columns=columns)
+    report = collect(f"lerobot:{robot.write(tmp_path / 'in')}", tmp_path / "d", image_size=48, progress=False)
+    assert report.dropped == {}
+    told = {what.partition(";")[0]: count for what, count in report.notes.items()}
+    expected = {} if note is None else {note: f"1 episodes ({num_rows} ticks)"}
+    assert {what: told.get(what) for what in expected} == expected or any(
+        w.startswith(str(note)) for w in told
+    )
+    assert len(told) == len(expected)
+    assert numbers_on(Dataset(tmp_path / "d").load(0)["video.top"][:, 0]) == list(range(10))

@@ -17,6 +17,7 @@ from orrery.streams import Array, Clock
 __all__ = ["read_clip", "scan_film"]
 
 _SCAN_PIXELS = 128 * 128
+_MISSING_SECONDS = 0.5
 _HELD_SECONDS = 2.0
 """A clip's first picture may have been shown for this long before it begins."""
 
@@ -33,8 +34,17 @@ def scan_film(path: Path) -> FilmScan:
     steps = np.diff(seconds)
     last = float(np.median(steps)) if len(steps) else 1 / header.frames_per_second
     has_sound = header.samples_per_second is not None
-    told = "; ".join([*notes, *([header.sound_note] if header.sound_note else [])])
-    return FilmScan(np.array(seconds), np.stack(grey), seconds[-1] + last, has_sound, told)
+    end = seconds[-1] + last
+    more = [header.sound_note or "", _missing(end, header.end_seconds)]
+    told = "; ".join([*notes, *filter(None, more)])
+    return FilmScan(np.array(seconds), np.stack(grey), end, has_sound, told)
+
+
+def _missing(end: float, said: float | None) -> str:
+    """That a film goes on after its pictures, or is said to, in words; empty where it does not."""
+    if said is None or said - end < _MISSING_SECONDS:
+        return ""
+    return f"its pictures end at {end:.2f} s of {said:.2f} s; it is cut short, or the rest is only heard"
 
 
 def read_clip(path: Path, clip: Clip, clock: Clock, image_size: int) -> tuple[Array, Array | None]:

@@ -141,7 +141,8 @@ class ClipsSource:
                     continue
                 clips.append([name, size, clip.start_seconds, clip.num_ticks, scan.has_sound])
             if refused or not cut:
-                skipped[shown(name)] = _why_refused(refused, len(cut), least)
+                why = _why_refused(refused, len(cut), least)
+                skipped[shown(name)] = why if cut or not scan.notes else f"{why} ({scan.notes})"
             told = [scan.notes, _left_over(scan, cut)]
             if any(told) and refused.total() < len(cut):
                 notes[shown(name)] = "; ".join(filter(None, told))

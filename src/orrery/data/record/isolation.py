@@ -72,8 +72,9 @@ class Isolated:
         self.close()
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        self._child = context.Process(target=_answer, args=(theirs,), daemon=True)
-        self._child.start()
+        child = context.Process(target=_answer, args=(theirs,), daemon=True)
+        child.start()
+        self._child = child
         theirs.close()
         self._pipe.recv()  # it is ready: starting counts towards no call
 

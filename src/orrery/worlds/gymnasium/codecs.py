@@ -33,6 +33,7 @@ _LAST_CODE_POINT = 0x10FFFF
 _NO_COLOUR = "a colour is not finite (NaN or infinite); the nearest one, or black, is in its place"
 _OUTSIDE = "a colour is outside of its space; the nearest one is in its place"
 _NO_BYTE = "a colour is not whole where its space says bytes; it was rounded"
+_OTHER_LETTERS = "letters that its space has not; recorded as they are"
 _NOT_WHOLE = "not whole where its space says so; recorded as it is"
 
 
@@ -269,6 +270,12 @@ class Letters:
                 raise ValueError(f"its text has {len(text)} characters, and its space {len(row)} at most")
             row[: len(text)] = [ord(letter) + 1 for letter in text]
         return [codes.reshape(*lead, *self.specs[0].shape)]
+
+    def changes(self, value: Array, lead: tuple[int, ...]) -> dict[str, int]:
+        """See `Inexact`; letters that a space has not are kept."""
+        letters = self.space.character_set
+        is_other = np.array([not letters.issuperset(text) for text in value.reshape(-1)], bool)
+        return num_rows({_OTHER_LETTERS: is_other.reshape(lead)}, len(lead))
 
     def read(self, payloads: list[Array], lead: tuple[int, ...]) -> Array:
         rows = np.rint(payloads[0].reshape(-1, self.specs[0].shape[1])).astype(np.int64) - 1

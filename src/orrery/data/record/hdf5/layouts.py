@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,7 @@ from orrery.data.record.hdf5.files import fault, library
 from orrery.data.record.lerobot.streams import MAX_WIDTH
 from orrery.streams import Array
 
-__all__ = ["TEXT", "Form", "Layout", "Stretch", "form_of", "picture_of", "texts_in"]
+__all__ = ["TEXT", "Form", "Layout", "Stretch", "common_form", "form_of", "picture_of", "texts_in"]
 
 LEAST_SIDE, MOST_BYTES = 16, 2**28
 """Of a picture in pixels: what is smaller are numbers. Of a row in bytes."""
@@ -24,12 +24,14 @@ TEXT = "string"
 
 @dataclass(frozen=True)
 class Stretch:
-    """An episode: rows `begin` to `end` of the arrays below `group` of a file, and its sentence."""
+    """An episode: rows `begin` to `end` of the arrays below `group` of a file, and its sentence. why: it is
+    not recorded; empty for one that is."""
 
     group: str
     begin: int
     end: int
     text: str = ""
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,17 @@ class Form:
     shape: tuple[int, ...] = ()
     unit: str = ""
     why: str = ""
+
+
+def common_form(forms: Iterable[Form]) -> Form | None:
+    """The form of numbers that holds those of all `forms`; None where they differ in more than how many
+    digits they have."""
+    those = list(forms)
+    kinds = {np.dtype(form.dtype).kind if form.dtype in np.sctypeDict else form.dtype for form in those}
+    if len({form.shape for form in those}) > 1 or not (kinds == {"f"} or kinds <= {"i", "u"}):
+        return None
+    dtype = np.result_type(*(np.dtype(form.dtype) for form in those))
+    return Form(dtype.name, those[0].shape) if dtype.kind in kinds else None
 
 
 def form_of(path: str, dataset: Any) -> Form:

@@ -306,7 +306,7 @@ def _space(values: Mapping[str, Any]) -> spaces.Space[Any]:
     if kind == "Text":
         lengths = {"min_length": values["min_length"], "max_length": values["max_length"]}
         return spaces.Text(**lengths, charset=values["charset"])
-    raise ValueError(f"{kind!r} is no space that is known")
+    raise UserError(f"a space of it is {kind}, which is not read")
 
 
 class _MinariRecorder:
@@ -328,12 +328,14 @@ class _MinariRecorder:
         length = length_of(spec, source.request, num_steps + 1)
         played = _value(group["actions"], acted.space, num_steps, length - 1)
         seen = _value(group["observations"], observed.space, num_steps + 1, length)
-        streams = observed.to_streams(seen, 1)
+        try:
+            streams, acts = observed.to_streams(seen, 1), acted.to_streams(played, 1)
+        except ValueError as problem:
+            raise UserError(f"it holds what is none of its space: {problem}") from problem
         before = acted.to_streams(null_action(acted.space))
-        for name, ticks in acted.to_streams(played, 1).items():
-            streams[name] = np.concatenate([before[name][None], ticks])
+        streams |= {name: np.concatenate([before[name][None], ticks]) for name, ticks in acts.items()}
         rewards, ends, cuts = (
-            _rows(group[name], num_steps, length - 1).reshape(-1)
+            _one_a_row(_rows(group[name], num_steps, length - 1), name)
             for name in ("rewards", "terminations", "truncations")
         )
         ends, cuts = ends != 0, cuts != 0
@@ -354,6 +356,13 @@ class _MinariRecorder:
         events = [Event(end, ended, source.environment["id"], "")] if ended else []
         seed = attribute(group, "seed")
         return Episode(spec, streams, "", events, seed if isinstance(seed, int) else number, scene)
+
+
+def _one_a_row(rows: Array, name: str) -> Array:
+    """`[num_rows]`. UserError where a row holds more numbers than one."""
+    if rows.size != len(rows):
+        raise UserError(f"{name} has {rows.size // max(len(rows), 1)} numbers a row, and one is read")
+    return rows.reshape(-1)
 
 
 def _endings_noted(ends: Array, cuts: Array) -> dict[str, int]:

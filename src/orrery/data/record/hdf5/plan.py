@@ -8,14 +8,16 @@ lacks what most have is not recorded: nothing is made up for it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from orrery.data.record.hdf5.aloha import ALOHA
 from orrery.data.record.hdf5.files import leaves, natural, opened, rate_of
-from orrery.data.record.hdf5.layouts import Form, Layout, Stretch, form_of
+from orrery.data.record.hdf5.layouts import Form, Layout, Stretch, common_form, form_of
 from orrery.data.record.hdf5.robomimic import ROBOMIMIC
 from orrery.data.record.hdf5.stable_worldmodel import STABLE_WORLDMODEL
 from orrery.data.record.source import OnStep
@@ -176,18 +178,17 @@ def _outside(h5: Any, groups: Collection[str]) -> dict[str, str]:
 
 def _with_streams(plan: Plan, infos: Mapping[str, _FileInfo], asked: Collection[str]) -> Plan:
     """The plan with its episodes, and with the arrays that most of them have in one form."""
-    layout, episodes = LAYOUTS[plan.layout], list[Where]()
-    votes, skipped, empty = dict[str, Counter[Form]](), dict(plan.skipped), list[str]()
+    layout, skipped, notes = LAYOUTS[plan.layout], dict(plan.skipped), dict(plan.notes)
+    episodes, votes = list[Where](), dict[str, Counter[Form]]()
     for name, info in infos.items():
         skipped |= {f"{name}: {what}": why for what, why in info.outside.items()}
-        for number, stretch in enumerate(info.stretches):
-            if stretch.end <= stretch.begin or stretch.begin < 0:
-                empty.append(f"{name}: {stretch.group or f'episode {number}'}")
-                continue
-            episodes.append(Where(name, stretch))
-            for path in info.forms[stretch.group]:
-                votes.setdefault(path, Counter())[info.form(stretch, path)] += 1
-    skipped |= dict.fromkeys(empty, "it has no rows")
+        notes |= _rows_apart(name, info) if layout.is_flat else {}
+        for where in _episodes_of(name, info, skipped):
+            episodes.append(where)
+            for path in info.forms[where.stretch.group]:
+                votes.setdefault(path, Counter())[info.form(where.stretch, path)] += 1
+    if not episodes:
+        raise UserError(f"no episode is left: {_first_reasons(skipped)}")
     paths, forms = dict[str, str](), dict[str, Form]()
     for path, counts in votes.items():
         feature = layout.feature(path)
@@ -195,21 +196,53 @@ def _with_streams(plan: Plan, infos: Mapping[str, _FileInfo], asked: Collection[
         if feature in paths:
             skipped[path] = f"it would be called {feature}, as {paths[feature]} is"
             continue
+        counts = _of_one_type(counts)
         form, num = counts.most_common(1)[0]
         if form.why:
             skipped[path] = form.why
         elif 2 * num <= len(episodes) and feature not in asked:
+            which = f" as {form.dtype} {list(form.shape)}" if counts.total() > num else ""
             skipped[path] = (
-                f"{num:,} of {len(episodes):,} episodes have it; "
+                f"{num:,} of {len(episodes):,} episodes have it{which}; "
                 "name it in --streams to leave out the others instead"
             )
         else:
             paths[feature], forms[feature] = path, form
-    if not episodes:
-        raise UserError(f"no episode is left: {_first_reasons(skipped)}")
+            if counts != votes[path]:
+                notes[path] = f"not of one type in all episodes; kept as {form.dtype}"
     units = {paths[name]: form for name, form in forms.items() if form.dtype == "depth"}
-    notes = plan.notes | {path: f"taken as depth in {form.unit}" for path, form in units.items()}
+    notes |= {path: f"taken as depth in {form.unit}" for path, form in units.items()}
     return Plan(plan.layout, plan.rate, tuple(episodes), paths, forms, skipped, notes)
+
+
+def _episodes_of(name: str, info: _FileInfo, skipped: dict[str, str]) -> Iterator[Where]:
+    """The episodes of the file `name` that have rows; the others go to `skipped`."""
+    for number, stretch in enumerate(info.stretches):
+        if stretch.why or stretch.end <= stretch.begin or stretch.begin < 0:
+            episode = f"{name}: {stretch.group or f'episode {number}'}"
+            skipped[episode] = stretch.why or "it has no rows"
+        else:
+            yield Where(name, stretch)
+
+
+def _of_one_type(counts: Counter[Form]) -> Counter[Form]:
+    """Numbers of several types counted as one that holds them all; the same where there is none."""
+    numbers = [form for form in counts if not form.why]
+    common = common_form(numbers) if len(numbers) > 1 else None
+    return counts if common is None else Counter({common: sum(counts[form] for form in numbers)})
+
+
+def _rows_apart(name: str, info: _FileInfo) -> dict[str, str]:
+    """What of a file's rows is in no episode, or in more than one, in words."""
+    num_rows = max(info.lengths[""].values(), default=0)
+    changes = np.zeros(num_rows + 1, np.int64)
+    for stretch in info.stretches:
+        begin, end = (min(max(row, 0), num_rows) for row in (stretch.begin, stretch.end))
+        changes[begin] += end > begin
+        changes[end] -= end > begin
+    num_episodes = np.cumsum(changes)[:-1]
+    counts = {"no episode": (num_episodes == 0).sum(), "several episodes": (num_episodes > 1).sum()}
+    return {f"{name}: rows in {what}": f"{num:,} of {num_rows:,}" for what, num in counts.items() if num}
 
 
 def _first_reasons(skipped: Mapping[str, str]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from orrery.data.record.hdf5.files import opened
-from orrery.data.record.hdf5.layouts import TEXT, bytes_of, form_of, picture_of, texts_in
+from orrery.data.record.hdf5.layouts import TEXT, bytes_of, common_form, form_of, picture_of, texts_in
 from orrery.data.record.hdf5.plan import LAYOUTS, Plan, Where
 from orrery.data.record.lerobot.pictures import DepthCode, cell_picture, metres_of, squeezed
 from orrery.data.record.lerobot.sentences import events_of
@@ -76,7 +76,7 @@ class Hdf5Recorder:
             raise UserError(f"it has no {path}; leave it out with --streams")
         dataset = group[path]
         form, end = form_of(path, dataset), stretch.end
-        if form != planned:
+        if form != planned and common_form([form, planned]) != planned:
             told = (
                 form.why
                 or f"{form.dtype} {list(form.shape)} where others have {planned.dtype} {list(planned.shape)}"

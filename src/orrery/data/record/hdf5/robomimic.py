@@ -34,9 +34,10 @@ def _stretches(file: Any) -> list[Stretch]:
     found = []
     for name in _demos(file):
         demo = file["data"][name]
-        said = attribute(demo, "num_samples")
-        end = said if isinstance(said, int) and said > 0 else len(demo["actions"])
-        found.append(Stretch(f"data/{name}", 0, end, _text(demo)))
+        said, end = attribute(demo, "num_samples"), len(demo["actions"])
+        is_other = isinstance(said, int) and said != end
+        why = f"its num_samples is {said:,}, and it has {end:,} actions" if is_other else ""
+        found.append(Stretch(f"data/{name}", 0, end, _text(demo), why))
     return found
 
 

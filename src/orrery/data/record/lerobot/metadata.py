@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from orrery.data import layout
+from orrery.data.record.lerobot.cells import names_in
 from orrery.errors import UserError
 
 __all__ = ["Features", "Folder", "Row"]
@@ -90,7 +91,7 @@ class Folder:
         file, said = self.root / layout.INFO_PATH, self.info.get("fps")
         try:
             rate = float(said)  # pyright: ignore[reportArgumentType]
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             rate = math.nan
         if not MIN_ROWS_PER_SECOND <= rate <= MAX_ROWS_PER_SECOND:
             least = f"{MIN_ROWS_PER_SECOND:.3g}"
@@ -104,10 +105,37 @@ class Folder:
         """UserError where what is said of the whole cannot be used."""
         _ = self.version, self.rows_per_second, self._template("data_path"), self._template("video_path")
 
-    @property
+    @cached_property
     def features(self) -> Features:
-        """Every feature that meta/info.json describes as it should."""
-        return {name: value for name, value in self.info["features"].items() if isinstance(value, dict)}
+        """Every feature that meta/info.json describes as it should; cameras are films, or pictures in rows,
+        as the files have them."""
+        described = {n: said for n, said in self.info["features"].items() if isinstance(said, dict)}
+        return described | {
+            name: {**said, "dtype": self._camera_dtype(name, said["dtype"])}
+            for name, said in described.items()
+            if said.get("dtype") in ("video", "image")
+        }
+
+    def _camera_dtype(self, name: str, said: str) -> str:
+        """`video` or `image`: the other one than is said, where only its pictures are there."""
+        row = next(iter(self.episodes.values()), None)
+        try:
+            has_film = row is not None and self.film_span(name, row) and self.film(name, row).is_file()
+            in_rows = name in names_in(self.data_files()[0])
+        except (UserError, IndexError):
+            return said
+        return said if bool(has_film) == in_rows else "video" if has_film else "image"
+
+    @property
+    def misnamed(self) -> dict[str, str]:
+        """Cameras that are not what meta/info.json says, in words."""
+        words = {"video": "in films", "image": "in the rows"}
+        said = self.info["features"]
+        return {
+            name: f"meta/info.json says {said[name]['dtype']}, and its pictures are {words[own['dtype']]}"
+            for name, own in self.features.items()
+            if own.get("dtype") != said[name].get("dtype")
+        }
 
     @cached_property
     def problems(self) -> list[str]:

@@ -30,6 +30,8 @@ from orrery.streams import Array, Episode, WorldSpec
 __all__ = ["LeRobotRecorder"]
 
 _NO_TASK = "task_index: none that meta/tasks knows; the task of the rows before, or of the episode, holds"
+_UNEVEN = "timestamp: off the even rate; pictures are those of the time stamps, ticks are even"
+_NOT_RISING = "timestamp: does not rise from row to row; rows are taken to come at the even rate"
 _ROW_KEYS = ("frame_index", "timestamp", "task_index", "subtask_index")
 
 
@@ -67,7 +69,8 @@ class LeRobotRecorder:
             why = "; ".join(self._folder.problems) or "meta/episodes does not list it"
             raise UserError(f"{why}; download it again")
         table = self._rows(number, row)
-        instants = _instants(table, self._rate)
+        noted = dict[str, int]()
+        instants = _instants(table, self._rate, noted)
         length = length_of(self._spec, self._request, len(table))
         streams = {
             name: self._stream(row, column, table, instants[:length])
@@ -81,7 +84,8 @@ class LeRobotRecorder:
         }
         tasks, subtasks = self._sentences
         scene: dict[str, Any] = {"dataset": self._name, "episode_index": number}
-        if noted := self._noted(table.slice(0, length), tasks):
+        noted |= self._noted(table.slice(0, length), tasks)
+        if noted:
             scene["noted"] = noted
         if isinstance(row.get("tasks"), list) and len(row["tasks"]) > 1:
             scene["tasks"] = row["tasks"]
@@ -234,9 +238,9 @@ def _whole(table: pa.Table, name: str) -> Array | None:
     return column.to_numpy().astype(np.int64)
 
 
-def _instants(table: pa.Table, rate: float) -> Array:
+def _instants(table: pa.Table, rate: float, noted: dict[str, int]) -> Array:
     """When each row was recorded, seconds after the episode's frame 0: its time stamp, where there is a
-    good one."""
+    good one. noted: gets in how many rows it is another than the rate says."""
     index = _whole(table, "frame_index")
     if index is None or (len(index) > 1 and (index == index[0]).all()):
         index = np.arange(len(table))
@@ -244,10 +248,16 @@ def _instants(table: pa.Table, rate: float) -> Array:
     stamps = _stamps(table)
     if stamps is None:
         return grid
+    if abs(stamps[0]) <= 0.5 / rate:  # of an episode whose rows are counted from another one on
+        grid = grid - grid[0]
     if abs(stamps[0] - grid[0]) > 0.5 / rate:  # of a clock on the wall
         stamps = stamps - stamps[0] + grid[0]
-    is_even = np.abs(stamps - grid).max() < 0.1 / rate  # float32 is coarse after an hour
-    return grid if is_even or (np.diff(stamps) <= 0).any() else stamps
+    off = np.abs(stamps - grid) >= 0.1 / rate  # float32 is coarse after an hour
+    if off.any():
+        is_rising = (np.diff(stamps) > 0).all()
+        noted[_UNEVEN if is_rising else _NOT_RISING] = int(off.sum())
+        return stamps if is_rising else grid
+    return grid
 
 
 def _stamps(table: pa.Table) -> Array | None:

@@ -66,6 +66,11 @@ class LeRobotSource:
         return {**self._columns[1], **self._rate_note(), **self.settled.skipped}
 
     @property
+    def notes(self) -> dict[str, str]:
+        """What was found to be otherwise than is said."""
+        return self.folder.misnamed
+
+    @property
     def numbers(self) -> tuple[int, ...]:
         """The episodes' own numbers; see `Numbered`."""
         return self.settled.episodes
