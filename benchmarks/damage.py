@@ -6,8 +6,8 @@ GiB of memory, nothing invented.
 
 N damages in all, of the given sources in turn, or else of small ones of every kind: bits are changed in one
 of a source's files, or its end is missing, each time from a seed of its own. A folder of ours is read, films
-are looked through and their clips read, other sources are collected. Each damage is a line of the log; what is
-in it already is not done again, so that a run may be stopped and go on. Exit status 1 if any failed.
+are looked through and their clips read, other sources are collected. Each damage is a line of the log; what
+the log holds is not done again, so that a run may be stopped and go on. Exit status 1 if any failed.
 """
 
 from __future__ import annotations

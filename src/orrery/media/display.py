@@ -119,7 +119,7 @@ class Display:
         """Turned and mirrored as the film's display matrix says, to the nearest right angle."""
         # frame.side_data would be kept by the frame, which it holds: no frame would be freed before the next
         # garbage collection, and of those of 4K each takes 12 MB.
-        side = SideDataContainer(frame).get("DISPLAYMATRIX")
+        side = SideDataContainer(frame).get("DISPLAYMATRIX")  # pyright: ignore[reportCallIssue]
         if side is None:
             return pixels
         a, b, _, c, d = np.frombuffer(bytes(side), "=i4", 5).astype(np.int64)

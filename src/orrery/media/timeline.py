@@ -99,8 +99,8 @@ def first_instant(path: Path, container: InputContainer) -> Fraction:
 
 
 def said_end(path: Path, container: InputContainer) -> float | None:
-    """When all has been shown and heard, seconds after the first picture, as the container says; None where it
-    does not, or where stamps may start again."""
+    """When all has been shown and heard, seconds after the first picture, as the container says; None where
+    it does not, or where stamps may start again."""
     if container.duration is None or may_start_again(container):
         return None
     begin = Fraction(container.start_time or 0, time_base)
