@@ -424,6 +424,7 @@ def test_odd_sides_repeat_their_last_line(tmp_path: Path, size: tuple[int, int])
     frames = np.broadcast_to(row[None, None, :, None], (3, height, width, 3))
     with FilmWriter(tmp_path / "film.mp4", FPS, None, size) as writer:
         writer.write(frames)
+        writer.write(frames[:0])
     film = read_film(tmp_path / "film.mp4").frames.astype(int)
     assert film.shape == (3, height + height % 2, width + width % 2, 3)
     assert np.abs(film[:, :height, :width] - frames).mean() < 3

@@ -100,4 +100,4 @@ class FilmEncoder:
 def _even_sides(frames: Array) -> Array:
     """`[T, H, W, 3]` with an odd height or width made even by repeating the last line."""
     odd = [(0, 0), (0, frames.shape[1] % 2), (0, frames.shape[2] % 2), (0, 0)]
-    return np.pad(frames, odd, mode="edge") if any(pad for _, pad in odd) and frames.size else frames
+    return np.pad(frames, odd, mode="edge") if any(pad for _, pad in odd) else frames
