@@ -228,7 +228,8 @@ def _summary(log: Path) -> int:
     for (name, outcome), count in sorted(Counter((line[0], line[2]) for line in lines).items()):
         print(f"{name:20} {outcome:30} {count:,}")
     failed = [line for line in lines if line[2] == "FAILED"]
-    print(f"{len(lines):,} damages, {len(failed):,} failed; the slowest {max(line[3] for line in lines)}")
+    slowest = max(float(line[3].split()[0]) for line in lines)
+    print(f"{len(lines):,} damages, {len(failed):,} failed; the slowest took {slowest:.1f} s")
     return len(failed)
 
 
