@@ -36,21 +36,30 @@ def losses(values: Array, dtype: Any) -> dict[str, Array]:
     if np.dtype(dtype) != np.float32 or not values.size:
         return {}
     if kind.kind in "iu" and kind.itemsize > 2:
-        found = {ROUNDED: _is_rounded(values)}
+        is_small = -_EXACT <= values.min() and values.max() <= _EXACT
+        found = {} if is_small else {ROUNDED: _is_rounded(values)}
     elif kind.kind == "f" and kind.itemsize > 4:
-        held = cast(values, np.float32)
-        is_other = (held != values) & np.isfinite(held)
-        if not is_other.any():
-            return {}
-        is_zero, is_whole = held == 0, (np.abs(values) > _EXACT) & (values == np.rint(values))
-        found = {
-            ROUNDED: is_other & is_whole,
-            TOO_SMALL: is_other & is_zero,
-            DIGITS: is_other & ~is_whole & ~is_zero,
-        }
+        found = _losses_of_floats(values, cast(values, np.float32))
     else:
-        return {}
+        found = {}
     return {what: where for what, where in found.items() if where.any()}
+
+
+def _losses_of_floats(values: Array, held: Array) -> dict[str, Array]:
+    """Of wider floats, which are `held` as float32; quick where nothing, or nothing but digits, is lost."""
+    is_other = held != values
+    if not is_other.any():
+        return {}
+    is_other &= np.isfinite(held)
+    is_great, is_zero = np.abs(values) > _EXACT, held == 0
+    if not (is_other & (is_great | is_zero)).any():
+        return {DIGITS: is_other}
+    is_whole = is_great & (values == np.rint(values))
+    return {
+        ROUNDED: is_other & is_whole,
+        TOO_SMALL: is_other & is_zero,
+        DIGITS: is_other & ~is_whole & ~is_zero,
+    }
 
 
 def num_rows(masks: dict[str, Array], num_leading: int = 1) -> dict[str, int]:
