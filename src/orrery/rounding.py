@@ -36,7 +36,7 @@ def losses(values: Array, dtype: Any) -> dict[str, Array]:
     if np.dtype(dtype) != np.float32 or not values.size:
         return {}
     if kind.kind in "iu" and kind.itemsize > 2:
-        is_small = -_EXACT <= values.min() and values.max() <= _EXACT
+        is_small = values.min() >= -_EXACT and values.max() <= _EXACT
         found = {} if is_small else {ROUNDED: _is_rounded(values)}
     elif kind.kind == "f" and kind.itemsize > 4:
         found = _losses_of_floats(values, cast(values, np.float32))
