@@ -16,6 +16,7 @@ from orrery.streams import Array, Event, Observation, StreamSpec, WorldSpec
 
 __all__ = [
     "Describable",
+    "Directable",
     "Promptable",
     "Snapshotable",
     "World",
@@ -85,6 +86,19 @@ class Promptable(Protocol):
 
     def check_prompt(self, prompt: str) -> None:
         """UserError for a sentence that `reset` would refuse."""
+        ...
+
+
+@runtime_checkable
+class Directable(Protocol):
+    """A world that takes further sentences on its way."""
+
+    def direct(self, sentence: str, mask: Array | None = None) -> None:
+        """Let happen what `sentence` says, from the next tick on.
+
+        mask: `[B]` bool; only in these worlds. UserError for a sentence that cannot be followed as things
+        stand; then nothing has changed in any of them.
+        """
         ...
 
 

@@ -12,7 +12,7 @@ import pytest
 from orrery.errors import UserError
 from orrery.inference.imagined_world import load_world
 from orrery.streams import Array, Observation
-from orrery.world import Describable, Promptable, Snapshotable, World
+from orrery.world import Describable, Directable, Promptable, Snapshotable, World
 from orrery.worlds import world_factory
 from orrery.worlds.dummy import DummyWorld
 from orrery.worlds.gymnasium import GymnasiumWorld, WorldEnv
@@ -293,3 +293,24 @@ def test_scene_is_plain_and_starts_the_same_world(make: MakeWorld) -> None:
     scene = json.loads(json.dumps(world.scene(0)))
     again = make(1).reset(seed=99, scene=scene)
     np.testing.assert_array_equal(_shown(again), _shown(first))
+
+
+@every_world
+def test_a_sentence_on_the_way_counts_from_the_next_tick_on(make: MakeWorld) -> None:
+    world = make(2)
+    if not isinstance(world, Directable):
+        pytest.skip("takes no sentence on its way")
+    is_table = "state" in world.spec.streams and world.spec.streams["action"].shape[-1] == 3
+    sentence = "the camera looks from the left" if is_table else "to the left"
+    prompt = "a red ball stands on the table, seen from the right" if is_table else "to the right"
+    world.reset(seed=5, prompt=prompt)
+    only = np.array([False, True])
+    with pytest.raises(UserError):
+        world.direct("colourless green ideas sleep furiously", only)
+    world.direct(sentence, only)
+    tick = world.step()
+    twin = make(2)
+    twin.reset(seed=5, prompt=prompt)
+    same = twin.step()
+    _assert_same(tick, same, 0, 0)
+    assert any(not np.array_equal(tick[name][1], same[name][1]) for name in tick)

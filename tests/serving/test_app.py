@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 pytest.importorskip("fastapi")
-from dummy_page import PLAY, dummy_playable
+from dummy_page import FAST, PLAY, dummy_playable
 from fastapi import FastAPI
+from PIL import Image
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
@@ -20,7 +22,7 @@ from orrery.serving.messages import MAX_MESSAGE_BYTES
 from orrery.serving.opening import Playable
 from orrery.serving.player import Limits
 from orrery.serving.wire import pack, unpack
-from orrery.streams import Clock
+from orrery.streams import Clock, Observation
 from orrery.worlds.dummy import DummyWorld
 
 
@@ -89,6 +91,103 @@ def test_one_goes_back_and_branches(playing: Any) -> None:
         page.say("step")
         assert page.hear_until("tick")["branch"] == 1
         assert marks[0]["parts"][0]["form"] == "jpeg"
+
+
+def test_a_sentence_happens_on_the_way_and_is_in_the_recording(playing: Any) -> None:
+    with playing() as page:
+        page.say("reset", seed=3, prompt="to the right")
+        assert page.hear_until("started")["directs"]
+        page.hear_until("tick")
+        page.say("record", on=True)
+        page.say("direct", sentence="to the left")
+        assert page.hear_until("directed") == {
+            "type": "directed",
+            "sentence": "to the left",
+            "refused": None,
+        }
+        page.say("direct", sentence="upwards")
+        assert "left or right" in page.hear_until("directed")["refused"]
+        for number in (1, 2):
+            page.say("step")
+            assert page.hear_until("tick")["tick"] == number
+        page.say("record", on=False)
+        while "name" not in (made := page.hear_until("recording")):
+            pass
+        settings = page.client.get(f"/recordings/{made['name']}/film.json").json()
+    assert settings["sentences"] == [[0, "to the left"]]
+    assert len(settings["actions"]) == 2
+
+
+class Deaf(DummyWorld):
+    """A dummy world that takes no sentence on its way."""
+
+    direct = None  # type: ignore[assignment]
+
+
+def test_a_world_that_takes_no_sentence_has_no_field_for_one(playing: Any) -> None:
+    with playing(Playable("deaf", "exact", lambda: Deaf(clock=FAST))) as page:
+        page.say("reset", seed=3)
+        assert not page.hear_until("started")["directs"]
+        page.say("direct", sentence="to the left")
+        assert "takes no sentence" in page.hear_until("directed")["refused"]
+
+
+class Pictured(DummyWorld):
+    """A dummy world that takes a first picture, as a learned one does."""
+
+    def reset(
+        self, seed: int, prompt: Any = None, scene: Any = None, given: Any = None, mask: Any = None
+    ) -> Observation:
+        tick = super().reset(seed, prompt, scene, None, mask)
+        if given is None:
+            return tick
+        assert list(given) == ["video.main"]
+        return {**tick, "video.main": given["video.main"][:, 0]}
+
+
+def png(colour: tuple[int, int, int], size: tuple[int, int] = (40, 20)) -> bytes:
+    content = io.BytesIO()
+    Image.new("RGB", size, colour).save(content, "PNG")
+    return content.getvalue()
+
+
+def test_a_world_starts_from_a_picture(playing: Any) -> None:
+    with playing(Playable("pictured", "imagined", lambda: Pictured(clock=FAST))) as page:
+        assert page.hello["pictures"]
+        answer = page.client.post("/pictures", content=png((200, 20, 40)))
+        assert answer.status_code == 200
+        page.start(picture=answer.text)
+        assert page.parts[0] == bytes((200, 20, 40)) * 16 * 16
+        page.say("reset", seed=0, picture="another")
+        assert "choose it again" in page.hear_until("refused")["text"]
+        page.say("reset", seed=0, picture=answer.text, recording=0)
+        assert "not from both" in page.hear_until("refused")["text"]
+        names = [page.client.post("/pictures", content=png((0, 0, shade))).text for shade in range(8)]
+        page.say("reset", seed=0, picture=answer.text)  # the last eight are kept
+        assert "choose it again" in page.hear_until("refused")["text"]
+        page.start(picture=names[0])
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "said"),
+    [
+        (b"no picture", 400, "picture"),
+        (png((0, 0, 0), (6000, 6000)), 400, "pixels"),
+        (b"0" * 20_000_001, 413, "bytes"),
+    ],
+)
+def test_what_is_no_picture_is_refused(content: bytes, status: int, said: str) -> None:
+    client = client_of(create_app(Playable("pictured", "imagined", lambda: Pictured())))
+    answer = client.post("/pictures", content=content)
+    assert answer.status_code == status
+    assert said in answer.text
+
+
+def test_pictures_come_from_this_page_alone_and_to_worlds_that_take_them() -> None:
+    client = client_of(create_app(Playable("pictured", "imagined", lambda: Pictured())))
+    elsewhere = {"Origin": "http://evil.example"}
+    assert client.post("/pictures", content=png((0, 0, 0)), headers=elsewhere).status_code == 403
+    assert client_of().post("/pictures", content=png((0, 0, 0))).status_code == 400
 
 
 def test_what_the_world_refuses_is_said_and_play_goes_on(playing: Any) -> None:

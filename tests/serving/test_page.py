@@ -22,7 +22,7 @@ from orrery.worlds.dummy import DummyWorld  # noqa: E402
 
 pytestmark = pytest.mark.slow
 
-POLLS = 600
+POLLS = 300
 """How often something is looked for, a fifth of a second apart, before it counts as never coming."""
 
 
@@ -104,7 +104,7 @@ def test_the_page_plays(browser: Any, server: Server) -> None:
         return page.evaluate("document.getElementById('world').toDataURL()")
 
     def pushed() -> list[float]:
-        action = (server.session.actions or [None])[-1]
+        action = server.session.done[-1].action if server.session.done else None
         return [] if action is None else action["action"].tolist()
 
     until(page, lambda: page.locator("#overlay-button").is_visible(), "a button to begin with")
@@ -131,6 +131,20 @@ def test_the_page_plays(browser: Any, server: Server) -> None:
     with page.expect_download() as film:
         page.locator(".toast a").first.click()
     assert film.value.suggested_filename == "dummy.mp4"
+
+    page.locator("#world").click()
+    page.keyboard.press("Slash")
+    page.keyboard.type("to the right")
+    page.keyboard.press("Enter")
+    until(page, lambda: "to the right" in page.locator(".toast").last.inner_text(), "a sentence on the way")
+    page.keyboard.press("Period")
+    until(
+        page, lambda: server.session.done[-1].sentences == ("to the right",), "it happens with the next tick"
+    )
+    page.locator("#sentence").fill("sideways")
+    page.locator("#direct-button").click()
+    until(page, lambda: page.locator(".toast.wrong").is_visible(), "a sentence that cannot be followed")
+    page.locator(".toast.wrong button").click()
 
     page.locator("#prompt").fill("to the left")
     page.locator("#start-button").click()

@@ -106,6 +106,35 @@ def test_a_session_is_one_film_with_sound_and_touch(watching: Any) -> None:
         truth = world.step()
 
 
+def test_a_sentence_happens_with_the_tick_that_says_so(watching: Any) -> None:
+    with watching() as socket:
+        watcher = Watcher(socket)
+        watcher.say({**START, "num_frames": 400})
+        watcher.say(_acting(0.5, event_id="push"))
+        watcher.hear_until("session.interaction.queued")
+        event = {"event_id": "turn", "event": {"prompt": "to the right"}}
+        watcher.say({"type": "session.interaction", "interaction": event})
+        assert watcher.hear_until("session.interaction.queued")["event_id"] == "turn"
+        while "turn" not in (metadata := watcher.hear_until("video.chunk_metadata"))["started_event_ids"]:
+            pass
+        watcher.say({"type": "session.stop"})
+        watcher.hear_until("session.done")
+    acted = {
+        event_id: message["generation_chunk_index"]
+        for message in watcher.said
+        for event_id in message.get("started_event_ids", ())
+    }
+    assert metadata["active_event_ids"] == ["push"]  # a sentence is over at once, and the action holds
+    world = DummyWorld(size=16)
+    world.reset(3, prompt="to the left")
+    for number in range(1, acted["turn"] + 1):
+        if number == acted["turn"]:
+            world.direct("to the right")
+        truth = world.step(np.array([[0.5]]) if number >= acted["push"] else None)
+    felt = np.array(metadata["multi_modal_data"]["touch"]["taxels"])
+    np.testing.assert_allclose(felt, truth["touch.finger"][0, -1], atol=1e-4)
+
+
 def test_an_action_holds_from_the_next_tick_on(watching: Any) -> None:
     with watching() as socket:
         watcher = Watcher(socket)
@@ -172,7 +201,9 @@ def test_what_is_no_start_closes_with_its_reason(watching: Any, said: Any, reaso
         (_acting(7.0), "over 1.0"),
         (_acting(float("nan")), "finite"),
         ({"type": "session.interaction"}, "interaction"),
-        ({"type": "session.interaction", "interaction": {"event": {"prompt": "to the right"}}}, "sentence"),
+        ({"type": "session.interaction", "interaction": {"event": {"prompt": "upwards"}}}, "left or right"),
+        ({"type": "session.interaction", "interaction": {"event": {"prompt": ""}}}, "prompt"),
+        ({"type": "session.interaction", "interaction": {"event": {}}}, "a prompt, or an action"),
         ({"type": "session.interaction", "interaction": {"event": {}}}, "action"),
         (_acting(0.5, event_id=""), "event_id"),
         (_acting(0.5, transition_chunks=5), "transition_chunks"),

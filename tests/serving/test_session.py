@@ -32,6 +32,9 @@ class Forgetful:
     def step(self, action: Array | None = None) -> Observation:
         return self._world.step(action)
 
+    def direct(self, sentence: str, mask: Array | None = None) -> None:
+        self._world.direct(sentence, mask)
+
     def close(self) -> None:
         self.is_closed = True
 
@@ -71,9 +74,9 @@ def test_what_was_there_is_kept_as_a_branch() -> None:
     assert [tick.branch for tick in other] == [1] * 12
     assert session.marks[3].parent == 1
     assert session.marks[3].tick == session.marks[2].tick == 24
-    assert [action is PULL for action in session.actions] == [False] * 12 + [True] * 12
+    assert [done.action is PULL for done in session.done] == [False] * 12 + [True] * 12
     session.rewind(2)
-    assert len(session.actions) == 24
+    assert len(session.done) == 24
     assert session.step(PUSH).branch == 0  # the end of the first branch goes on
 
 
@@ -86,7 +89,7 @@ def test_a_branch_of_a_branch_leads_back_to_the_reset() -> None:
     session.rewind(3)
     last = session.step(None)
     assert (last.number, last.branch) == (5, 2)
-    assert session.actions == [PUSH, PUSH, PULL, PULL, None]
+    assert [done.action for done in session.done] == [PUSH, PUSH, PULL, PULL, None]
 
 
 def test_a_world_that_does_not_repeat_itself_is_told() -> None:
@@ -147,6 +150,38 @@ def test_a_session_closes_its_worlds() -> None:
     assert beside.is_closed
 
 
+def turned(tick: Tick) -> str:
+    """The sentence that turns the ball round."""
+    return "to the left" if tick.observation["state"][-1, 0, 9] > 0 else "to the right"
+
+
+@pytest.mark.parametrize("world", [DummyWorld, Forgetful])
+def test_a_sentence_on_the_way_is_part_of_its_branch(world: Any) -> None:
+    session = Session(world())
+    session.reset(Start(0))
+    sentence = turned(played(session, 12, None)[-1])
+    session.direct(sentence)
+    after = played(session, 12, None)
+    assert turned(after[0]) != sentence
+    assert [done.sentences for done in session.done] == [()] * 12 + [(sentence,)] + [()] * 11
+    session.rewind(1)  # before it was said
+    ahead = session.step()
+    assert ahead.branch == 1
+    assert turned(ahead) == sentence
+    assert session.rewind(2).repeats  # after it
+    assert session.step().branch == 0
+
+
+def test_a_sentence_that_led_to_no_tick_is_forgotten_when_one_goes_back() -> None:
+    session = Session(DummyWorld())
+    session.reset(Start(0))
+    sentence = turned(played(session, 12, None)[-1])
+    session.direct(sentence)
+    session.rewind(1)
+    assert turned(session.step()) == sentence
+    assert session.done[-1].sentences == ()
+
+
 class Follower(DummyWorld):
     """A dummy world that can be given its first tick, as an imagined one can."""
 
@@ -155,6 +190,16 @@ class Follower(DummyWorld):
     ) -> Observation:
         self.given = given
         return super().reset(seed + 1, prompt, scene, None, mask)
+
+
+def test_a_world_that_takes_no_sentence_says_so() -> None:
+    session = Session(Follower(), DummyWorld())
+    with pytest.raises(BadUse, match="reset the session"):
+        session.direct("to the left")
+    session.reset(Start(0))
+    assert not session.can_direct
+    with pytest.raises(BadUse, match="takes no sentence"):
+        session.direct("to the left")
 
 
 def test_the_real_world_beside_is_where_the_imagined_one_begins() -> None:

@@ -7,22 +7,31 @@ needed. Nothing that a request says becomes a path.
 
 from __future__ import annotations
 
+import asyncio
+import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from importlib.resources import files
 
 from fastapi import FastAPI, Request, Response, WebSocket
 from fastapi.responses import FileResponse, PlainTextResponse, RedirectResponse
+from starlette.concurrency import run_in_threadpool
 
+from orrery.errors import UserError
+from orrery.serving.decode import MAX_PICTURE_BYTES, decode_upload
 from orrery.serving.guard import COOKIE, HEADERS, Guard
 from orrery.serving.opening import Playable
 from orrery.serving.player import Limits, Player
 from orrery.serving.recording import Recording
 from orrery.serving.sockets import Room
+from orrery.streams import Array
 
 __all__ = ["MAX_SESSIONS", "create_app"]
 
 MAX_SESSIONS = 2
 """Pages that play at once; each has a world of its own."""
+MAX_PICTURES = 8
+"""Uploads that are kept to start from."""
+UPLOAD_SECONDS = 60.0
 _KINDS = {
     "index.html": "text/html; charset=utf-8",
     "app.js": "text/javascript; charset=utf-8",
@@ -45,23 +54,29 @@ def create_app(
     nobody, which only a server on loopback may be."""
     guard = Guard(host, token)
     recordings: dict[str, Recording] = {}
+    pictures: dict[str, Array] = {}
     app = FastAPI(title="Orrery", docs_url=None, redoc_url=None, openapi_url=None)
 
     @app.middleware("http")
     async def guarded(request: Request, call_next: Next) -> Response:
         refusal = guard.refusal(request)
+        if refusal is None and request.method not in ("GET", "HEAD"):
+            refusal = guard.foreign(request)
         response = PlainTextResponse(refusal[1], refusal[0]) if refusal else await call_next(request)
         response.headers.update(HEADERS)
         return response
 
     _add_page(app, token)
+    _add_pictures(app, playable, pictures)
     _add_recordings(app, playable.title, recordings)
     room = Room(guard, MAX_SESSIONS, f"{MAX_SESSIONS} pages play already; close one and reload")
 
     @app.websocket("/play")
     async def play(socket: WebSocket) -> None:
         """One page's session, from its first message to its last; see docs/serving.md."""
-        await room.host(socket, lambda one: Player(one, playable, recordings, limits or Limits()).play())
+        await room.host(
+            socket, lambda one: Player(one, playable, pictures, recordings, limits or Limits()).play()
+        )
 
     return app
 
@@ -78,6 +93,36 @@ def _add_page(app: FastAPI, token: str | None) -> None:
     @app.get("/{name}")
     async def file(name: str) -> Response:
         return _file(name) if name in _KINDS else PlainTextResponse("there is nothing here", 404)
+
+
+def _add_pictures(app: FastAPI, playable: Playable, pictures: dict[str, Array]) -> None:
+    decoding = asyncio.Lock()
+
+    @app.post("/pictures")
+    async def upload(request: Request) -> Response:
+        """Keep a picture that a world can start from, and answer with its name. The last few are kept."""
+        if not playable.picture_side:
+            return PlainTextResponse("this world cannot start from a picture", 400)
+        content = bytearray()
+        try:
+            async with asyncio.timeout(UPLOAD_SECONDS):
+                async for piece in request.stream():
+                    content += piece
+                    if len(content) > MAX_PICTURE_BYTES:
+                        said = f"a picture has at most {MAX_PICTURE_BYTES:,} bytes"
+                        return PlainTextResponse(said, 413, {"Connection": "close"})
+        except TimeoutError:
+            return PlainTextResponse("the picture took too long to arrive", 408, {"Connection": "close"})
+        try:
+            async with decoding:
+                picture = await run_in_threadpool(decode_upload, bytes(content), playable.picture_side)
+        except UserError as error:
+            return PlainTextResponse(str(error), 400)
+        name = secrets.token_urlsafe(16)
+        pictures[name] = picture
+        while len(pictures) > MAX_PICTURES:
+            del pictures[next(iter(pictures))]
+        return PlainTextResponse(name)
 
 
 def _add_recordings(app: FastAPI, title: str, recordings: Mapping[str, Recording]) -> None:

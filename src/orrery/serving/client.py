@@ -59,6 +59,8 @@ class RemoteWorld:
         self.spec = WorldSpec.from_json(header["spec"])
         self.num_worlds: int = header["num_worlds"]
         self._header: dict[str, Any] = {}
+        if header["directable"]:
+            self.direct = self._direct  # a `Directable` world only where the one there is
 
     def reset(
         self,
@@ -82,6 +84,11 @@ class RemoteWorld:
             {} if action is None else actions_by_stream(action_streams(self.spec), self.num_worlds, action)
         )
         return self._tick({"type": "step"}, arrays)
+
+    def _direct(self, sentence: str, mask: Array | None = None) -> None:
+        """See `Directable`."""
+        arrays = {} if mask is None else {MASK: np.asarray(mask)}
+        self._request({"type": "direct", "sentence": sentence}, arrays)
 
     def text(self, index: int = 0) -> str:
         """The sentence of world `index`, empty where the world there has none."""

@@ -10,24 +10,25 @@ import io
 import resource
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from orrery.errors import UserError
 from orrery.media.picture import decode_image
+from orrery.streams import Array
 
-__all__ = ["decode_upload"]
+__all__ = ["MAX_PICTURE_BYTES", "decode_upload"]
 
+MAX_PICTURE_BYTES = 20_000_000
+"""Of an upload, encoded."""
 MAX_PIXELS = 25_000_000
 MAX_MEMORY_BYTES = 1_500_000_000
 MAX_CPU_SECONDS = 10
 MAX_WALL_SECONDS = 30.0
 
 
-def decode_upload(picture: bytes, side: int, out: Path) -> None:
-    """Write the centre square of an uploaded picture, `side` pixels each way, to the PNG `out`.
+def decode_upload(picture: bytes, side: int) -> Array:
+    """The centre square of an uploaded picture, `[side, side, 3]` uint8.
 
     UserError for what is no picture, is damaged, or is larger than `MAX_PIXELS`.
     """
@@ -44,8 +45,7 @@ def decode_upload(picture: bytes, side: int, out: Path) -> None:
         raise UserError(done.stderr.decode(errors="replace").strip()[-500:])
     if done.returncode != 0 or len(done.stdout) != 3 * side * side:
         raise UserError("the picture cannot be decoded; it is damaged, or needs too much memory or time")
-    pixels = np.frombuffer(done.stdout, np.uint8).reshape(side, side, 3)
-    Image.fromarray(pixels).save(out, "PNG")
+    return np.frombuffer(done.stdout, np.uint8).reshape(side, side, 3)
 
 
 def _main() -> int:

@@ -13,6 +13,7 @@ __all__ = [
     "MAX_SEED",
     "Acknowledge",
     "Act",
+    "Direct",
     "Message",
     "Pause",
     "Record",
@@ -43,6 +44,13 @@ class Act(_Message):
     stamp: _Number = 0.0
 
 
+class Direct(_Message):
+    """A sentence that is to happen from the next tick on."""
+
+    type: Literal["direct"]
+    sentence: str = Field(min_length=1, max_length=500)
+
+
 class Acknowledge(_Message):
     """A tick was shown; the last but one must be before the next is made."""
 
@@ -67,11 +75,13 @@ class Rewind(_Message):
 
 
 class Reset(_Message):
-    """Start again: from a seed, a sentence, or a recorded episode; with the real world beside or without."""
+    """Start again: from a seed, a sentence, a picture (the name that its upload was given), or a recorded
+    episode; with the real world beside or without."""
 
     type: Literal["reset"]
     seed: int = Field(ge=0, le=MAX_SEED)
     prompt: str | None = Field(default=None, max_length=500)
+    picture: str | None = Field(default=None, max_length=100)
     recording: int | None = Field(default=None, ge=0)
     beside: bool = False
 
@@ -81,7 +91,7 @@ class Record(_Message):
     on: bool
 
 
-Message = Act | Acknowledge | Pause | StepOnce | Rewind | Reset | Record
+Message = Act | Acknowledge | Direct | Pause | StepOnce | Rewind | Reset | Record
 _MESSAGE: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="type")])
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from orrery.errors import BadUse
 from orrery.serving.opening import Playable, open_world
 from orrery.streams import StreamSpec, WorldSpec
-from orrery.world import Promptable, World, action_streams, close_world
+from orrery.world import Directable, Promptable, World, action_streams
 
 __all__ = ["EXACT", "Model", "open_models"]
 
@@ -29,11 +29,9 @@ class Model:
     playable: Playable
     source: str
 
-    @cached_property
+    @property
     def spec(self) -> WorldSpec:
-        world = self.playable.make_world()
-        close_world(world)
-        return world.spec
+        return self.playable.spec
 
     @property
     def makes_films(self) -> bool:
@@ -51,8 +49,13 @@ class Model:
 
     @property
     def follows_pictures(self) -> bool:
-        """Whether a film can start from a picture: a learned world's, whose own is square."""
-        return self.makes_films and self.playable.kind == "imagined" and self.size[0] == self.size[1]
+        """Whether a film can start from a picture."""
+        return self.makes_films and self.playable.picture_side > 0
+
+    @property
+    def takes_sentences(self) -> bool:
+        """Whether its worlds take further sentences on their way."""
+        return isinstance(self._world, Directable)
 
     def check_size(self, size: tuple[int, int]) -> None:
         """BadUse for a size that films of this model do not have."""
@@ -92,6 +95,7 @@ class Model:
             "owned_by": "orrery",
             "kind": self.playable.kind,
             "prompt": self.playable.sentences,
+            "interaction_prompt": self.takes_sentences,
             "input_reference": self.follows_pictures,
             "generate_sound": self.makes_sound,
             "films": self.makes_films,

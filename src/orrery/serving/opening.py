@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from orrery.errors import BadUse, UserError
 from orrery.registry import SHIPPED, resolve_model
 from orrery.serving.session import Session
 from orrery.streams import Array, WorldSpec
-from orrery.world import World
+from orrery.world import World, close_world
 from orrery.worlds import WORLDS, world_factory
 
 __all__ = ["Playable", "open_world"]
@@ -51,6 +51,21 @@ class Playable:
         if self.make_real is None:
             raise BadUse("the real world that this one was learned from is not here")
         return Session(self.make_world(), self.make_real())
+
+    @property
+    def picture_side(self) -> int:
+        """Pixels on each side of a picture that it can start from: a learned world's, whose own is square; 0
+        where it cannot."""
+        videos = self.spec.of_kind("video")
+        square = self.kind == "imagined" and videos and videos[0].shape[1] == videos[0].shape[2]
+        return videos[0].shape[1] if square else 0
+
+    @cached_property
+    def spec(self) -> WorldSpec:
+        """The streams of its worlds."""
+        world = self.make_world()
+        close_world(world)
+        return world.spec
 
     @property
     def num_recordings(self) -> int:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
+import numpy as np
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from orrery.errors import BadUse, UserError
@@ -22,6 +22,7 @@ from orrery.serving.messages import (
     MAX_MESSAGE_BYTES,
     Acknowledge,
     Act,
+    Direct,
     Message,
     Pause,
     Record,
@@ -35,10 +36,10 @@ from orrery.serving.recording import MAX_SECONDS, Recording
 from orrery.serving.session import Action, Session, Start, Tick
 from orrery.serving.sockets import Closing, Line, LineLimits
 from orrery.serving.wire import thumbnail_message, tick_message
+from orrery.serving.world_thread import WorldThread
+from orrery.streams import Array
 
 __all__ = ["Limits", "Player"]
-
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -53,22 +54,26 @@ class Limits:
 
 
 class Player:
-    """Joins one socket and one session. recordings: where finished ones can be fetched, by a name that nobody
-    guesses; this player takes its own out again when it ends."""
+    """Joins one socket and one session. pictures: that were uploaded, by name. recordings: where finished
+    ones can be fetched, by a name that nobody guesses; this player takes its own out when it ends."""
 
     def __init__(
-        self, socket: WebSocket, playable: Playable, recordings: dict[str, Recording], limits: Limits
+        self,
+        socket: WebSocket,
+        playable: Playable,
+        pictures: Mapping[str, Array],
+        recordings: dict[str, Recording],
+        limits: Limits,
     ) -> None:
         line = LineLimits(MAX_MESSAGE_BYTES, limits.messages_per_second, limits.idle_seconds)
         self._line, self._playable, self._limits = Line(socket, line), playable, limits
-        self._thread = ThreadPoolExecutor(
-            1, "orrery-play"
-        )  # games and renderers stay on the thread that made them
+        self._thread = WorldThread()
         self._session: Session | None = None
+        self._pictures = pictures
         self._shared, self._mine = recordings, list[str]()
         self._recording: Recording | None = None
         self._changed = asyncio.Event()
-        self._commands: list[Rewind | Reset | Record] = []
+        self._commands: list[Direct | Rewind | Reset | Record] = []
         self._action: Action | None = None
         self._stamp = 0.0
         self._is_running, self._num_steps = False, 0
@@ -79,7 +84,7 @@ class Player:
         """Serve the page until it leaves. Raises `Closing` for one that must not stay."""
         closing: Closing | None = None
         try:
-            session = self._session = await self._in_thread(lambda: self._playable.make(False))
+            session = self._session = await self._thread.run(lambda: self._playable.make(False))
             await self._send(self._hello(session))
             async with asyncio.TaskGroup() as tasks:
                 ticking = tasks.create_task(self._tick())
@@ -98,10 +103,10 @@ class Player:
         for name in self._mine:
             self._shared.pop(name).discard()
         if self._recording is not None:
-            await self._in_thread(self._recording.discard)
+            await self._thread.run(self._recording.discard)
         if self._session is not None:
-            await self._in_thread(self._session.close)
-        self._thread.shutdown(wait=False)
+            await self._thread.run(self._session.close)
+        self._thread.close()
 
     # ---- what the page says --------------------------------------------------------------------------
 
@@ -163,7 +168,7 @@ class Player:
         session, action, stamp = self._session, self._action, self._stamp
         started = time.perf_counter()
         try:
-            tick = await self._in_thread(lambda: session.step(action))
+            tick = await self._thread.run(lambda: session.step(action))
         except UserError as error:
             self._is_running = False
             await self._send_refusal(error)
@@ -175,45 +180,70 @@ class Player:
             self._is_running, self._num_steps = False, 0
             await self._send({"type": "state", "running": False})
 
-    async def _run_command(self, command: Rewind | Reset | Record) -> None:
+    async def _run_command(self, command: Direct | Rewind | Reset | Record) -> None:
         try:
             if isinstance(command, Reset):
                 await self._reset(command)
             elif isinstance(command, Rewind):
                 assert self._session is not None
                 session, mark = self._session, command.mark
-                tick = await self._in_thread(lambda: session.rewind(mark))
+                tick = await self._thread.run(lambda: session.rewind(mark))
                 if not tick.repeats:
                     await self._send({"type": "notice", "text": "This world did not repeat itself exactly."})
                 await self._show(tick, jump=True)
+            elif isinstance(command, Direct):
+                await self._direct(command.sentence)
             else:
                 await self._record(command.on)
         except UserError as error:
             await self._send_refusal(error)
 
+    async def _direct(self, sentence: str) -> None:
+        assert self._session is not None
+        session = self._session
+        try:
+            await self._thread.run(lambda: session.direct(sentence))
+        except UserError as error:  # the world goes on as it was
+            await self._send({"type": "directed", "sentence": sentence, "refused": str(error)})
+            return
+        await self._send({"type": "directed", "sentence": sentence, "refused": None})
+
     async def _reset(self, command: Reset) -> None:
         assert self._session is not None
         await self._stop_recording()
         if command.beside != (self._session.beside is not None):
-            session = await self._in_thread(lambda: self._playable.make(command.beside))
-            await self._in_thread(self._session.close)
+            session = await self._thread.run(lambda: self._playable.make(command.beside))
+            await self._thread.run(self._session.close)
             self._session = session
         session = self._session
-        start = await self._in_thread(lambda: self._start(session, command))
-        tick = await self._in_thread(lambda: session.reset(start))
+        start = await self._thread.run(lambda: self._start(session, command))
+        tick = await self._thread.run(lambda: session.reset(start))
         self._known_marks = set()
         self._num_steps = 0
         await self._send({"type": "started", "seed": command.seed, "prompt": command.prompt,
-                         "beside": session.beside is not None, "rewind": _rewinds(session)})  # fmt: skip
+                         "beside": session.beside is not None, "rewind": _rewinds(session),
+                         "directs": session.can_direct})  # fmt: skip
         await self._show(tick, jump=True)
 
     def _start(self, session: Session, command: Reset) -> Start:
         if command.prompt is not None and not self._playable.sentences:
             raise BadUse("this world does not start from a sentence; leave it out")
-        if command.recording is None:
-            return Start(command.seed, command.prompt)
-        given = self._playable.recording(command.recording, session.world.spec)
+        given = None
+        if command.picture is not None and command.recording is not None:
+            raise BadUse("a world starts from a picture or from a recording, not from both")
+        if command.picture is not None:
+            given = self._from_picture(command.picture, session)
+        elif command.recording is not None:
+            given = self._playable.recording(command.recording, session.world.spec)
         return Start(command.seed, command.prompt, given)
+
+    def _from_picture(self, name: str, session: Session) -> dict[str, Array]:
+        """The first tick's frames: an uploaded picture, standing still."""
+        picture = self._pictures.get(name)
+        if picture is None:
+            raise BadUse("this picture is no longer here; choose it again")
+        video = session.world.spec.of_kind("video")[0]
+        return {video.name: np.tile(picture, (1, video.shape[0], 1, 1, 1))}
 
     # ---- recordings ----------------------------------------------------------------------------------
 
@@ -225,13 +255,13 @@ class Player:
             if self._session.start is None:
                 raise BadUse("start the world first")
             session, about = self._session, dict(self._playable.about)
-            self._recording = await self._in_thread(lambda: Recording(session, about))
+            self._recording = await self._thread.run(lambda: Recording(session, about))
             await self._send({"type": "recording", "on": True, "longest": MAX_SECONDS})
 
     async def _record_tick(self, tick: Tick) -> None:
         recording = self._recording
         if recording is not None:
-            await self._in_thread(lambda: recording.add(tick))
+            await self._thread.run(lambda: recording.add(tick))
             if recording.is_full:
                 await self._stop_recording()
 
@@ -241,7 +271,7 @@ class Player:
             return
         self._recording = None
         try:
-            await self._in_thread(lambda: recording.finish(session))
+            await self._thread.run(lambda: recording.finish(session))
         except UserError as error:
             recording.discard()
             await self._send({"type": "recording", "on": False})
@@ -273,6 +303,7 @@ class Player:
             "touch": next((stream.name for stream in spec.named("touch")), None),
             "controls": control_table(playable.controls or spec, playable.title),
             "sentences": playable.sentences,
+            "pictures": playable.picture_side > 0,
             "recordings": playable.num_recordings,
             "beside": playable.beside,
             "rewind": _rewinds(session),
@@ -282,7 +313,7 @@ class Player:
         assert self._session is not None
         self._num_sent += 1
         spec, header = self._session.world.spec, {"id": self._num_sent, "mark": self._session.mark, **more}
-        message = await self._in_thread(lambda: tick_message(spec, tick, header))
+        message = await self._thread.run(lambda: tick_message(spec, tick, header))
         await self._line.send_bytes(message)
         marks = self._session.marks
         for number in sorted(marks.keys() - self._known_marks):
@@ -297,9 +328,6 @@ class Player:
 
     async def _send(self, values: dict[str, Any]) -> None:
         await self._line.send_json(values)
-
-    async def _in_thread(self, call: Callable[[], Result]) -> Result:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
 
 
 def _rewinds(session: Session) -> str:

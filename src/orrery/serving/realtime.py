@@ -11,10 +11,9 @@ import asyncio
 import json
 import secrets
 import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -30,10 +29,10 @@ from orrery.serving.session import Action, Session, Start, Tick
 from orrery.serving.sockets import Closing, Line, LineLimits
 from orrery.serving.wanted import Wanted, wanted_film
 from orrery.serving.wire import felt, short_numbers
+from orrery.serving.world_thread import WorldThread
 
 __all__ = ["Realtime", "RealtimeLimits"]
 
-Result = TypeVar("Result")
 MAX_WAITING = 256
 """Messages that were read and not answered yet."""
 _Numbers = Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], Field(max_length=4096)]
@@ -67,7 +66,7 @@ class Modalities(_Strict):
 
 
 class Event(_Strict):
-    prompt: str | None = None
+    prompt: str | None = Field(default=None, min_length=1, max_length=2000)
     multi_modal_data: Modalities | None = None
 
 
@@ -95,16 +94,24 @@ _MESSAGE: TypeAdapter[Interact | Ping | Stop] = TypeAdapter(
 )
 
 
+class _Event(NamedTuple):
+    """An interaction that was taken. acts: whether it changes the action; to None leaves it to the world."""
+
+    event_id: str
+    acts: bool
+    action: Action | None
+
+
 class Realtime:
     """One socket's session. models: by name, the first the default."""
 
     def __init__(self, socket: WebSocket, models: Mapping[str, Model], limits: RealtimeLimits) -> None:
         self._line, self._models, self._limits = Line(socket, limits.line), models, limits
-        self._thread = ThreadPoolExecutor(1, "orrery-realtime")  # a renderer stays on its thread
+        self._thread = WorldThread()
         self._id = f"video_stream-{secrets.token_hex(16)}"
         self._stopped = asyncio.Event()
         self._action: Action | None = None
-        self._events: list[tuple[str, Action | None]] = []
+        self._events: list[_Event] = []
         self._active: list[str] = []
         self._num_chunks = 0
 
@@ -113,15 +120,15 @@ class Realtime:
         session: Session | None = None
         try:
             wanted, num_ticks = await self._start()
-            session = await self._in_thread(wanted.model.playable.make)
+            session = await self._thread.run(wanted.model.playable.make)
             await self._play(session, wanted, num_ticks)
         except UserError as error:
             await self._send_error(error)
             raise Closing(1008, str(error)) from error
         finally:
             if session is not None:
-                await self._in_thread(session.close)
-            self._thread.shutdown(wait=False)
+                await self._thread.run(session.close)
+            self._thread.close()
 
     # ---- what the peer says --------------------------------------------------------------------------
 
@@ -139,7 +146,7 @@ class Realtime:
         longest = self._limits.session_seconds
         if fields.get("seconds") is None and fields.get("num_frames") is None:
             fields["seconds"] = longest
-        wanted = await self._in_thread(
+        wanted = await self._thread.run(
             lambda: wanted_film(fields, None, self._models, longest, is_text=False)
         )
         if tuple(wanted.values["size"]) != wanted.model.size:
@@ -178,23 +185,26 @@ class Realtime:
                 await self._send_error(error)
 
     async def _take(self, session: Session, interaction: Interaction) -> None:
-        """Queue an action for the next tick."""
+        """Let a sentence happen, and queue an action for the next tick."""
         event = interaction.event
         try:
-            if event.prompt is not None:
-                raise BadUse(
-                    "a world follows the sentence that it started from; it takes no other on its way"
-                )
-            if event.multi_modal_data is None:
-                raise BadUse("an interaction has an action in event.multi_modal_data")
+            if event.prompt is None and event.multi_modal_data is None:
+                raise BadUse("an interaction has a prompt, or an action in event.multi_modal_data")
             if len(self._events) >= self._limits.num_events:
                 raise BadUse("too many interactions at once; one a tick is enough")
-            data = event.multi_modal_data.action.data
+            acts = event.multi_modal_data is not None
+            data = None if event.multi_modal_data is None else event.multi_modal_data.action.data
             action = None if data is None else action_from_numbers(session.world.spec, data)
-        except BadUse as error:
+
+            def take() -> None:
+                if event.prompt is not None:
+                    session.direct(event.prompt)
+                self._events.append(_Event(interaction.event_id, acts, action))
+
+            await self._thread.run(take)
+        except UserError as error:
             await self._send_error(error, code="interaction_failed", event_id=interaction.event_id)
             return
-        self._events.append((interaction.event_id, action))
         queued = {"request_id": self._id, "event_id": interaction.event_id}
         await self._line.send_json({"type": "session.interaction.queued", **queued})
 
@@ -203,7 +213,7 @@ class Realtime:
     async def _play(self, session: Session, wanted: Wanted, num_ticks: int) -> None:
         values = wanted.values
         start = Start(values["seed"], values["prompt"] or None)
-        tick = await self._in_thread(lambda: session.reset(start))
+        tick = await self._thread.run(lambda: session.reset(start))
         seconds = num_ticks * session.world.spec.clock.tick_seconds  # whole ticks
         config = {**values, "seconds": seconds, "size": "{}x{}".format(*values["size"])}
         await self._line.send_json(
@@ -213,7 +223,7 @@ class Realtime:
         try:
             film = _Film(wanted)
             ended = await self._ticks(session, film, tick, num_ticks, listening)
-            await self._send_piece(await self._in_thread(film.rest), {"kind": "trailer", "num_frames": 0})
+            await self._send_piece(await self._thread.run(film.rest), {"kind": "trailer", "num_frames": 0})
             await self._line.send_json(
                 {
                     "type": "session.done",
@@ -240,11 +250,9 @@ class Realtime:
                     await listening  # raises what ended it
                 if self._stopped.is_set():
                     return ""
-                started = self._apply_events()
-                action = self._action
-                tick = await self._in_thread(lambda a=action: session.step(a))
+                tick, started = await self._thread.run(lambda: self._step(session))
             due = max(due + spec.clock.tick_seconds, time.monotonic())
-            piece = await self._in_thread(lambda t=tick: film.piece(t))
+            piece = await self._thread.run(lambda t=tick: film.piece(t))
             felt_of = {"touch": felt(spec, tick), "numbers": short_numbers(spec, tick)}
             metadata = {
                 "kind": "media",
@@ -260,12 +268,13 @@ class Realtime:
                 return tick.ended
         return ""
 
-    def _apply_events(self) -> list[str]:
-        """Act as the last interaction says from now on; the ids of those that came."""
+    def _step(self, session: Session) -> tuple[Tick, list[str]]:
+        """The next tick, under the last action that was taken, and the ids of the events that begin."""
         taken, self._events = self._events, []
-        if taken:
-            self._action, self._active = taken[-1][1], [taken[-1][0]]
-        return [event_id for event_id, _ in taken]
+        for event in taken:
+            if event.acts:
+                self._action, self._active = event.action, [event.event_id]
+        return session.step(self._action), [event.event_id for event in taken]
 
     async def _send_piece(self, piece: bytes, metadata: Mapping[str, Any]) -> None:
         about = {"request_id": self._id, "transport_chunk_index": self._num_chunks, "byte_length": len(piece)}
@@ -274,9 +283,6 @@ class Realtime:
 
     async def _send_error(self, error: UserError, **more: str) -> None:
         await self._line.send_json({"type": "error", "message": str(error), "request_id": self._id, **more})
-
-    async def _in_thread(self, call: Callable[[], Result]) -> Result:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
 
 
 class _Film:

@@ -96,7 +96,8 @@ class Recording:
             "first_tick": self._first,
             "num_ticks": self._num_ticks,
             "seconds": self.seconds,
-            "actions": [_plain_action(action) for action in session.actions],
+            "actions": [_plain_action(done.action) for done in session.done],
+            "sentences": [[tick, said] for tick, done in enumerate(session.done) for said in done.sentences],
         }
 
     def _samples(self, tick: Tick) -> Array | None:

@@ -1,7 +1,8 @@
 """One live session on any world: step it, go back along marks, branch from any of them, start again.
 
 A world that keeps snapshots is put back by one. Any other is put back by doing again what was done: reset
-with the same seed and the same actions. What a world cannot do is refused in plain words (`UserError`).
+with the same seed, the same actions and the same sentences. What a world cannot do is refused in plain words
+(`UserError`).
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ import numpy as np
 
 from orrery.errors import BadUse, UserError
 from orrery.streams import Array, Observation
-from orrery.world import Snapshotable, World, close_world
+from orrery.world import Directable, Snapshotable, World, close_world
 
-__all__ = ["MAX_MARKS", "Action", "Mark", "Session", "Start", "Tick"]
+__all__ = ["MAX_MARKS", "Action", "Done", "Mark", "Session", "Start", "Tick"]
 
 Action = Mapping[str, Array]
 """Stream name to one tick of an action, `[*shape]`; not changed once it was played."""
@@ -78,17 +79,26 @@ class Mark:
         return self.shown.number
 
 
+@dataclass(frozen=True)
+class Done:
+    """What was done for one tick. sentences: said before it, in order. action: None where it was left to the
+    world."""
+
+    action: Action | None
+    sentences: tuple[str, ...] = ()
+
+
 @dataclass
 class _Branch:
-    """One course of events: actions since tick `start` of the branch `parent`."""
+    """One course of events: what was done since tick `start` of the branch `parent`."""
 
     parent: int | None
     start: int
-    actions: list[Action | None] = field(default_factory=list)
+    done: list[Done] = field(default_factory=list)
 
     @property
     def end(self) -> int:
-        return self.start + len(self.actions)
+        return self.start + len(self.done)
 
 
 class Session:
@@ -109,6 +119,7 @@ class Session:
         self.marks: dict[int, Mark] = {}
         """Places to go back to, by number."""
         self._branches: list[_Branch] = []
+        self._sentences: list[str] = []
         self._branch = self._number = self._mark = self._num_marks = 0
 
     @property
@@ -117,13 +128,18 @@ class Session:
         return all(isinstance(world, Snapshotable) for world in self._worlds)
 
     @property
+    def can_direct(self) -> bool:
+        """Whether the world takes further sentences on its way. A real one beside it would not."""
+        return self.beside is None and isinstance(self.world, Directable)
+
+    @property
     def mark(self) -> int:
         """The mark at or last before where the session is."""
         return self._mark
 
     @property
-    def actions(self) -> list[Action | None]:
-        """Everything that was done since the reset, on the branch that the session is on."""
+    def done(self) -> list[Done]:
+        """Everything that was done since the reset, tick by tick, on the branch that the session is on."""
         return self._path(self._branch, self._number)
 
     def reset(self, start: Start) -> Tick:
@@ -131,7 +147,7 @@ class Session:
         observations = self._begin(start)
         self.start = start
         self.marks, self._num_marks = {}, 0
-        self._branches, self._branch, self._number = [_Branch(None, 0)], 0, 0
+        self._branches, self._branch, self._number, self._sentences = [_Branch(None, 0)], 0, 0, []
         tick = self._tick(observations)
         self._add_mark(tick, None)
         return tick
@@ -149,12 +165,23 @@ class Session:
             self._branches.append(branch)
             self._branch = len(self._branches) - 1
         observations = [_stepped(world, action) for world in self._worlds]
-        branch.actions.append(action)
+        branch.done.append(Done(action, tuple(self._sentences)))
+        self._sentences = []
         self._number += 1
         tick = self._tick(observations)
         if self._number - self.marks[self._mark].tick >= self._mark_every or tick.ended:
             self._add_mark(tick, self._mark)
         return tick
+
+    def direct(self, sentence: str) -> None:
+        """Let happen what a sentence says, from the next tick on. UserError where the world cannot follow it;
+        then nothing has changed."""
+        if self.start is None:
+            raise BadUse("reset the session before something is to happen in it")
+        if not self.can_direct or not isinstance(self.world, Directable):
+            raise BadUse("this world takes no sentence on its way")
+        self.world.direct(sentence)
+        self._sentences.append(sentence)
 
     def rewind(self, mark: int) -> Tick:
         """Go back, or across to another branch, to a mark. What was there is kept: the next step begins a
@@ -163,6 +190,7 @@ class Session:
             raise BadUse(f"there is no mark {mark} to go back to")
         goal = self.marks[mark]
         shown = self._restore(goal)
+        self._sentences = []
         self._branch, self._number, self._mark = goal.shown.branch, goal.tick, mark
         return shown
 
@@ -211,24 +239,27 @@ class Session:
         path = self._path(goal.shown.branch, goal.tick)
         if self.beside is not None and isinstance(self.world, Snapshotable):
             real = self.beside.reset(self.start.seed)
-            for action in path:
-                real = _stepped(self.beside, action)
+            for done in path:
+                real = _stepped(self.beside, done.action)
             return replace(goal.shown, beside=_unbatched(real))
         observations = self._begin(self.start)
-        for action in path:
-            observations = [_stepped(world, action) for world in self._worlds]
+        for done in path:
+            for sentence in done.sentences:
+                assert isinstance(self.world, Directable)
+                self.world.direct(sentence)
+            observations = [_stepped(world, done.action) for world in self._worlds]
         beside = _unbatched(observations[1]) if self.beside is not None else None
         return replace(goal.shown, observation=_unbatched(observations[0]), beside=beside)
 
-    def _path(self, branch: int, number: int) -> list[Action | None]:
-        """The actions that lead to a tick of a branch, from the reset on."""
-        pieces: list[list[Action | None]] = []
+    def _path(self, branch: int, number: int) -> list[Done]:
+        """What was done to get to a tick of a branch, from the reset on."""
+        pieces: list[list[Done]] = []
         at: int | None = branch
         while at is not None:
             here = self._branches[at]
-            pieces.append(here.actions[: number - here.start])
+            pieces.append(here.done[: number - here.start])
             at, number = here.parent, here.start
-        return [action for piece in reversed(pieces) for action in piece]
+        return [done for piece in reversed(pieces) for done in piece]
 
     # ---- marks -----------------------------------------------------------------------------------------
 

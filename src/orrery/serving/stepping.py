@@ -1,15 +1,14 @@
 """`WS /v1/realtime/world`: a batch of worlds for a program, exactly as they are, a tick when it says so.
 
-Messages are binary, as `orrery.serving.arrays` packs them: `open`, then `reset` and `step` in any number,
-each answered by a `tick` or an `error`. `orrery.serving.client.RemoteWorld` is the other end.
+Messages are binary, as `orrery.serving.arrays` packs them: `open`, then `reset`, `step` and `direct` in any
+number, each answered by a `tick`, `directed` or an `error`. `orrery.serving.client.RemoteWorld` is the other
+end.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Literal, TypeVar
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -20,12 +19,12 @@ from orrery.serving.arrays import GIVEN, MASK, pack_arrays, unpack_arrays
 from orrery.serving.messages import first_problem
 from orrery.serving.models import Model
 from orrery.serving.sockets import Closing, Line, LineLimits
+from orrery.serving.world_thread import WorldThread
 from orrery.streams import Array, Observation, WorldSpec
-from orrery.world import World, action_streams, actions_by_stream, close_world
+from orrery.world import Directable, World, action_streams, actions_by_stream, close_world
 
 __all__ = ["MAX_WORLDS", "Stepping", "stepping_limits"]
 
-Result = TypeVar("Result")
 MAX_WORLDS = 64
 MAX_GIVEN_TICKS = 1000
 
@@ -56,7 +55,14 @@ class Step(_Message):
     type: Literal["step"]
 
 
-_KINDS: dict[str, type[Open | Reset | Step]] = {"open": Open, "reset": Reset, "step": Step}
+class Direct(_Message):
+    type: Literal["direct"]
+    sentence: str = Field(min_length=1, max_length=2000)
+
+
+_KINDS: dict[str, type[Open | Reset | Step | Direct]] = {
+    "open": Open, "reset": Reset, "step": Step, "direct": Direct,
+}  # fmt: skip
 
 
 class Stepping:
@@ -64,7 +70,7 @@ class Stepping:
 
     def __init__(self, socket: WebSocket, models: Mapping[str, Model], limits: LineLimits) -> None:
         self._line, self._models = Line(socket, limits), models
-        self._thread = ThreadPoolExecutor(1, "orrery-stepping")  # a renderer stays on its thread
+        self._thread = WorldThread()
 
     async def serve(self) -> None:
         """Serve the socket until the peer leaves. Raises `Closing` for one that is let go."""
@@ -73,8 +79,9 @@ class Stepping:
             message, _ = _parsed(await self._line.receive_bytes())
             if not isinstance(message, Open):
                 raise Closing(1008, "the first message is open")
-            world = await self._in_thread(lambda: self._opened(message))
+            world = await self._thread.run(lambda: self._opened(message))
             about = {"type": "opened", "num_worlds": world.num_worlds, "spec": world.spec.to_json()}
+            about["directable"] = isinstance(world, Directable)
             await self._line.send_bytes(pack_arrays(about, {}))
             while True:
                 await self._answer(world, await self._line.receive_bytes())
@@ -82,8 +89,8 @@ class Stepping:
             await self._line.send_bytes(_error(error))
             raise Closing(1008, str(error)) from error
         finally:
-            await self._in_thread(lambda: close_world(world))
-            self._thread.shutdown(wait=False)
+            await self._thread.run(lambda: close_world(world))
+            self._thread.close()
 
     def _opened(self, message: Open) -> World:
         name = next(iter(self._models)) if message.model is None else message.model
@@ -92,28 +99,40 @@ class Stepping:
         return self._models[name].playable.make_world(num_worlds=message.num_worlds, streams=message.streams)
 
     async def _answer(self, world: World, content: bytes) -> None:
-        """One tick. What the world refuses is said, and it goes on from where it was."""
+        """One message. What the world refuses is said, and it goes on from where it was."""
         message, arrays = _parsed(content)
         try:
             if isinstance(message, Reset):
-                tick = await self._in_thread(lambda: _reset(world, message, arrays))
+                tick = await self._thread.run(lambda: _reset(world, message, arrays))
             elif isinstance(message, Step):
-                tick = await self._in_thread(lambda: world.step(_action(world, arrays)))
+                tick = await self._thread.run(lambda: world.step(_action(world, arrays)))
+            elif isinstance(message, Direct):
+                await self._thread.run(lambda: _direct(world, message, arrays))
+                await self._line.send_bytes(pack_arrays({"type": "directed"}, {}))
+                return
             else:
                 raise BadUse("the world is open already")
         except (UserError, ValueError) as error:
             await self._line.send_bytes(_error(error))
             return
-        await self._line.send_bytes(await self._in_thread(lambda: _tick(world, tick)))
-
-    async def _in_thread(self, call: Callable[[], Result]) -> Result:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+        await self._line.send_bytes(await self._thread.run(lambda: _tick(world, tick)))
 
 
-def _reset(world: World, message: Reset, arrays: Mapping[str, Array]) -> Observation:
+def _direct(world: World, message: Direct, arrays: Mapping[str, Array]) -> None:
+    if not isinstance(world, Directable):
+        raise BadUse("this world takes no sentence on its way")
+    world.direct(message.sentence, _mask(world, arrays))
+
+
+def _mask(world: World, arrays: Mapping[str, Array]) -> Array | None:
     mask = arrays.get(MASK)
     if mask is not None and (mask.shape != (world.num_worlds,) or mask.dtype != bool):
         raise BadUse(f"a mask is [{world.num_worlds}] bool, got {list(mask.shape)} {mask.dtype}")
+    return mask
+
+
+def _reset(world: World, message: Reset, arrays: Mapping[str, Array]) -> Observation:
+    mask = _mask(world, arrays)
     given = {name.removeprefix(GIVEN): value for name, value in arrays.items() if name != MASK}
     for name, value in given.items():
         _check_given(world.spec, name, value, world.num_worlds)
@@ -155,7 +174,7 @@ def _error(error: Exception) -> bytes:
     return pack_arrays({"type": "error", "kind": kind, "message": str(error)}, {})
 
 
-def _parsed(content: bytes) -> tuple[Open | Reset | Step, dict[str, Array]]:
+def _parsed(content: bytes) -> tuple[Open | Reset | Step | Direct, dict[str, Array]]:
     """`Closing` for what is no message at all: nothing that comes after it could be trusted."""
     try:
         header, arrays = unpack_arrays(content)

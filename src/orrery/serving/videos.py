@@ -9,17 +9,18 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, BackgroundTasks, HTTPException, Query, Request, Response
 from fastapi.responses import FileResponse
+from PIL import Image
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
 from orrery.errors import UserError
-from orrery.serving.decode import decode_upload
+from orrery.serving.decode import MAX_PICTURE_BYTES, decode_upload
 from orrery.serving.guard import Allowance, failure
 from orrery.serving.jobs import Job, Jobs, Status
 from orrery.serving.models import Model
 from orrery.serving.supervisor import Supervisor
-from orrery.serving.wanted import MAX_PICTURE_BYTES, UNFOLLOWED, FilmRequest, Refused, Wanted, wanted_film
+from orrery.serving.wanted import UNFOLLOWED, FilmRequest, Refused, Wanted, wanted_film
 
 __all__ = ["MAX_REQUEST_BYTES", "FilmLimits", "videos_router"]
 
@@ -286,9 +287,10 @@ class _Films:
         job_id = self._jobs.new_id()
         if wanted.picture is not None:
             try:
-                decode_upload(wanted.picture, wanted.model.size[0], self._jobs.file(job_id, ".png"))
+                pixels = decode_upload(wanted.picture, wanted.model.size[0])
             except UserError as error:
                 raise Refused(f"input_reference: {error}", "input_reference") from error
+            Image.fromarray(pixels).save(self._jobs.file(job_id, ".png"), "PNG")
         try:
             job = self._jobs.accept(job_id, wanted.values, kept)
         except BaseException:

@@ -18,12 +18,12 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from orrery.errors import BadUse, UserError
+from orrery.serving.decode import MAX_PICTURE_BYTES
 from orrery.serving.messages import MAX_SEED
 from orrery.serving.models import Model
 
-__all__ = ["MAX_PICTURE_BYTES", "UNFOLLOWED", "FilmRequest", "Refused", "Wanted", "wanted_film"]
+__all__ = ["UNFOLLOWED", "FilmRequest", "Refused", "Wanted", "wanted_film"]
 
-MAX_PICTURE_BYTES = 20_000_000
 DEFAULT_SECONDS = 4.0
 UNFOLLOWED = (
     "audio_noise_mask",

@@ -21,6 +21,7 @@ let last = { tick: 0, branch: 0 };
 let sent = "";
 let autoplay = false;
 let recordingSince;
+let pictureName = null;
 let echoed = -1;
 let shown = -1;
 let total = 0;
@@ -45,7 +46,7 @@ function connect() {
 }
 
 function usable(on) {
-  for (const id of ["play", "step", "back", "record", "start-button", "dice"]) $(id).disabled = !on;
+  for (const id of ["play", "step", "back", "record", "start-button", "dice", "direct-button"]) $(id).disabled = !on;
 }
 
 function say(message) {
@@ -58,6 +59,7 @@ function told(message) {
   else if (message.type === "state") setRunning(message.running);
   else if (message.type === "dropped") strip.drop(message.marks);
   else if (message.type === "recording") recorded(message);
+  else if (message.type === "directed") directed(message);
   else if (message.type === "notice") toast(message.text);
   else if (message.type === "refused") {
     toast(message.text, "wrong");
@@ -90,6 +92,7 @@ function greet(message) {
   $("views").hidden = !hello.beside;
   $("touch-panel").hidden = !hello.touch;
   $("sound-box").hidden = $("volume-box").hidden = !hello.sound;
+  $("picture-box").hidden = !hello.pictures;
   $("recording-box").hidden = !hello.recordings;
   $("recording-start").replaceChildren(new Option("none", ""), ...Array.from({ length: hello.recordings }, (_, i) => new Option(`episode ${i}`, i)));
   if (!again) {
@@ -119,6 +122,7 @@ function start() {
     type: "reset",
     seed: Math.max(0, Math.floor(Number($("seed").value) || 0)),
     prompt: prompt || null,
+    picture: pictureName,
     recording: recording === "" ? null : Number(recording),
     beside: mode !== "world",
   });
@@ -134,6 +138,7 @@ function started(message) {
   usable(true);
   $("difference-box").hidden = !beside;
   $("world-caption").hidden = !beside;
+  $("direct").hidden = !message.directs;
   showViews();
   $("strip-hint").textContent = message.rewind === "snapshots"
     ? "A picture every second. Choose one to go back; what you do then begins a branch."
@@ -319,6 +324,46 @@ function step() {
   say({ type: "step" });
 }
 
+// A sentence happens from the next tick on, or the world says why it cannot.
+function direct() {
+  const sentence = $("sentence").value.trim();
+  if (sentence && !$("direct-button").disabled) say({ type: "direct", sentence });
+}
+
+function directed(message) {
+  if (message.refused) {
+    toast(message.refused, "wrong");
+    return;
+  }
+  if ($("sentence").value.trim() === message.sentence) $("sentence").value = "";
+  toast(`“${message.sentence}”`);
+  overlay();
+  $("stage").focus({ preventScroll: true });
+}
+
+// The server keeps the picture under a name, by which the world can start from it until the page is left.
+async function sendPicture() {
+  const file = $("picture").files[0];
+  forgetPicture();
+  if (!file) return;
+  try {
+    const answer = await fetch("/pictures", { method: "POST", body: file });
+    const text = await answer.text();
+    if (!answer.ok) throw new Error(text);
+    pictureName = text;
+    $("no-picture").hidden = false;
+    start();
+  } catch (error) {
+    $("picture").value = "";
+    toast(error.message, "wrong");
+  }
+}
+
+function forgetPicture() {
+  pictureName = null;
+  $("no-picture").hidden = true;
+}
+
 function setMode(next) {
   const rebuilds = (next === "world") === beside;
   mode = next;
@@ -383,6 +428,7 @@ addEventListener("keydown", (event) => {
   if (controls.codes().includes(event.code)) controls.press(event.code, performance.now());
   else if (event.code === "Enter") toggle();
   else if (event.code === "Period") step();
+  else if (event.code === "Slash" && !$("direct").hidden) $("sentence").focus();
   else if (event.code === "Backspace") rewind(strip.before(last.tick));
   else return;
   event.preventDefault();
@@ -423,6 +469,9 @@ $("crisp").onclick = () => {
 };
 $("dice").onclick = () => { $("seed").value = Math.floor(Math.random() * 100000); start(); };
 $("start").onsubmit = (event) => { event.preventDefault(); start(); };
+$("direct").onsubmit = (event) => { event.preventDefault(); direct(); };
+$("picture").onchange = sendPicture;
+$("no-picture").onclick = () => { $("picture").value = ""; forgetPicture(); start(); };
 $("reset-keys").onclick = () => { controls.restoreDefaults(); table.build(); };
 $("volume").oninput = () => { if (sound) { sound.volume = Number($("volume").value); sound.apply(); } };
 $("mute").onclick = () => {

@@ -72,10 +72,10 @@ def _spec(clock: Clock, size: int, streams: Sequence[str] | None) -> WorldSpec:
 
 
 class DummyWorld:
-    """A ball on a line, in `num_worlds` copies; Snapshotable and Describable.
+    """A ball on a line, in `num_worlds` copies; Snapshotable, Describable and Directable.
 
     size: pixels on each side of the square picture. streams: names to emit, None for all.
-    prompt: a sentence with `left` or `right` sets the first direction.
+    prompt: a sentence with `left` or `right` sets the first direction, and one on the way a new one.
     """
 
     def __init__(
@@ -155,6 +155,13 @@ class DummyWorld:
         """See `Promptable`."""
         _direction(prompt)
 
+    def direct(self, sentence: str, mask: Array | None = None) -> None:
+        """See `Directable`."""
+        direction = _direction(sentence)
+        for b in np.flatnonzero(self._check_mask(mask)):
+            ball = self._balls[b]
+            ball.speed_m_s = direction * abs(ball.speed_m_s) * float(_forwards(ball.unfolded_m))
+
     def scripted_action(self) -> Array:
         """`[B, 1]`: the action that the world's own script plans for the coming tick."""
         return np.array([[0.3 * np.sin(0.5 * ball.tick)] for ball in self._balls], np.float32)
@@ -227,6 +234,11 @@ def _turns(before: float, velocity: float, start: float, duration: float) -> lis
     ]
 
 
+def _forwards(unfolded: Array | float) -> Array:
+    """1 where the folded coordinate grows with the unfolded one, else -1."""
+    return np.where((np.asarray(unfolded) + 1.0) % 4.0 < 2.0, 1.0, -1.0)
+
+
 def _beeps(seconds: Array, turns: list[Event]) -> Array:
     sound = np.zeros(len(seconds))
     for turn in turns:
@@ -255,11 +267,10 @@ def _touch(position: Array) -> Array:
 def _state(unfolded: Array, velocity: float) -> Array:
     state = np.zeros((len(unfolded), _NUM_SLOTS, _STATE_WIDTH), np.float32)
     ball = state[:, 0]
-    forwards = np.where((unfolded + 1.0) % 4.0 < 2.0, 1.0, -1.0)
     ball[:, 0:2] = 1.0  # present and visible
     ball[:, 2] = fold(unfolded)
     ball[:, 5] = 1.0  # not turned
-    ball[:, 9] = velocity * forwards
+    ball[:, 9] = velocity * _forwards(unfolded)
     ball[:, 15] = 1.0  # a ball
     ball[:, 19:22] = 0.1  # metres
     ball[:, 22:25] = 1.0  # white

@@ -11,7 +11,7 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import mujoco
 import numpy as np
@@ -93,7 +93,7 @@ class ExactWorld(ABC):
             action = np.asarray(action, np.float32)
         for index in range(self.num_worlds):
             bench = self._bench(index)
-            bench.advance(bench.scripted_action() if action is None else bench.limited(action[index]))
+            bench.advance(bench.scripted_action() if action is None else bench.heeded(action[index]))
         return self._observe()
 
     def scripted_action(self) -> Array:
@@ -114,12 +114,15 @@ class ExactWorld(ABC):
 
     def snapshot(self) -> list[Any]:
         """All memory of all worlds."""
-        return [self._bench(index).snapshot() for index in range(self.num_worlds)]
+        benches = [self._bench(index) for index in range(self.num_worlds)]
+        return [(bench, bench.snapshot()) for bench in benches]
 
     def restore(self, snapshot: list[Any]) -> None:
         """Go back to `snapshot`."""
-        for index, values in enumerate(snapshot):
-            self._bench(index).restore(values)
+        for index, (bench, values) in enumerate(snapshot):
+            mine = bench if self._benches[index] is bench else bench.twin()
+            mine.restore(values)
+            self._benches[index] = mine
 
     def _bench(self, index: int) -> Bench:
         bench = self._benches[index]
@@ -178,6 +181,7 @@ class Bench(ABC):
         self._sound = ContactSound(self._bodies, clock, substeps, self._ears(), seed, hertz)
         self._num_ticks = 0
         self._before_substep: Callable[[], None] | None = None
+        self._told_until = 0.0
 
     def _ears(self) -> tuple[Array, Array]:
         """Where one listens from, and which way is right: the camera's."""
@@ -197,11 +201,31 @@ class Bench(ABC):
         self._data.ctrl[:3] = offset
         mujoco.mj_forward(self._model, self._data)
 
+    def _follow(self, before: Bench, script: FingerScript) -> None:
+        """Go on from where another bench is, whose objects are the first of this one's: its finger, its clock
+        and what rings. script: what the finger does from now on, in the time since the other's reset."""
+        self._data.qpos[-3:], self._data.qvel[-3:] = before._data.qpos[-3:], before._data.qvel[-3:]
+        self._data.ctrl[:], self._data.time = before._data.ctrl, before._data.time
+        mujoco.mj_forward(self._model, self._data)
+        self._num_ticks, self._script = before._num_ticks, script
+        self.events, self.tick = list(before.events), dict(before.tick)
+        self._told_until = before._told_until if script is before._script else script.seconds
+        num_before = before._num_movers - 1
+        bodies = {**{k: k for k in range(num_before + 1)}, before._num_movers: self._num_movers}
+        positions = np.concatenate([np.zeros((1, 3)), self._data.xpos[1:]])
+        self._sound.follow(before._sound, bodies, positions)
+
     def scripted_action(self) -> Array:
         """The script's action for the next tick, `[frames, A]`."""
         rate, frames = self._clock.frames_per_second, self._clock.frames_per_tick
         first = self._num_ticks * frames
         return np.array([self._script.velocity((first + f) / rate) for f in range(frames)], np.float32)
+
+    def heeded(self, action: Array) -> Array:
+        """What is done under an action `[frames, A]` from outside: that, unless the finger is about something
+        that it was told on the way."""
+        seconds = self._num_ticks * self._clock.tick_seconds
+        return self.scripted_action() if seconds < self._told_until else self.limited(action)
 
     def limited(self, action: Array) -> Array:
         """An action `[frames, A]` from outside, within what this bench can do."""
@@ -276,6 +300,12 @@ class Bench(ABC):
 
     def _fixture_positions(self) -> Array:
         return self._model.body_pos[self._num_movers + 1 :]
+
+    def twin(self) -> Self:
+        """Another bench of the same scene, to be restored."""
+        other = copy.copy(self)
+        other._sound = copy.deepcopy(self._sound)
+        return other
 
     def snapshot(self) -> _Snapshot:
         return _Snapshot(

@@ -34,6 +34,11 @@ class FingerScript:
     legs: tuple[tuple[float, Array], ...]
     size: int = 3
 
+    @property
+    def seconds(self) -> float:
+        """How long all legs take."""
+        return sum(duration for duration, _ in self.legs)
+
     def velocity(self, seconds: float) -> Array:
         """Velocity of the target at a time since the episode's start, `[size]`; zero after the last leg."""
         for duration, velocity in self.legs:

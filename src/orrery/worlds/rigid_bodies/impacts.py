@@ -6,8 +6,9 @@ mean "there was an impact". An impact is a force far above what the pair carried
 
 from __future__ import annotations
 
+import copy
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -109,6 +110,20 @@ class ImpactFinder:
         self._keep = float(np.exp(-substep_seconds / LOAD_SECONDS))
         self._window = max(1, round(IMPACT_SECONDS / substep_seconds))
         self.state = _State(np.zeros((len(self.pairs), 1)), np.zeros((len(self.pairs), ONSET_REACH)))
+
+    def follow(self, before: ImpactFinder, bodies: Mapping[int, int]) -> None:
+        """Go on from where another finder is. bodies: index of a body there to its index here."""
+        here = {pair: index for index, pair in enumerate(self.pairs)}
+        pairs = {
+            index: here[min(bodies[a], bodies[b]), max(bodies[a], bodies[b])]
+            for index, (a, b) in enumerate(before.pairs)
+        }
+        state, old = self.state, before.state
+        state.load[list(pairs.values())] = old.load
+        state.tail[list(pairs.values())] = old.tail
+        state.num_substeps = old.num_substeps
+        state.rises = {pairs[pair]: copy.copy(rise) for pair, rise in old.rises.items()}
+        state.last_event = {pairs[pair]: onset for pair, onset in old.last_event.items()}
 
     def find(
         self, force_n: Array, position_at: Callable[[int, int], Position]

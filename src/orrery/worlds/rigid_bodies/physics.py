@@ -21,7 +21,7 @@ __all__ = [
     "FINGER_COLOUR", "FINGER_HALF_LENGTH_M", "FINGER_MATERIAL", "FINGER_PARKED_M", "FINGER_RADIUS_M",
     "GEOM_TYPES", "SOLIMP", "SUBSTEPS_PER_FRAME", "TABLE_MATERIAL", "Contacts", "Motion", "add_finger",
     "add_geom", "bare_table", "contact_friction", "contact_solref", "geom_size", "rim_boxes",
-    "simulate_frame",
+    "simulate_frame", "split_motion",
 ]  # fmt: skip
 
 SUBSTEPS_PER_FRAME = 40
@@ -222,7 +222,7 @@ def simulate_frame(
                     contact.frame.copy(), data.efc_force.copy(),
                 )
             )  # fmt: skip
-    motion = _split_motion(model, qpos, qvel)
+    motion = split_motion(model, qpos, qvel)
     mean = felt.sum(axis=0, initial=0.0) / SUBSTEPS_PER_FRAME
     return motion, _stack_contacts(model, rows), _touch_grid_n(mean)
 
@@ -303,7 +303,7 @@ def _straighten(positions: Array, quaternions: tuple[int, ...]) -> None:
             positions[first : first + 4] = [0.0, x / across, y / across, 0.0]
 
 
-def _split_motion(model: mujoco.MjModel, qpos: Array, qvel: Array) -> Motion:
+def split_motion(model: mujoco.MjModel, qpos: Array, qvel: Array) -> Motion:
     """Joint coordinates `[n, nq]`, `[n, nv]` as bodies: objects with one joint each, then the finger."""
     joints, n = _joints(model), len(qpos)
     position, linear, angular = np.zeros((3, n, joints.num_objects + 1, 3))

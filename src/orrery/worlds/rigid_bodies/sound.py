@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -233,6 +233,25 @@ class ContactSound:
         to_the_right = np.minimum(np.maximum(offset @ self._right / distance, -1.0), 1.0)
         angle = (to_the_right + 1.0) * (np.pi / 4.0)
         return (np.array([np.cos(angle), np.sin(angle)]) / distance).T
+
+    def follow(self, before: ContactSound, bodies: Mapping[int, int], body_positions_m: Array) -> None:
+        """Go on from where another sound is, so that what rings there rings on here.
+
+        bodies: index of each body there to its index here. body_positions_m: `[num_bodies, 3]`, of all here.
+        """
+        there, here = list(bodies), list(bodies.values())
+        self._finder.follow(before._finder, bodies)
+        for old, new in bodies.items():
+            self.banks[new] = copy.deepcopy(before.banks[old])
+        self._tail[here, : before._tail.shape[1]] = before._tail[there]
+        self._noise.bit_generator.state = before._noise.bit_generator.state
+        self._noise_state = copy.deepcopy(before._noise_state)
+        pairs = [self._pair_index[bodies[a], bodies[b]] for a, b in before._finder.pairs]
+        for kind, drive in before._drive.items():
+            self._drive[kind][pairs] = drive
+        if before._pan is not None:
+            self._pan = self._pan_gains(body_positions_m)
+            self._pan[here] = before._pan[there]
 
     def snapshot(self) -> dict[str, Any]:
         """Everything that the next ticks depend on."""

@@ -6,11 +6,12 @@ import math
 
 import numpy as np
 
+from orrery.streams import Array
 from orrery.worlds.rigid_bodies.finger import FingerScript, push_script
 from orrery.worlds.rigid_bodies.physics import FINGER_HALF_LENGTH_M, FINGER_PARKED_M, FINGER_RADIUS_M
-from orrery.worlds.tabletop.scene import TRAY, Scene, reach_m
+from orrery.worlds.tabletop.scene import TRAY, Body, Scene, reach_m
 
-__all__ = ["begins_clear", "plan_script"]
+__all__ = ["begins_clear", "keeps_off", "plan_script"]
 
 
 def plan_script(scene: Scene) -> FingerScript:
@@ -24,10 +25,13 @@ def plan_script(scene: Scene) -> FingerScript:
 
 
 def begins_clear(scene: Scene) -> bool:
-    """Whether no body reaches into the finger, a capsule that stands upright, where its plan starts."""
-    x, y, z = plan_script(scene).start_m
-    for body in scene.bodies:
-        height = float(np.clip(body.position_m[2], z - FINGER_HALF_LENGTH_M, z + FINGER_HALF_LENGTH_M))
-        if math.dist(body.position_m, (x, y, height)) <= reach_m(body) + FINGER_RADIUS_M:
-            return False
-    return True
+    """Whether no body reaches into the finger where its plan starts."""
+    start_m = plan_script(scene).start_m
+    return all(keeps_off(body, start_m) for body in scene.bodies)
+
+
+def keeps_off(body: Body, finger_m: Array) -> bool:
+    """Whether a body reaches not into the finger, a capsule that stands upright about `finger_m [3]`."""
+    x, y, z = finger_m
+    height = float(np.clip(body.position_m[2], z - FINGER_HALF_LENGTH_M, z + FINGER_HALF_LENGTH_M))
+    return math.dist(body.position_m, (x, y, height)) > reach_m(body) + FINGER_RADIUS_M

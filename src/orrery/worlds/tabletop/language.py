@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from importlib.resources import files
 
@@ -18,7 +18,7 @@ from orrery.worlds.rigid_bodies.words import check_text, split_words
 from orrery.worlds.tabletop.captions import caption
 from orrery.worlds.tabletop.lexicon import LEXICON, vocabulary
 from orrery.worlds.tabletop.meaning import EXAMPLE, read_tree
-from orrery.worlds.tabletop.scene import MAX_BODIES, SceneRequest
+from orrery.worlds.tabletop.scene import MAX_BODIES, BodyRequest, SceneRequest
 
 __all__ = ["caption", "parse", "vocabulary"]
 
@@ -26,8 +26,11 @@ _KIND = {word: kind for kind, words in LEXICON.items() for word in words}
 _TOO_MANY = ("four", "five", "six", "seven", "eight", "nine", "ten", "many", "several")
 
 
-def parse(prompt: str) -> SceneRequest:
+def parse(prompt: str, known: Sequence[BodyRequest] = ()) -> SceneRequest:
     """What `prompt` asks of a scene: its objects in order of mention, and perhaps the camera.
+
+    known: objects that are on the table already, each without a motion. They come first in what is asked;
+    "the red ball" must be one of them, "a ball" is another one.
 
     What the sentence leaves open stays None. Upper case and punctuation do not matter. A collision ("the ball
     hits the box") is read, but asks for nothing: what hits what is for physics to say. "the red ball" means
@@ -40,13 +43,13 @@ def parse(prompt: str) -> SceneRequest:
     check_text(prompt)
     words = split_words(prompt)
     _check_words(words)
-    if not any(_KIND[word] in ("NOUN", "PRONOUN") for word in words):
+    if not known and not any(_KIND[word] in ("NOUN", "PRONOUN") for word in words):
         raise UserError(f"the sentence names no object: a ball, a box or a cylinder; {EXAMPLE}")
     try:
         tree = _parser().parse(" ".join(words))
     except UnexpectedToken as error:
         raise UserError(_misfit(words, error)) from None
-    return read_tree(tree)
+    return read_tree(tree, known)
 
 
 def _check_words(words: list[str]) -> None:

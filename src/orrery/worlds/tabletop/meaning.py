@@ -6,7 +6,7 @@ each motion goes to the slots that it speaks of, by the rules of plain English a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -24,12 +24,12 @@ _OPPOSITE = {"left": "right", "right": "left", "forward": "back", "back": "forwa
 _VALUE = {word: value for words in LEXICON.values() for word, value in words.items()}
 
 
-def read_tree(tree: Tree[Token]) -> SceneRequest:
-    """The request that a sentence's tree means.
+def read_tree(tree: Tree[Token], known: Sequence[BodyRequest] = ()) -> SceneRequest:
+    """The request that a sentence's tree means. known: objects that are there already (see `language.parse`).
 
     Raises UserError for more than `MAX_BODIES` objects and for what cannot be (see `language.parse`).
     """
-    reader = _Reader()
+    reader = _Reader(known)
     for clause in tree.children:
         if isinstance(clause, Tree):
             getattr(reader, f"_{clause.data}")(clause)
@@ -49,8 +49,9 @@ def _children(tree: Tree[Token], *names: str) -> list[Tree[Token]]:
 class _Reader:
     """Walks a sentence's clauses in order and gathers what they ask of each object."""
 
-    def __init__(self) -> None:
-        self.bodies: list[BodyRequest] = []
+    def __init__(self, known: Sequence[BodyRequest]) -> None:
+        self.num_known = len(known)
+        self.bodies = list(known)
         self.camera: str | None = None
         # Objects of the last noun phrase: "a ball ... and is thrown" goes on about it.
         self.last: list[int] = []
@@ -148,7 +149,15 @@ class _Reader:
             known = [k for k, body in enumerate(self.bodies) if _agrees(body, asked)]
             if len(known) >= count:
                 return known[:count]
+            if self.num_known:
+                there = ", ".join(map(_plainly, self.bodies))
+                raise UserError(f'there is no {noun} like that here; there is {there}; say "a" for another')
         if len(self.bodies) + count > MAX_BODIES:
+            if self.num_known:
+                raise UserError(
+                    f"there is no room for another: {self.num_known} of {MAX_BODIES} are there; "
+                    'say "the" for one of them'
+                )
             raise UserError(
                 f"the sentence names more than {MAX_BODIES} objects; a scene holds 1 to {MAX_BODIES}"
             )

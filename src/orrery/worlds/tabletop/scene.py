@@ -26,8 +26,9 @@ from orrery.worlds.rigid_bodies.materials import COLOURS, MATERIAL_TABLE
 from orrery.worlds.tabletop.setting import SETTING
 
 __all__ = [
-    "BODY_SHAPES", "CAMERAS", "MAX_BODIES", "MOTIONS", "SIZES", "TRAY", "Body", "BodyRequest", "Push",
-    "Scene", "SceneRequest", "reach_m", "sample_scene",
+    "BODY_SHAPES", "CAMERAS", "MAX_BODIES", "MOTIONS", "MOTION_STARTS", "SIZES", "TRAY", "Body",
+    "BodyRequest", "Push", "Scene", "SceneRequest", "fill_wishes", "is_clear", "reach_m", "sample_body",
+    "sample_push", "sample_scene",
 ]  # fmt: skip
 
 BODY_SHAPES = ("ball", "box", "cylinder")
@@ -138,15 +139,15 @@ def sample_scene(rng: np.random.Generator, request: SceneRequest | None = None) 
     """
     if request is None:
         request = SceneRequest(tuple(BodyRequest() for _ in range(rng.choice([1, 2, 3], p=[0.3, 0.4, 0.3]))))
-    wishes = _fill_wishes(rng, request.bodies)
+    wishes = fill_wishes(rng, request.bodies)
     bodies = _place(rng, wishes)
     camera = request.camera or str(rng.choice(list(CAMERAS)))
     pushed = [k for k, body in enumerate(bodies) if body.motion == "pushed"]
-    push = _sample_push(rng, pushed[0], bodies[pushed[0]]) if pushed else None
+    push = sample_push(rng, pushed[0], bodies[pushed[0]]) if pushed else None
     return Scene(tuple(bodies), camera, push)
 
 
-def _fill_wishes(rng: np.random.Generator, wishes: tuple[BodyRequest, ...]) -> list[BodyRequest]:
+def fill_wishes(rng: np.random.Generator, wishes: tuple[BodyRequest, ...]) -> list[BodyRequest]:
     """Draw what is left open, one field after the other, so that every combination occurs."""
     free_colours = [c for c in COLOURS if c not in {w.colour for w in wishes}]
     rng.shuffle(free_colours)
@@ -199,8 +200,8 @@ def _place(rng: np.random.Generator, wishes: list[BodyRequest]) -> list[Body]:
         bodies: list[Body] = []
         for wish in wishes:
             # The first bodies may leave no room for the next: then all are drawn again.
-            tries = (_sample_body(rng, wish) for _ in range(30))
-            body = next((new for new in tries if all(_clear(new, other) for other in bodies)), None)
+            tries = (sample_body(rng, wish) for _ in range(30))
+            body = next((new for new in tries if all(is_clear(new, other) for other in bodies)), None)
             if body is None:
                 break
             bodies.append(body)
@@ -218,17 +219,18 @@ def reach_m(body: Body) -> float:
     return _REACH[body.shape] * body.half_extent_m
 
 
-def _clear(a: Body, b: Body) -> bool:
+def is_clear(a: Body, b: Body) -> bool:
     """Whether two bodies' spheres keep apart, with a margin."""
     return math.dist(a.position_m, b.position_m) > reach_m(a) + reach_m(b) + 0.01
 
 
-def _sample_body(rng: np.random.Generator, wish: BodyRequest) -> Body:
+def sample_body(rng: np.random.Generator, wish: BodyRequest) -> Body:
+    """A body, somewhere on the tray, for a wish that leaves nothing open."""
     if not (wish.shape and wish.colour and wish.material and wish.size and wish.motion):
         raise ValueError(f"a wish with something left to draw: {wish}")
     half = float(rng.uniform(*SIZES[wish.size]))
     towards = np.array(DIRECTIONS[wish.direction]) if wish.direction else np.zeros(2)
-    position, velocity, spin = _MOTION_STARTS[wish.motion](rng, half, towards)
+    position, velocity, spin = MOTION_STARTS[wish.motion](rng, half, towards)
     lies = wish.shape == "cylinder" and wish.motion == "rolls"
     heading = math.atan2(towards[1], towards[0]) if lies else float(rng.uniform(-math.pi, math.pi))
     quaternion = lying(heading) if lies else yawed(heading)
@@ -280,16 +282,18 @@ def _start_pushed(rng: np.random.Generator, half: float, towards: np.ndarray) ->
     return np.array([*(0.6 * _spot(rng, half, towards, run_up=0.15)), half]), np.zeros(3), np.zeros(3)
 
 
-_MOTION_STARTS = {
+MOTION_STARTS = {
     "rests": _start_rest,
     "drops": _start_drop,
     "flies": _start_fly,
     "rolls": _start_roll,
     "pushed": _start_pushed,
 }
+"""Motion to how a body begins it: a function of the random generator, the half extent and the direction."""
 
 
-def _sample_push(rng: np.random.Generator, target: int, body: Body) -> Push:
+def sample_push(rng: np.random.Generator, target: int, body: Body) -> Push:
+    """How the finger pushes a body."""
     direction = DIRECTIONS[body.direction or "right"]
     return Push(target, direction, float(rng.uniform(0.18, 0.35)), float(rng.uniform(0.10, 0.18)))
 
