@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from orrery.engines.few_tokens import FewCache, FewTokens
+from orrery.engines.few_tokens import FewTokens
 from orrery.models.tokens import Noisy, StreamTokens, WorldModelConfig
 from orrery.models.world_model import WorldModel
 
@@ -55,16 +55,6 @@ def test_it_gives_what_the_model_gives(more: tuple[StreamTokens, ...]) -> None:
                 known[name] = got[name], 0.3 if name == "slots" else 0.0
         past = {name: known[name][0] for name in past}
         level, seconds = 0.0, seconds + 0.02
-    whole = caches[1]
-    part = FewCache(
-        *(tuple(v[2:3] for v in vs) for vs in (whole.keys, whole.values)), torch.zeros_like(whole.valid[2:3])
-    )
-    merged = few.merge(whole, part, torch.tensor([0]))
-    for mixed, one in ((merged.keys, whole.keys), (merged.values, whole.values)):
-        assert torch.equal(mixed[0][0], one[0][2])
-        assert torch.equal(mixed[0][1:], one[0][1:])
-    assert not merged.valid[0].any()
-    assert torch.equal(merged.valid[1:], whole.valid[1:])
 
 
 def _noisy(known: dict[str, tuple[Tensor, float]]) -> dict[str, Noisy]:

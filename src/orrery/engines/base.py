@@ -6,7 +6,7 @@ its place without touching them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from orrery.models.tokens import StreamTokens
@@ -71,4 +71,16 @@ class Engine(Protocol):
 
     def merge(self, state: EngineState, part: EngineState, worlds: Array) -> EngineState:
         """A state in which `worlds` are those of `part`."""
+        ...
+
+    def join(self, states: Sequence[EngineState]) -> EngineState:
+        """The worlds of states of one layout, one behind the other."""
+        ...
+
+    def select(self, state: EngineState, worlds: Array) -> EngineState:
+        """A state of these worlds alone."""
+        ...
+
+    def layout(self, state: EngineState) -> Hashable:
+        """Equal of states between ticks that can be joined."""
         ...

@@ -121,14 +121,6 @@ class FewTokens:
                 predictions[name] = torch.addcmul(predictions[name], out.gate, past[name][0])  # pyright: ignore[reportArgumentType]
         return predictions
 
-    def merge(self, cache: FewCache, part: FewCache, worlds: Tensor) -> FewCache:
-        """A cache in which `worlds` are those of `part`."""
-        keys, values = (
-            tuple(a.index_copy(0, worlds, b) for a, b in zip(whole, piece, strict=True))
-            for whole, piece in ((cache.keys, part.keys), (cache.values, part.values))
-        )
-        return FewCache(keys, values, cache.valid.index_copy(0, worlds, part.valid))
-
     def _embedded(
         self, known: Mapping[str, tuple[Tensor, float] | None], batch: int, in_head: bool
     ) -> Tensor:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -149,33 +149,49 @@ class TorchEngine:
     def merge(self, state: _State, part: _State, worlds: Array) -> _State:
         """See `Engine`. Both states are between ticks, after the same streams were committed."""
         index = torch.from_numpy(np.asarray(worlds, np.int64))
+        return _combined([state, part], lambda pair, axis: pair[0].index_copy(axis, index, pair[1]))
 
-        def put(whole: Tensor, piece: Tensor, axis: int = 0) -> Tensor:
-            return whole.index_copy(axis, index, piece)
+    @torch.inference_mode()
+    def join(self, states: Sequence[_State]) -> _State:
+        """See `Engine`."""
+        return _combined(states, torch.cat)
 
-        def memories(whole: dict[str, Memory], piece: dict[str, Memory]) -> dict[str, Memory]:
-            return {n: {k: put(v, piece[n][k]) for k, v in m.items()} for n, m in whole.items()}
+    @torch.inference_mode()
+    def select(self, state: _State, worlds: Array) -> _State:
+        """See `Engine`."""
+        index = torch.from_numpy(np.asarray(worlds, np.int64))
+        return _combined([state], lambda one, axis: one[0].index_select(axis, index))
 
-        a, b = state.cache, part.cache
-        if isinstance(a, FewCache) or isinstance(b, FewCache):
-            assert self._few is not None
-            assert isinstance(a, FewCache)
-            assert isinstance(b, FewCache)
-            merged: TrunkCache | FewCache = self._few.merge(a, b, index)
-        else:
-            grids = {n: put(g, b.grids[n], 1) for n, g in a.grids.items()}
-            merged = TrunkCache(
-                put(a.keys, b.keys, 1), put(a.values, b.values, 1), put(a.valid, b.valid), grids
-            )
-        return _State(
-            merged,
-            put(state.seconds, part.seconds),
-            {n: put(v, part.past[n]) for n, v in state.past.items()},
-            {n: put(v, part.levels[n]) for n, v in state.levels.items()},
-            state.is_new,
-            memories(state.encoders, part.encoders),
-            memories(state.decoders, part.decoders),
-        )  # fmt: skip
+    def layout(self, state: _State) -> Hashable:
+        """See `Engine`."""
+        names = (state.past, state.encoders, state.decoders)
+        return type(state.cache), state.is_new, *(tuple(sorted(each)) for each in names)
+
+
+def _combined(states: Sequence[_State], combine: Callable[[list[Tensor], int], Tensor]) -> _State:
+    """A state between ticks, each tensor of which is made of those of `states`. combine: takes them and the
+    axis of their worlds."""
+
+    def tree(parts: list[Any], axis: int) -> Any:
+        if isinstance(parts[0], Tensor):
+            return combine(parts, axis)
+        if isinstance(parts[0], dict):
+            return {name: tree([part[name] for part in parts], axis) for name in parts[0]}
+        return tuple(tree(list(items), axis) for items in zip(*parts, strict=True))
+
+    caches = [state.cache for state in states]
+    if isinstance(caches[0], FewCache):
+        cache: TrunkCache | FewCache = FewCache(*tree(caches, 0))
+    else:
+        axes = (1, 1, 0, 1)  # of keys, values, valid, grids
+        parts = zip(*caches, strict=True)
+        cache = TrunkCache(*(tree(list(p), axis) for p, axis in zip(parts, axes, strict=True)))
+    kept = (
+        tree([getattr(state, name) for state in states], 0)
+        for name in ("seconds", "past", "levels", "encoders", "decoders")
+    )
+    seconds, past, levels, encoders, decoders = kept
+    return _State(cache, seconds, past, levels, states[0].is_new, encoders, decoders)
 
 
 def _past(state: _State) -> dict[str, Noisy]:

@@ -6,7 +6,7 @@ the model's order, each group seeing what was settled before it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from orrery.inference.euler import euler
 from orrery.models.trained import load_trained
 from orrery.streams import Array, Observation
 
-__all__ = ["ImaginedWorld", "Sampling", "load_world"]
+__all__ = ["ImaginedWorld", "Sampling", "load_world", "step_together"]
 
 
 @dataclass(frozen=True)
@@ -136,8 +136,7 @@ class ImaginedWorld:
         """
         if self._state is None:
             raise BadUse("reset the world before its first step")
-        actions = self._checked(action)
-        self._state, self._tick = self._advance(self._state, self._lives, actions)
+        step_together([self], [self.checked_action(action)])
         return self._observe()
 
     def snapshot(self) -> Any:
@@ -165,6 +164,11 @@ class ImaginedWorld:
         """The sentence that world `index` started from."""
         return self._lives[index].prompt
 
+    def kind_of_pass(self, actions: Mapping[str, Array]) -> Hashable:
+        """Equal of worlds of one engine whose next ticks can be made in one pass."""
+        due, layout = _due(self._lives), self.engine.layout(self._state)
+        return self._made, self._steps, frozenset(actions), bool(self._lives[0].prompt), due, layout
+
     # ---- one tick ------------------------------------------------------------------------------------
 
     def _advance(
@@ -174,12 +178,13 @@ class ImaginedWorld:
         engine = self.engine
         latents: Latents = {}
         payloads: dict[str, Array] = {}
+        given, start = _due(lives)
         for name in [*self._actions, *self._made]:
             if name in actions:
                 payloads[name] = actions[name]
-            elif all(life.tick < len(life.given.get(name, ())) for life in lives):
+            elif name in given:
                 payloads[name] = np.stack([life.given[name][life.tick] for life in lives])
-            elif all(life.tick < len(life.start.get(name, ())) for life in lives):
+            elif name in start:
                 latents[name] = np.stack([life.start[name][life.tick] for life in lives])
         for name, payload in payloads.items():
             latents[name], state = engine.encode(state, name, payload)
@@ -249,7 +254,8 @@ class ImaginedWorld:
                 f"given {name}: expected [{self.num_worlds}, ticks, *{stream.shape}], got {list(shape)}"
             )
 
-    def _checked(self, action: Array | Mapping[str, Array] | None) -> dict[str, Array]:
+    def checked_action(self, action: Array | Mapping[str, Array] | None) -> dict[str, Array]:
+        """An action as `step` takes it, by stream and cut to its range. BadUse for one that is none."""
         if action is None:
             return {}
         actions = dict(action) if isinstance(action, Mapping) else {"action": action}
@@ -276,6 +282,42 @@ class ImaginedWorld:
                 array = np.clip(array, stream.low, stream.high)
             checked[name] = array.astype(np.float32)
         return checked
+
+
+def step_together(worlds: Sequence[ImaginedWorld], actions: Sequence[Mapping[str, Array]]) -> None:
+    """Imagine the next tick of worlds of one engine, those of a kind in one pass. Each gets what its own step
+    would have given it, but for rounding.
+
+    actions: of each world, from `checked_action`. The worlds were all reset.
+    """
+    kinds: dict[Hashable, list[int]] = {}
+    for index, (world, action) in enumerate(zip(worlds, actions, strict=True)):
+        kinds.setdefault(world.kind_of_pass(action), []).append(index)
+    for members in kinds.values():
+        _advance_all([worlds[index] for index in members], [actions[index] for index in members])
+
+
+def _advance_all(worlds: Sequence[ImaginedWorld], actions: Sequence[Mapping[str, Array]]) -> None:
+    """One pass of worlds of one kind."""
+    first, engine, lives = worlds[0], worlds[0].engine, [life for world in worlds for life in world._lives]
+    if len(worlds) == 1:
+        first._state, first._tick = first._advance(first._state, lives, actions[0])
+        return
+    joined = {name: np.concatenate([action[name] for action in actions]) for name in actions[0]}
+    state, tick = first._advance(engine.join([world._state for world in worlds]), lives, joined)
+    end = 0
+    for world in worlds:
+        rows = np.arange(end, end := end + world.num_worlds)
+        world._state = engine.select(state, rows)
+        world._tick = {name: value[rows] for name, value in tick.items()}
+
+
+def _due(lives: Sequence[_Life]) -> tuple[frozenset[str], frozenset[str]]:
+    """Streams of which all of some worlds have one more tick: given ones, and those of a real start."""
+    first = lives[0]
+    given = (n for n in first.given if all(life.tick < len(life.given.get(n, ())) for life in lives))
+    start = (n for n in first.start if all(life.tick < len(life.start.get(n, ())) for life in lives))
+    return frozenset(given), frozenset(start)
 
 
 def _needed(engine: Engine, observed: Iterable[str]) -> tuple[str, ...]:

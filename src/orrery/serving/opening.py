@@ -158,11 +158,10 @@ def _learned(folder: Path) -> tuple[Callable[..., World], bool, str]:
         model = load_model(folder)
         return partial(FirstImaginedWorld, model), True, model.hash
     from orrery.engines.torch_engine import TorchEngine
-    from orrery.inference.imagined import ImaginedWorld
+    from orrery.serving.batch import Batch
 
     trained = load_trained(folder)
-    engine = TorchEngine(trained)
-    return partial(ImaginedWorld, engine), bool(trained.spec.of_kind("text")), trained.hash
+    return Batch(TorchEngine(trained)).make_world, bool(trained.spec.of_kind("text")), trained.hash
 
 
 def _real_name(spec: WorldSpec, beside: str | None) -> str:

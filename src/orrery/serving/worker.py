@@ -33,6 +33,8 @@ __all__ = ["main", "work_once"]
 SHEET_COLUMNS = SHEET_ROWS = 4
 """Pictures of a spritesheet, evenly spaced in time."""
 PAUSE_SECONDS = 5.0
+NICENESS = 15
+"""Films take what time live worlds leave."""
 CELL_SIZE = 256
 """Pixels of the longer side of one of them at most."""
 
@@ -48,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     import torch
 
     torch.set_num_threads(1)  # small passes gain little from a second thread
+    os.nice(NICENESS)
     wake = threading.Event()
     threading.Thread(target=_listen, args=(wake,), daemon=True).start()
     jobs = Jobs(Path(folder))
