@@ -15,7 +15,9 @@ from odd_films import FPS, Track, disc, film, joined, scene, write
 from orrery.errors import UserError
 from orrery.media import film_header, read_film
 from orrery.media.display import square_size
-from orrery.media.reader import iterate_pictures, iterate_sound
+from orrery.media.opening import opened
+from orrery.media.reader import _sought, iterate_pictures, iterate_sound
+from orrery.media.timeline import first_instant, instant
 from orrery.streams import Array
 
 
@@ -383,6 +385,20 @@ def test_encrypted_films_are_named(tmp_path: Path) -> None:
     path.write_bytes(content.replace(b"avc1", b"encv"))
     with pytest.raises(UserError, match="encrypted"):
         read_film(path)
+
+
+@pytest.mark.parametrize("begin", [0.3, 1.01, 1.7])
+def test_a_jump_decodes_from_the_last_key_frame_on(tmp_path: Path, begin: float) -> None:
+    """Half a second lies between two; B-frames put what is shown two frames behind what is decoded."""
+    path = film(tmp_path / "index.mp4", 2.0, encoder={"x264-params": "keyint=12:min-keyint=12:bframes=3"})
+    with opened(path) as container:
+        origin = first_instant(path, container)
+        frames = _sought(path, container, origin + Fraction(begin))
+        assert frames is not None
+        first = instant(next(frames))
+    assert first is not None
+    assert 0 <= begin - float(first - origin) < 2 * 12 / FPS
+    assert (first > origin) == (begin > 1)
 
 
 def test_a_jump_leads_to_the_same_pictures(tmp_path: Path) -> None:

@@ -20,10 +20,15 @@ from orrery.worlds.dummy import DummyWorld
 
 
 def live_app(
-    folder: Path, live: LiveLimits | None = None, size: int = 16, limits: FilmLimits | None = None
+    folder: Path,
+    live: LiveLimits | None = None,
+    size: int = 16,
+    limits: FilmLimits | None = None,
+    playable: Playable | None = None,
 ) -> FastAPI:
-    """The whole service; its worker runs only where the application's lifespan does."""
-    playable = Playable("dummy", "exact", partial(DummyWorld, size=size), sentences=True)
+    """The whole service, of the dummy world or another; its worker runs only where the application's lifespan
+    does."""
+    playable = playable or Playable("dummy", "exact", partial(DummyWorld, size=size), sentences=True)
     jobs = Jobs(folder)
     supervisor = Supervisor(jobs, {"dummy": "dummy"}, 60.0)
     return create_service(
@@ -40,13 +45,14 @@ class LiveServer:
         live: LiveLimits | None = None,
         size: int = 16,
         limits: FilmLimits | None = None,
+        playable: Playable | None = None,
     ) -> None:
         self._listener = socket.socket()
         self._listener.bind(("127.0.0.1", 0))
         self._listener.listen()
         self.port = self._listener.getsockname()[1]
         self.address = f"ws://127.0.0.1:{self.port}"
-        self._app = live_app(folder, live or LiveLimits(sockets=100), size, limits)
+        self._app = live_app(folder, live or LiveLimits(sockets=100), size, limits, playable)
         config = uvicorn.Config(self._app, log_level="warning", lifespan="off", timeout_graceful_shutdown=1)
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(

@@ -6,7 +6,10 @@ import contextlib
 import errno
 import socket
 import sqlite3
+import threading
 import time
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +23,16 @@ from starlette.testclient import TestClient
 
 from orrery.errors import UserError
 from orrery.serving.guard import Allowance
-from orrery.serving.jobs import MAX_CRASHES, Jobs
+from orrery.serving.jobs import MAX_CRASHES, FilmSpec, Jobs
+from orrery.serving.models import Model
+from orrery.serving.opening import Playable
 from orrery.serving.videos import FilmLimits
 from orrery.serving.worker import work_once
+from orrery.streams import Array, Observation
+from orrery.worlds.dummy import DummyWorld
 
 FILM = {"prompt": "to the left", "seconds": 1}
+ASKED = FilmSpec("dummy", "to the left", 1.0, (32, 32), 1, generate_sound=True)
 
 
 def _client(folder: Path, **limits: Any) -> TestClient:
@@ -113,7 +121,7 @@ def test_an_allowance_is_used_up_and_comes_back(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_job_is_claimed_once_in_order_and_over_once(tmp_path: Path) -> None:
     jobs = Jobs(tmp_path)
-    ids = [jobs.accept(jobs.new_id(), {"n": n}).id for n in range(3)]
+    ids = [jobs.accept(jobs.new_id(), replace(ASKED, seed=n)).id for n in range(3)]
     assert [claimed.id for _ in range(3) if (claimed := jobs.claim())] == ids
     assert jobs.claim() is None
     assert jobs.report(ids[0], 50)
@@ -122,12 +130,12 @@ def test_a_job_is_claimed_once_in_order_and_over_once(tmp_path: Path) -> None:
     assert not jobs.report(ids[0], 10)
     again = Jobs(tmp_path).get(ids[0])
     assert again is not None
-    assert (again.status, again.progress, again.request) == ("completed", 100, {"n": 0})
+    assert (again.status, again.progress, again.film) == ("completed", 100, replace(ASKED, seed=0))
 
 
 def test_what_was_left_behind_is_queued_again_and_halves_are_gone(tmp_path: Path) -> None:
     jobs = Jobs(tmp_path)
-    job = jobs.accept(jobs.new_id(), {})
+    job = jobs.accept(jobs.new_id(), ASKED)
     jobs.claim()
     picture, half = jobs.file(job.id, ".png"), tmp_path / f".{job.id}.mp4.7.partial"
     orphan, upload = jobs.file("video_gone", ".mp4"), jobs.file("video_coming", ".png")
@@ -142,7 +150,7 @@ def test_what_was_left_behind_is_queued_again_and_halves_are_gone(tmp_path: Path
 
 def test_a_job_that_kills_its_worker_fails_at_last(tmp_path: Path) -> None:
     jobs = Jobs(tmp_path)
-    job = jobs.accept(jobs.new_id(), {})
+    job = jobs.accept(jobs.new_id(), ASKED)
     for _ in range(MAX_CRASHES):
         assert jobs.claim() is not None
         jobs.worker_died()
@@ -154,7 +162,7 @@ def test_a_job_that_kills_its_worker_fails_at_last(tmp_path: Path) -> None:
 
 def test_unkept_jobs_are_forgotten(tmp_path: Path) -> None:
     jobs = Jobs(tmp_path)
-    kept, unkept = jobs.accept("video_a", {}), jobs.accept("video_b", {}, kept=False)
+    kept, unkept = jobs.accept("video_a", ASKED), jobs.accept("video_b", ASKED, kept=False)
     jobs.file(unkept.id, ".mp4").touch()
     assert [job.id for job in jobs.page(None, 10, newest_first=True)[0]] == [kept.id]
     jobs.forget_unkept()
@@ -169,7 +177,7 @@ def test_a_folder_that_cannot_be_one_is_named(tmp_path: Path) -> None:
 
 
 def test_a_folder_of_another_version_is_refused(tmp_path: Path) -> None:
-    Jobs(tmp_path).accept("video_a", {})
+    Jobs(tmp_path).accept("video_a", ASKED)
     Jobs(tmp_path)
     with contextlib.closing(sqlite3.connect(tmp_path / "jobs.sqlite")) as database:
         database.execute("pragma user_version = 7")
@@ -196,18 +204,7 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path, method: str, pa
 
 def test_a_film_that_cannot_be_written_fails_and_leaves_its_room(tmp_path: Path) -> None:
     jobs = Jobs(tmp_path)
-    job = jobs.accept(
-        "video_a",
-        {
-            **FILM,
-            "model": "dummy",
-            "size": (32, 32),
-            "seed": 1,
-            "user": None,
-            "generate_sound": True,
-            "has_picture": False,
-        },
-    )
+    job = jobs.accept("video_a", ASKED)
 
     def opened(_: str) -> Any:
         jobs.file(job.id, ".mp4").write_bytes(b"half of it")
@@ -219,6 +216,107 @@ def test_a_film_that_cannot_be_written_fails_and_leaves_its_room(tmp_path: Path)
     assert (failed.status, failed.error_code) == ("failed", "cannot_be_written")
     assert "No space left on device" in str(failed.error)
     assert not jobs.file(job.id, ".mp4").exists()
+
+
+# ---- the worker ------------------------------------------------------------------------------------------
+
+
+class Counted(DummyWorld):
+    """A dummy world that counts its resets and ticks, and does something at its third tick."""
+
+    num_resets = num_steps = 0
+
+    def __init__(self, at_third: Any = None, **options: Any) -> None:
+        super().__init__(size=32, streams=options.get("streams"))
+        self._at_third = at_third
+
+    def reset(self, *arguments: Any, **options: Any) -> Observation:
+        type(self).num_resets += 1
+        return super().reset(*arguments, **options)
+
+    def step(self, action: Array | None = None) -> Observation:
+        type(self).num_steps += 1
+        if self._at_third is not None and self.num_steps == 3:
+            self._at_third()
+        return super().step(action)
+
+
+def opener(at_third: Any = None) -> tuple[Any, type[Counted]]:
+    """What opens the model of a job, and the class of its worlds."""
+    kind = type("Counted", (Counted,), {})
+    playable = Playable("dummy", "exact", partial(kind, at_third), sentences=True)
+    return (lambda name: Model(name, playable, name)), kind
+
+
+def files_of(folder: Path) -> list[str]:
+    return sorted(path.suffix for path in folder.glob("*video_*"))
+
+
+def test_a_job_is_made_once(tmp_path: Path) -> None:
+    jobs = Jobs(tmp_path)
+    job = jobs.accept("video_a", ASKED)
+    opened, worlds = opener()
+    assert work_once(jobs, opened)
+    assert files_of(tmp_path) == [".jpg", ".json", ".mp4", ".webp"]
+    film = jobs.file(job.id, ".mp4").stat()
+    jobs.recover()  # as the next worker does
+    assert not work_once(jobs, opened)
+    assert worlds.num_resets == 1
+    assert jobs.file(job.id, ".mp4").stat().st_mtime_ns == film.st_mtime_ns
+    assert jobs.counts() == {"queued": 0, "in_progress": 0, "completed": 1, "failed": 0}
+
+
+def test_a_job_that_is_deleted_while_it_is_made_is_stopped_and_leaves_nothing(tmp_path: Path) -> None:
+    jobs = Jobs(tmp_path)
+    job = jobs.accept("video_a", ASKED)
+    behind = jobs.accept("video_b", ASKED)
+    opened, worlds = opener(lambda: jobs.delete(job.id))
+    assert work_once(jobs, opened)
+    assert worlds.num_steps < 6  # of eleven
+    assert jobs.get(job.id) is None
+    assert files_of(tmp_path) == []
+    assert work_once(jobs, opened)
+    after = jobs.get(behind.id)
+    assert after is not None
+    assert after.status == "completed"
+
+
+def test_a_job_that_is_deleted_at_its_very_end_leaves_nothing(tmp_path: Path, monkeypatch: Any) -> None:
+    jobs = Jobs(tmp_path)
+    job = jobs.accept("video_a", ASKED)
+    complete = jobs.complete
+    monkeypatch.setattr(jobs, "complete", lambda job_id: jobs.delete(job_id) and complete(job_id))
+    assert work_once(jobs, opener()[0])
+    assert jobs.get(job.id) is None
+    assert files_of(tmp_path) == []
+
+
+def unopened(name: str) -> Model:
+    raise UserError(f"{name} cannot be opened")
+
+
+@pytest.mark.parametrize(("opened", "status"), [(opener()[0], 200), (unopened, 400)])
+def test_of_a_film_that_was_waited_for_nothing_is_kept(tmp_path: Path, opened: Any, status: int) -> None:
+    """Neither of one that was made, nor of one that failed."""
+    jobs = Jobs(tmp_path)
+    done = threading.Event()
+
+    def work() -> None:
+        while not done.is_set():
+            work_once(jobs, opened)
+            time.sleep(0.01)
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    try:
+        answer = _client(tmp_path).post("/v1/videos/sync", json=FILM)
+    finally:
+        done.set()
+        worker.join()
+    assert answer.status_code == status
+    assert (answer.headers["content-type"] == "video/mp4") == (status == 200)
+    assert sum(jobs.counts().values()) == 0
+    assert files_of(tmp_path) == []
 
 
 def test_a_file_for_a_field_of_text_is_refused(tmp_path: Path) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import json
 import socket as sockets
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +25,13 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 from orrery.errors import BadUse, UserError
+from orrery.serving import realtime
 from orrery.serving.arrays import pack_arrays, unpack_arrays
 from orrery.serving.client import RemoteWorld
+from orrery.serving.opening import Playable
 from orrery.serving.realtime import RealtimeLimits
 from orrery.serving.service import LiveLimits
-from orrery.serving.sockets import LineLimits
+from orrery.serving.sockets import ConnectionLimits
 from orrery.serving.wire import pack
 from orrery.worlds.dummy import DummyWorld
 
@@ -232,6 +236,34 @@ def test_actions_at_ten_thousand_a_second_close(watching: Any) -> None:
         assert message["reason"] == "too many messages a second"
 
 
+def test_more_than_can_be_answered_closes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slowly enough for the socket, too many for a world that takes its time over a sentence."""
+    told, go_on = threading.Event(), threading.Event()
+
+    class Slow(DummyWorld):
+        def direct(self, sentence: str, mask: Any = None) -> None:
+            told.set()
+            assert go_on.wait(60)
+
+    monkeypatch.setattr(realtime, "MAX_WAITING", 3)
+    patient = ConnectionLimits(messages_per_second=1e9)
+    live = LiveLimits(video=RealtimeLimits(connection=patient))
+    playable = Playable("dummy", "exact", partial(Slow, size=16), sentences=True)
+    client = TestClient(live_app(tmp_path, live=live, playable=playable), base_url="http://localhost")
+    with client.websocket_connect(VIDEO) as socket:
+        watcher = Watcher(socket)
+        watcher.say({**START, "num_frames": 2000})
+        watcher.hear_until("video.chunk_metadata")
+        watcher.say({"type": "session.interaction", "interaction": {"event": {"prompt": "to the left"}}})
+        assert told.wait(60)
+        for _ in range(4):
+            watcher.say({"type": "session.ping"})
+        while (message := watcher.hear())["type"] == "video.chunk_metadata":
+            pass
+        go_on.set()
+    assert message == {"type": "closed", "code": 1008, "reason": "too many messages a second"}
+
+
 def test_who_does_not_start_is_let_go(watching: Any) -> None:
     with watching(LiveLimits(video=RealtimeLimits(start_seconds=0.05))) as socket:
         assert "in time" in socket.receive_json()["message"]
@@ -281,6 +313,29 @@ def test_a_remote_world_is_an_environment(server: LiveServer) -> None:
     assert (reward, terminated, truncated) == (0.0, False, False)
     assert np.asarray(env.render()).shape == (16, 16, 3)
     env.close()
+
+
+def test_how_a_remote_world_ended_is_known(tmp_path: Path) -> None:
+    """Each of a batch by itself, as where it runs."""
+    pytest.importorskip("gymnasium")
+    from orrery.worlds.gymnasium import GymnasiumWorld
+
+    make = partial(GymnasiumWorld, "CartPole-v1?max_episode_steps=12")
+    with LiveServer(tmp_path, playable=Playable("cartpole", "exact", make)) as server:
+        remote, here = RemoteWorld(server.address, num_worlds=2), make(num_worlds=2)
+        for world in (remote, here):
+            world.reset(3)
+        assert not remote.ended.any()
+        assert remote.endings == ["", ""]
+        actions = [np.array([[[1]], [[number % 2]]]) for number in range(12)]
+        for action in actions:
+            remote.step(action)
+            here.step(action)
+            assert remote.ended.tolist() == list(here.ended)
+            assert remote.endings == list(here.endings)
+        assert remote.endings == ["terminated", "truncated"]
+        assert remote.ended.dtype == bool
+        remote.close()
 
 
 def test_what_the_world_refuses_is_raised_and_it_goes_on(server: LiveServer) -> None:
@@ -357,8 +412,8 @@ def test_arrays_come_back_as_they_were() -> None:
 
 
 def test_a_socket_that_never_reads_is_let_go_and_disturbs_nobody(tmp_path: Path) -> None:
-    line = LineLimits(unread_seconds=0.5)
-    live = LiveLimits(sockets=2, video=replace(RealtimeLimits(), line=line))
+    unread = ConnectionLimits(unread_seconds=0.5)
+    live = LiveLimits(sockets=2, video=replace(RealtimeLimits(), connection=unread))
     with LiveServer(tmp_path, live, size=512) as server:
         deaf = sockets.socket()
         deaf.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 4096)

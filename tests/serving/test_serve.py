@@ -13,6 +13,7 @@ import subprocess
 import time
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,8 @@ from served import Served
 
 from orrery.cli import main
 from orrery.media import read_film
+from orrery.serving.film_request import UNFOLLOWED
 from orrery.serving.jobs import MAX_CRASHES, Jobs
-from orrery.serving.wanted import UNFOLLOWED
 
 pytestmark = pytest.mark.slow
 
@@ -108,7 +109,7 @@ def test_a_film_that_cannot_be_made_has_failed_with_its_reason(server: Served) -
     jobs = Jobs(server.data)
     asked = jobs.get(server.finished(server.film()["id"])["id"])
     assert asked is not None
-    video = server.finished(jobs.accept(jobs.new_id(), {**asked.request, "prompt": "upwards"}).id)
+    video = server.finished(jobs.accept(jobs.new_id(), replace(asked.film, prompt="upwards")).id)
     assert video["status"] == "failed"
     assert "left or right" in video["error"]["message"]
     status, said = server.ask(f"/v1/videos/{video['id']}/content")

@@ -22,7 +22,7 @@ from orrery.serving.guard import COOKIE, HEADERS, Guard
 from orrery.serving.opening import Playable
 from orrery.serving.player import Limits, Player
 from orrery.serving.recording import Recording
-from orrery.serving.sockets import Room
+from orrery.serving.sockets import Admission
 from orrery.streams import Array
 
 __all__ = ["MAX_SESSIONS", "create_app"]
@@ -69,12 +69,12 @@ def create_app(
     _add_page(app, token)
     _add_pictures(app, playable, pictures)
     _add_recordings(app, playable.title, recordings)
-    room = Room(guard, MAX_SESSIONS, f"{MAX_SESSIONS} pages play already; close one and reload")
+    admission = Admission(guard, MAX_SESSIONS, f"{MAX_SESSIONS} pages play already; close one and reload")
 
     @app.websocket("/play")
     async def play(socket: WebSocket) -> None:
         """One page's session, from its first message to its last; see docs/serving.md."""
-        await room.host(
+        await admission.host(
             socket, lambda one: Player(one, playable, pictures, recordings, limits or Limits()).play()
         )
 

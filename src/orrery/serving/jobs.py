@@ -11,15 +11,15 @@ import json
 import secrets
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from orrery.errors import UserError
 
-__all__ = ["MAX_CRASHES", "STATUSES", "Job", "Jobs", "Status"]
+__all__ = ["MAX_CRASHES", "STATUSES", "FilmSpec", "Job", "Jobs", "Status"]
 
 Status = Literal["queued", "in_progress", "completed", "failed"]
 STATUSES: tuple[Status, ...] = ("queued", "in_progress", "completed", "failed")
@@ -51,14 +51,28 @@ create index if not exists by_status on jobs (status, number);
 
 
 @dataclass(frozen=True)
+class FilmSpec:
+    """A film that was asked for, all of it decided. model: its name. prompt: empty for none. size: width and
+    height. has_picture: whether it starts from one. user: given back as it came."""
+
+    model: str
+    prompt: str
+    seconds: float
+    size: tuple[int, int]
+    seed: int
+    generate_sound: bool
+    has_picture: bool = False
+    user: str | None = None
+
+
+@dataclass(frozen=True)
 class Job:
-    """One film. request: plain values, all decided (`model`, `prompt`, `seconds`, `size`, `seed`,
-    `generate_sound`, `has_picture`, `user`). Times are Unix seconds. kept: until it is deleted; one that was
-    asked for synchronously is not."""
+    """One film. Times are Unix seconds. kept: until it is deleted; one that was asked for synchronously is
+    not."""
 
     number: int
     id: str
-    request: Mapping[str, Any]
+    film: FilmSpec
     kept: bool
     status: Status
     progress: int
@@ -116,12 +130,12 @@ class Jobs:
     def new_id(self) -> str:
         return f"video_{secrets.token_hex(16)}"
 
-    def accept(self, job_id: str, request: Mapping[str, Any], kept: bool = True) -> Job:
+    def accept(self, job_id: str, film: FilmSpec, kept: bool = True) -> Job:
         """Queue a job; once this returns it will be done, also after a crash if it is kept."""
         with self._database() as database:
             database.execute(
                 "insert into jobs (id, request, kept, created_at) values (?, ?, ?, ?)",
-                (job_id, json.dumps(dict(request)), kept, time.time()),
+                (job_id, json.dumps(asdict(film)), kept, time.time()),
             )
         job = self.get(job_id)
         assert job is not None
@@ -227,10 +241,7 @@ class Jobs:
     def _all(self, where: str, *arguments: Any) -> list[Job]:
         with self._database() as database:
             rows = database.execute(f"select * from jobs {where}", arguments).fetchall()
-        return [
-            Job(**{**dict(row), "request": json.loads(row["request"]), "kept": bool(row["kept"])})
-            for row in rows
-        ]
+        return [_job(dict(row)) for row in rows]
 
     @contextmanager
     def _database(self) -> Iterator[sqlite3.Connection]:
@@ -244,3 +255,8 @@ class Jobs:
                 yield database
         finally:
             database.close()
+
+
+def _job(row: dict[str, Any]) -> Job:
+    film = json.loads(row.pop("request"))
+    return Job(film=FilmSpec(**{**film, "size": tuple(film["size"])}), **{**row, "kept": bool(row["kept"])})

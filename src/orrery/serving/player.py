@@ -34,7 +34,7 @@ from orrery.serving.messages import (
 from orrery.serving.opening import Playable
 from orrery.serving.recording import MAX_SECONDS, Recording
 from orrery.serving.session import Action, Session, Start, Tick
-from orrery.serving.sockets import Closing, Line, LineLimits
+from orrery.serving.sockets import Closing, Connection, ConnectionLimits
 from orrery.serving.wire import thumbnail_message, tick_message
 from orrery.serving.world_thread import WorldThread
 from orrery.streams import Array
@@ -65,8 +65,8 @@ class Player:
         recordings: dict[str, Recording],
         limits: Limits,
     ) -> None:
-        line = LineLimits(MAX_MESSAGE_BYTES, limits.messages_per_second, limits.idle_seconds)
-        self._line, self._playable, self._limits = Line(socket, line), playable, limits
+        line = ConnectionLimits(MAX_MESSAGE_BYTES, limits.messages_per_second, limits.idle_seconds)
+        self._connection, self._playable, self._limits = Connection(socket, line), playable, limits
         self._thread = WorldThread()
         self._session: Session | None = None
         self._pictures = pictures
@@ -113,7 +113,7 @@ class Player:
     async def _listen(self) -> None:
         """Take in messages until the page leaves."""
         while True:
-            text = await self._line.receive_text()
+            text = await self._connection.receive_text()
             try:
                 self._handle(parse_message(text))
             except BadUse as error:
@@ -314,10 +314,10 @@ class Player:
         self._num_sent += 1
         spec, header = self._session.world.spec, {"id": self._num_sent, "mark": self._session.mark, **more}
         message = await self._thread.run(lambda: tick_message(spec, tick, header))
-        await self._line.send_bytes(message)
+        await self._connection.send_bytes(message)
         marks = self._session.marks
         for number in sorted(marks.keys() - self._known_marks):
-            await self._line.send_bytes(thumbnail_message(spec, marks[number]))
+            await self._connection.send_bytes(thumbnail_message(spec, marks[number]))
         gone = sorted(self._known_marks - marks.keys())
         self._known_marks = set(marks)
         if gone:
@@ -327,7 +327,7 @@ class Player:
         await self._send({"type": "refused", "text": str(error)})
 
     async def _send(self, values: dict[str, Any]) -> None:
-        await self._line.send_json(values)
+        await self._connection.send_json(values)
 
 
 def _rewinds(session: Session) -> str:

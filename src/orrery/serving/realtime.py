@@ -12,7 +12,7 @@ import json
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
@@ -23,12 +23,12 @@ from orrery.errors import BadUse, UserError
 from orrery.inference.generate import film_tags
 from orrery.media import FilmSound, FilmStream
 from orrery.serving.controls import action_from_numbers
+from orrery.serving.film_request import ResolvedRequest, resolve_request
 from orrery.serving.messages import first_problem
 from orrery.serving.models import Model
 from orrery.serving.session import Action, Session, Start, Tick
-from orrery.serving.sockets import Closing, Line, LineLimits
-from orrery.serving.wanted import Wanted, wanted_film
-from orrery.serving.wire import felt, short_numbers
+from orrery.serving.sockets import Closing, Connection, ConnectionLimits
+from orrery.serving.wire import short_numbers, touch_map
 from orrery.serving.world_thread import WorldThread
 
 __all__ = ["Realtime", "RealtimeLimits"]
@@ -40,10 +40,12 @@ _Numbers = Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], Field(m
 
 @dataclass(frozen=True)
 class RealtimeLimits:
-    """line: of the socket. start_seconds: until it says what it wants. session_seconds: of the world's time.
-    num_events: interactions that wait for the tick in the making."""
+    """connection: of the socket. start_seconds: until it says what it wants. session_seconds: of the world's
+    time. num_events: interactions that wait for the tick in the making."""
 
-    line: LineLimits = field(default_factory=lambda: LineLimits(messages_per_second=100.0, idle_seconds=60.0))
+    connection: ConnectionLimits = field(
+        default_factory=lambda: ConnectionLimits(messages_per_second=100.0, idle_seconds=60.0)
+    )
     start_seconds: float = 10.0
     session_seconds: float = 600.0
     num_events: int = 16
@@ -106,7 +108,7 @@ class Realtime:
     """One socket's session. models: by name, the first the default."""
 
     def __init__(self, socket: WebSocket, models: Mapping[str, Model], limits: RealtimeLimits) -> None:
-        self._line, self._models, self._limits = Line(socket, limits.line), models, limits
+        self._connection, self._models, self._limits = Connection(socket, limits.connection), models, limits
         self._thread = WorldThread()
         self._id = f"video_stream-{secrets.token_hex(16)}"
         self._stopped = asyncio.Event()
@@ -119,9 +121,9 @@ class Realtime:
         """Serve the socket until the film ends or the peer leaves. `Closing` for one that is let go."""
         session: Session | None = None
         try:
-            wanted, num_ticks = await self._start()
-            session = await self._thread.run(wanted.model.playable.make)
-            await self._play(session, wanted, num_ticks)
+            resolved, num_ticks = await self._start()
+            session = await self._thread.run(resolved.model.playable.make)
+            await self._play(session, resolved, num_ticks)
         except UserError as error:
             await self._send_error(error)
             raise Closing(1008, str(error)) from error
@@ -132,11 +134,11 @@ class Realtime:
 
     # ---- what the peer says --------------------------------------------------------------------------
 
-    async def _start(self) -> tuple[Wanted, int]:
+    async def _start(self) -> tuple[ResolvedRequest, int]:
         """What the first message asks for, and for how many ticks."""
         try:
             async with asyncio.timeout(self._limits.start_seconds):
-                fields = _object(await self._line.receive_text())
+                fields = _object(await self._connection.receive_text())
         except TimeoutError as error:
             raise BadUse("session.start did not come in time") from error
         if fields.pop("type", None) != "session.start":
@@ -146,14 +148,14 @@ class Realtime:
         longest = self._limits.session_seconds
         if fields.get("seconds") is None and fields.get("num_frames") is None:
             fields["seconds"] = longest
-        wanted = await self._thread.run(
-            lambda: wanted_film(fields, None, self._models, longest, is_text=False)
+        resolved = await self._thread.run(
+            lambda: resolve_request(fields, None, self._models, longest, is_text=False)
         )
-        if tuple(wanted.values["size"]) != wanted.model.size:
+        if resolved.film.size != resolved.model.size:
             raise BadUse("size: a live world has its own; leave it out")
-        if wanted.picture is not None:
+        if resolved.picture is not None:
             raise BadUse("input_reference: a live world cannot start from a picture yet; leave it out")
-        return wanted, wanted.model.spec.clock.num_ticks(wanted.values["seconds"])
+        return resolved, resolved.model.spec.clock.num_ticks(resolved.film.seconds)
 
     async def _listen(self, session: Session) -> None:
         """Take in messages until the peer stops or leaves. They are read faster than they are answered, so
@@ -162,7 +164,7 @@ class Realtime:
         answering = asyncio.create_task(self._answer(session, waiting))
         try:
             while not answering.done():
-                text = await self._line.receive_text()
+                text = await self._connection.receive_text()
                 if waiting.full():
                     raise Closing(1008, "too many messages a second")
                 waiting.put_nowait(text)
@@ -178,7 +180,7 @@ class Realtime:
                 if isinstance(message, Interact):
                     await self._take(session, message.interaction)
                 elif isinstance(message, Ping):
-                    await self._line.send_json({"type": "session.pong"})
+                    await self._connection.send_json({"type": "session.pong"})
                 else:
                     self._stopped.set()
             except UserError as error:
@@ -206,25 +208,25 @@ class Realtime:
             await self._send_error(error, code="interaction_failed", event_id=interaction.event_id)
             return
         queued = {"request_id": self._id, "event_id": interaction.event_id}
-        await self._line.send_json({"type": "session.interaction.queued", **queued})
+        await self._connection.send_json({"type": "session.interaction.queued", **queued})
 
     # ---- what the peer is sent -----------------------------------------------------------------------
 
-    async def _play(self, session: Session, wanted: Wanted, num_ticks: int) -> None:
-        values = wanted.values
-        start = Start(values["seed"], values["prompt"] or None)
+    async def _play(self, session: Session, resolved: ResolvedRequest, num_ticks: int) -> None:
+        asked = resolved.film
+        start = Start(asked.seed, asked.prompt or None)
         tick = await self._thread.run(lambda: session.reset(start))
         seconds = num_ticks * session.world.spec.clock.tick_seconds  # whole ticks
-        config = {**values, "seconds": seconds, "size": "{}x{}".format(*values["size"])}
-        await self._line.send_json(
+        config = {**asdict(asked), "seconds": seconds, "size": "{}x{}".format(*asked.size)}
+        await self._connection.send_json(
             {"type": "video.start", "request_id": self._id, "format": "m4s", "config": config}
         )
         listening = asyncio.create_task(self._listen(session))
         try:
-            film = _Film(wanted)
+            film = _Film(resolved)
             ended = await self._ticks(session, film, tick, num_ticks, listening)
             await self._send_piece(await self._thread.run(film.rest), {"kind": "trailer", "num_frames": 0})
-            await self._line.send_json(
+            await self._connection.send_json(
                 {
                     "type": "session.done",
                     "request_id": self._id,
@@ -253,7 +255,7 @@ class Realtime:
                 tick, started = await self._thread.run(lambda: self._step(session))
             due = max(due + spec.clock.tick_seconds, time.monotonic())
             piece = await self._thread.run(lambda t=tick: film.piece(t))
-            felt_of = {"touch": felt(spec, tick), "numbers": short_numbers(spec, tick)}
+            senses = {"touch": touch_map(spec, tick), "numbers": short_numbers(spec, tick)}
             metadata = {
                 "kind": "media",
                 "num_frames": spec.clock.frames_per_tick,
@@ -261,7 +263,7 @@ class Realtime:
                 "started_event_ids": started,
                 "active_event_ids": self._active,
                 "completed_event_ids": started,
-                "multi_modal_data": {**felt_of, "reward": tick.reward, "ended": tick.ended},
+                "multi_modal_data": {**senses, "reward": tick.reward, "ended": tick.ended},
             }
             await self._send_piece(piece, metadata)
             if tick.ended:
@@ -278,23 +280,25 @@ class Realtime:
 
     async def _send_piece(self, piece: bytes, metadata: Mapping[str, Any]) -> None:
         about = {"request_id": self._id, "transport_chunk_index": self._num_chunks, "byte_length": len(piece)}
-        await self._line.send_json({"type": "video.chunk_metadata", **metadata, **about}, piece)
+        await self._connection.send_json({"type": "video.chunk_metadata", **metadata, **about}, piece)
         self._num_chunks += 1
 
     async def _send_error(self, error: UserError, **more: str) -> None:
-        await self._line.send_json({"type": "error", "message": str(error), "request_id": self._id, **more})
+        await self._connection.send_json(
+            {"type": "error", "message": str(error), "request_id": self._id, **more}
+        )
 
 
 class _Film:
     """Ticks of a world as pieces of a film."""
 
-    def __init__(self, wanted: Wanted) -> None:
-        clock, values = wanted.model.spec.clock, wanted.values
-        self._sound = FilmSound(clock.samples_per_second) if values["generate_sound"] else None
+    def __init__(self, resolved: ResolvedRequest) -> None:
+        clock, asked = resolved.model.spec.clock, resolved.film
+        self._sound = FilmSound(clock.samples_per_second) if asked.generate_sound else None
         rate = None if self._sound is None else self._sound.samples_per_second
-        width, height = wanted.model.size
+        width, height = resolved.model.size
         self._sides = (height, width)
-        tags = film_tags(values["prompt"] or None, values["seed"], {"model": wanted.model.name})
+        tags = film_tags(asked.prompt or None, asked.seed, {"model": resolved.model.name})
         self._stream = FilmStream(clock.frames_per_second, rate, self._sides, tags)
 
     def piece(self, tick: Tick) -> bytes:

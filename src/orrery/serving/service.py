@@ -21,16 +21,16 @@ from starlette.requests import ClientDisconnect
 
 from orrery import __version__
 from orrery.serving.arrays import PATH
+from orrery.serving.film_request import Refused
 from orrery.serving.guard import Gate, Guard, failure
 from orrery.serving.jobs import Jobs
 from orrery.serving.metrics import KIND, exposition
 from orrery.serving.models import Model
 from orrery.serving.realtime import Realtime, RealtimeLimits
-from orrery.serving.sockets import LineLimits, Room
+from orrery.serving.sockets import Admission, ConnectionLimits
 from orrery.serving.stepping import Stepping, stepping_limits
 from orrery.serving.supervisor import Supervisor
 from orrery.serving.videos import MAX_REQUEST_BYTES, FilmLimits, videos_router
-from orrery.serving.wanted import Refused
 
 __all__ = ["LiveLimits", "create_service"]
 
@@ -41,7 +41,7 @@ class LiveLimits:
 
     sockets: int = 8
     video: RealtimeLimits = field(default_factory=RealtimeLimits)
-    world: LineLimits = field(default_factory=stepping_limits)
+    world: ConnectionLimits = field(default_factory=stepping_limits)
 
 
 def create_service(
@@ -74,15 +74,15 @@ def create_service(
     app.include_router(videos_router(models, jobs, supervisor, limits or FilmLimits()))
 
     live = live or LiveLimits()
-    room = Room(guard, live.sockets, f"{live.sockets} sockets are open already; close one")
+    admission = Admission(guard, live.sockets, f"{live.sockets} sockets are open already; close one")
 
     @app.websocket("/v1/realtime/video")
     async def video(socket: WebSocket) -> None:
-        await room.host(socket, lambda one: Realtime(one, models, live.video).serve())
+        await admission.host(socket, lambda one: Realtime(one, models, live.video).serve())
 
     @app.websocket(PATH)
     async def world(socket: WebSocket) -> None:
-        await room.host(socket, lambda one: Stepping(one, models, live.world).serve())
+        await admission.host(socket, lambda one: Stepping(one, models, live.world).serve())
 
     @app.get("/health", tags=["operation"])
     def health() -> JSONResponse:
@@ -93,7 +93,7 @@ def create_service(
     @app.get("/metrics", tags=["operation"], response_class=PlainTextResponse)
     def metrics() -> Response:
         """Counts, in Prometheus' text format."""
-        text = exposition(jobs.counts(), requests, len(room), supervisor.is_up, supervisor.num_restarts)
+        text = exposition(jobs.counts(), requests, len(admission), supervisor.is_up, supervisor.num_restarts)
         return Response(text, media_type=KIND)
 
     @app.get("/docs", include_in_schema=False)

@@ -18,7 +18,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from orrery.errors import UserError
 from orrery.serving.guard import Allowance, Guard
 
-__all__ = ["Closing", "Line", "LineLimits", "Room"]
+__all__ = ["Admission", "Closing", "Connection", "ConnectionLimits"]
 
 log = logging.getLogger("orrery.serving")
 
@@ -33,7 +33,7 @@ class Closing(Exception):
 
 
 @dataclass(frozen=True)
-class LineLimits:
+class ConnectionLimits:
     """message_bytes: of one message. messages_per_second: on average over some seconds. idle_seconds: without
     a word. unread_seconds: that one message waits until the peer takes it."""
 
@@ -43,11 +43,11 @@ class LineLimits:
     unread_seconds: float = 20.0
 
 
-class Line:
+class Connection:
     """One socket within its limits. Raises `Closing` where the peer breaks one, `WebSocketDisconnect` when it
     has gone."""
 
-    def __init__(self, socket: WebSocket, limits: LineLimits) -> None:
+    def __init__(self, socket: WebSocket, limits: ConnectionLimits) -> None:
         self._socket, self._limits = socket, limits
         self._allowance = Allowance(limits.messages_per_second)
         self._sending = asyncio.Lock()
@@ -104,7 +104,7 @@ class Line:
             raise Closing(1008, "what is sent is not read") from error
 
 
-class Room:
+class Admission:
     """How many sockets there may be at once, and who may open one. most: of them. full: what is said then."""
 
     def __init__(self, guard: Guard, most: int, full: str) -> None:

@@ -18,7 +18,7 @@ from orrery.errors import BadUse, UserError
 from orrery.serving.arrays import GIVEN, MASK, pack_arrays, unpack_arrays
 from orrery.serving.messages import first_problem
 from orrery.serving.models import Model
-from orrery.serving.sockets import Closing, Line, LineLimits
+from orrery.serving.sockets import Closing, Connection, ConnectionLimits
 from orrery.serving.world_thread import WorldThread
 from orrery.streams import Array, Observation, WorldSpec
 from orrery.world import Directable, World, action_streams, actions_by_stream, close_world
@@ -29,9 +29,9 @@ MAX_WORLDS = 64
 MAX_GIVEN_TICKS = 1000
 
 
-def stepping_limits() -> LineLimits:
+def stepping_limits() -> ConnectionLimits:
     """Of these sockets: room for given films, and no limit of messages, for each waits for its answer."""
-    return LineLimits(message_bytes=64_000_000, messages_per_second=1e9, idle_seconds=1800.0)
+    return ConnectionLimits(message_bytes=64_000_000, messages_per_second=1e9, idle_seconds=1800.0)
 
 
 class _Message(BaseModel):
@@ -68,25 +68,25 @@ _KINDS: dict[str, type[Open | Reset | Step | Direct]] = {
 class Stepping:
     """One socket's worlds. models: by name, the first the default."""
 
-    def __init__(self, socket: WebSocket, models: Mapping[str, Model], limits: LineLimits) -> None:
-        self._line, self._models = Line(socket, limits), models
+    def __init__(self, socket: WebSocket, models: Mapping[str, Model], limits: ConnectionLimits) -> None:
+        self._connection, self._models = Connection(socket, limits), models
         self._thread = WorldThread()
 
     async def serve(self) -> None:
         """Serve the socket until the peer leaves. Raises `Closing` for one that is let go."""
         world: World | None = None
         try:
-            message, _ = _parsed(await self._line.receive_bytes())
+            message, _ = _parsed(await self._connection.receive_bytes())
             if not isinstance(message, Open):
                 raise Closing(1008, "the first message is open")
             world = await self._thread.run(lambda: self._opened(message))
             about = {"type": "opened", "num_worlds": world.num_worlds, "spec": world.spec.to_json()}
             about["directable"] = isinstance(world, Directable)
-            await self._line.send_bytes(pack_arrays(about, {}))
+            await self._connection.send_bytes(pack_arrays(about, {}))
             while True:
-                await self._answer(world, await self._line.receive_bytes())
+                await self._answer(world, await self._connection.receive_bytes())
         except UserError as error:
-            await self._line.send_bytes(_error(error))
+            await self._connection.send_bytes(_error(error))
             raise Closing(1008, str(error)) from error
         finally:
             await self._thread.run(lambda: close_world(world))
@@ -108,14 +108,14 @@ class Stepping:
                 tick = await self._thread.run(lambda: world.step(_action(world, arrays)))
             elif isinstance(message, Direct):
                 await self._thread.run(lambda: _direct(world, message, arrays))
-                await self._line.send_bytes(pack_arrays({"type": "directed"}, {}))
+                await self._connection.send_bytes(pack_arrays({"type": "directed"}, {}))
                 return
             else:
                 raise BadUse("the world is open already")
         except (UserError, ValueError) as error:
-            await self._line.send_bytes(_error(error))
+            await self._connection.send_bytes(_error(error))
             return
-        await self._line.send_bytes(await self._thread.run(lambda: _tick(world, tick)))
+        await self._connection.send_bytes(await self._thread.run(lambda: _tick(world, tick)))
 
 
 def _direct(world: World, message: Direct, arrays: Mapping[str, Array]) -> None:

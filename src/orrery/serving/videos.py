@@ -16,11 +16,11 @@ from starlette.datastructures import UploadFile
 
 from orrery.errors import UserError
 from orrery.serving.decode import MAX_PICTURE_BYTES, decode_upload
+from orrery.serving.film_request import UNFOLLOWED, FilmRequest, Refused, ResolvedRequest, resolve_request
 from orrery.serving.guard import Allowance, failure
 from orrery.serving.jobs import Job, Jobs, Status
 from orrery.serving.models import Model
 from orrery.serving.supervisor import Supervisor
-from orrery.serving.wanted import UNFOLLOWED, FilmRequest, Refused, Wanted, wanted_film
 
 __all__ = ["MAX_REQUEST_BYTES", "FilmLimits", "videos_router"]
 
@@ -81,23 +81,23 @@ class Video(BaseModel):
     @classmethod
     def of(cls, job: Job) -> Video:
         """How a job stands."""
-        asked = job.request
+        asked = job.film
         took = job.completed_at - job.started_at if job.completed_at and job.started_at else None
         return cls(
             id=job.id,
-            model=asked["model"],
-            prompt=asked["prompt"],
+            model=asked.model,
+            prompt=asked.prompt,
             status=job.status,
             progress=job.progress,
             created_at=int(job.created_at),
             completed_at=int(job.completed_at) if job.completed_at else None,
-            seconds=f"{asked['seconds']:g}",
-            size="{}x{}".format(*asked["size"]),
-            seed=asked["seed"],
-            generate_sound=asked["generate_sound"],
+            seconds=f"{asked.seconds:g}",
+            size="{}x{}".format(*asked.size),
+            seed=asked.seed,
+            generate_sound=asked.generate_sound,
             error=VideoError(code=job.error_code or "failed", message=job.error) if job.error else None,
             inference_time_s=took,
-            user=asked["user"],
+            user=asked.user,
         )
 
 
@@ -269,10 +269,10 @@ class _Films:
                 408, "the request took too long to arrive", {"Connection": "close"}
             ) from error
         longest = self._limits.seconds
-        wanted = await run_in_threadpool(wanted_film, fields, picture, self._models, longest, is_text)
+        resolved = await run_in_threadpool(resolve_request, fields, picture, self._models, longest, is_text)
         async with self._accepting:  # one decoder at a time, and never more jobs than there is room for
             await run_in_threadpool(self._check_room)
-            return await run_in_threadpool(self._queue, wanted, kept)
+            return await run_in_threadpool(self._queue, resolved, kept)
 
     def _check_room(self) -> None:
         counts = self._jobs.counts()
@@ -283,16 +283,16 @@ class _Films:
         if sum(counts.values()) >= self._limits.stored:
             raise HTTPException(429, f"{self._limits.stored} films are kept already; delete some")
 
-    def _queue(self, wanted: Wanted, kept: bool) -> Job:
+    def _queue(self, resolved: ResolvedRequest, kept: bool) -> Job:
         job_id = self._jobs.new_id()
-        if wanted.picture is not None:
+        if resolved.picture is not None:
             try:
-                pixels = decode_upload(wanted.picture, wanted.model.size[0])
+                pixels = decode_upload(resolved.picture, resolved.model.size[0])
             except UserError as error:
                 raise Refused(f"input_reference: {error}", "input_reference") from error
             Image.fromarray(pixels).save(self._jobs.file(job_id, ".png"), "PNG")
         try:
-            job = self._jobs.accept(job_id, wanted.values, kept)
+            job = self._jobs.accept(job_id, resolved.film, kept)
         except BaseException:
             self._jobs.remove_files(job_id)
             raise

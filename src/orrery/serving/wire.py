@@ -17,7 +17,7 @@ from PIL import Image
 from orrery.serving.session import Mark, Tick
 from orrery.streams import Array, WorldSpec
 
-__all__ = ["felt", "pack", "short_numbers", "thumbnail_message", "tick_message", "unpack"]
+__all__ = ["pack", "short_numbers", "thumbnail_message", "tick_message", "touch_map", "unpack"]
 
 RAW_PIXELS = 128 * 128
 """Pictures up to this many pixels go as they are: JPEG would save little and blur them."""
@@ -59,7 +59,7 @@ def tick_message(spec: WorldSpec, tick: Tick, more: dict[str, Any]) -> bytes:
         "branch": tick.branch,
         "reward": _plain(tick.reward),
         "ended": tick.ended,
-        "touch": felt(spec, tick),
+        "touch": touch_map(spec, tick),
         "numbers": short_numbers(spec, tick),
         **more,
     }
@@ -112,7 +112,7 @@ def _sound(spec: WorldSpec, observation: dict[str, Array]) -> list[Part]:
     return []
 
 
-def felt(spec: WorldSpec, tick: Tick) -> dict[str, Any] | None:
+def touch_map(spec: WorldSpec, tick: Tick) -> dict[str, Any] | None:
     """The last frame of the first touch map: rows of taxels, each three numbers."""
     for stream in spec.named("touch"):
         value = tick.observation.get(stream.name)

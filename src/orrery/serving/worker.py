@@ -15,7 +15,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -105,40 +104,24 @@ def work_once(jobs: Jobs, opened: Callable[[str], Model]) -> bool:
 
 
 def _make(jobs: Jobs, job: Job, opened: Callable[[str], Model]) -> None:
-    wanted = _Wanted(**job.request)
-    model = opened(wanted.model)
-    film = jobs.file(job.id, ".mp4")
+    asked, film = job.film, jobs.file(job.id, ".mp4")
+    model = opened(asked.model)
     percent = functools.partial(_report, jobs, job.id)
     made = make_film(
-        model.film_world((wanted.size[0], wanted.size[1]), wanted.generate_sound),
-        wanted.prompt or None,
-        wanted.seconds,
-        wanted.seed,
+        model.film_world(asked.size, asked.generate_sound),
+        asked.prompt or None,
+        asked.seconds,
+        asked.seed,
         film,
-        image=jobs.file(job.id, ".png") if wanted.has_picture else None,
+        image=jobs.file(job.id, ".png") if asked.has_picture else None,
         force=True,  # left by a worker that was killed before it could say so
         on_tick=percent,
-        sidecar_values={**model.playable.about, "model": wanted.model},
+        sidecar_values={**model.playable.about, "model": asked.model},
     )
     num_frames = round(made.seconds * model.spec.clock.frames_per_second)
     _save_stills(film, num_frames, jobs.file(job.id, ".webp"), jobs.file(job.id, ".jpg"))
     if not jobs.complete(job.id):
         raise _NotWanted
-
-
-@dataclass(frozen=True)
-class _Wanted:
-    """A job's request, as `orrery.serving.wanted` decided it. size: width and height, a list as JSON
-    has it."""
-
-    model: str
-    prompt: str
-    seconds: float
-    size: Sequence[int]
-    seed: int
-    generate_sound: bool
-    has_picture: bool
-    user: str | None
 
 
 def _report(jobs: Jobs, job_id: str, done: int, total: int) -> None:

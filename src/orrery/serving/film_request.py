@@ -19,10 +19,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from orrery.errors import BadUse, UserError
 from orrery.serving.decode import MAX_PICTURE_BYTES
+from orrery.serving.jobs import FilmSpec
 from orrery.serving.messages import MAX_SEED
 from orrery.serving.models import Model
 
-__all__ = ["UNFOLLOWED", "FilmRequest", "Refused", "Wanted", "wanted_film"]
+__all__ = ["UNFOLLOWED", "FilmRequest", "Refused", "ResolvedRequest", "resolve_request"]
 
 DEFAULT_SECONDS = 4.0
 UNFOLLOWED = (
@@ -90,21 +91,21 @@ class FilmRequest(BaseModel):
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """A film as it will be made. picture: the bytes of an upload, not looked into yet. The rest is plain."""
+class ResolvedRequest:
+    """A request with nothing left open. picture: the bytes of an upload, not looked into yet."""
 
     model: Model
-    values: dict[str, Any]
+    film: FilmSpec
     picture: bytes | None
 
 
-def wanted_film(
+def resolve_request(
     fields: Mapping[str, Any],
     picture: bytes | None,
     models: Mapping[str, Model],
     max_seconds: float,
     is_text: bool,
-) -> Wanted:
+) -> ResolvedRequest:
     """What is asked for by the fields of a request. is_text: all of them are text, as a form's. `Refused`
     names the field that is wrong or that the model cannot follow."""
     asked = _parsed(fields, is_text)
@@ -126,20 +127,17 @@ def wanted_film(
     if asked.generate_sound and not model.makes_sound:
         raise Refused(f"{model.name} makes no sound; leave generate_sound out", "generate_sound")
     sound = model.makes_sound if asked.generate_sound is None else asked.generate_sound
-    return Wanted(
-        model,
-        {
-            "model": model.name,
-            "prompt": asked.prompt,
-            "seconds": _seconds(asked, model, max_seconds),
-            "size": _size(asked, model),
-            "seed": secrets.randbelow(2**31) if asked.seed is None else asked.seed,
-            "generate_sound": sound,
-            "has_picture": picture is not None,
-            "user": asked.user,
-        },
-        picture,
+    film = FilmSpec(
+        model=model.name,
+        prompt=asked.prompt,
+        seconds=_seconds(asked, model, max_seconds),
+        size=_size(asked, model),
+        seed=secrets.randbelow(2**31) if asked.seed is None else asked.seed,
+        generate_sound=sound,
+        has_picture=picture is not None,
+        user=asked.user,
     )
+    return ResolvedRequest(model, film, picture)
 
 
 def _parsed(fields: Mapping[str, Any], is_text: bool) -> FilmRequest:
