@@ -8,8 +8,8 @@ from typing import Any
 
 from starlette.testclient import WebSocketTestSession
 
+from orrery.serving.framing import unpack
 from orrery.serving.opening import Playable
-from orrery.serving.wire import unpack
 from orrery.streams import Clock
 from orrery.worlds.dummy import DummyWorld
 

@@ -17,11 +17,11 @@ from starlette.websockets import WebSocketDisconnect
 
 from orrery.media import read_film
 from orrery.serving.app import MAX_SESSIONS, create_app
+from orrery.serving.framing import pack, unpack
 from orrery.serving.guard import COOKIE, is_loopback
 from orrery.serving.messages import MAX_MESSAGE_BYTES
 from orrery.serving.opening import Playable
 from orrery.serving.player import Limits
-from orrery.serving.wire import pack, unpack
 from orrery.streams import Clock, Observation
 from orrery.worlds.dummy import DummyWorld
 

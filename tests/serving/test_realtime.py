@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import socket as sockets
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -28,11 +30,11 @@ from orrery.errors import BadUse, UserError
 from orrery.serving import realtime
 from orrery.serving.arrays import pack_arrays, unpack_arrays
 from orrery.serving.client import RemoteWorld
+from orrery.serving.framing import pack
 from orrery.serving.opening import Playable
 from orrery.serving.realtime import RealtimeLimits
 from orrery.serving.service import LiveLimits
 from orrery.serving.sockets import ConnectionLimits
-from orrery.serving.wire import pack
 from orrery.worlds.dummy import DummyWorld
 
 VIDEO = "ws://localhost/v1/realtime/video"
@@ -438,3 +440,11 @@ def _handshake(port: int) -> bytes:
 def _masked(content: bytes) -> bytes:
     """A text frame of a client, with a mask of zeros."""
     return b"\x81" + bytes([0x80 | 126]) + len(content).to_bytes(2, "big") + bytes(4) + content
+
+
+def test_the_client_needs_nothing_of_the_server() -> None:
+    """A program that only steps a world elsewhere loads no web server, no network and no simulator."""
+    code = "import sys, orrery.serving.client; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    for name in ("fastapi", "starlette", "uvicorn", "torch", "mujoco", "av", "PIL", "orrery.serving.session"):
+        assert name not in loaded.split()

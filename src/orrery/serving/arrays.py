@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from orrery.errors import BadUse
-from orrery.serving.wire import pack
+from orrery.serving.framing import pack
 from orrery.streams import Array
 
 __all__ = ["GIVEN", "MASK", "PATH", "pack_arrays", "unpack_arrays"]

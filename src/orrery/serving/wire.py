@@ -1,23 +1,18 @@
-"""What a session says to a page: one binary message a tick.
-
-Four bytes, little-endian, say how long the JSON header is; then comes the header, then its `parts`, one after
-the other. docs/serving.md has all of it.
-"""
+"""What a session says to a page: one binary message a tick; docs/serving.md has all of it."""
 
 from __future__ import annotations
 
 import io
-import json
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from orrery.serving.framing import Part, pack
 from orrery.serving.session import Mark, Tick
 from orrery.streams import Array, WorldSpec
 
-__all__ = ["pack", "short_numbers", "thumbnail_message", "tick_message", "touch_map", "unpack"]
+__all__ = ["short_numbers", "thumbnail_message", "tick_message", "touch_map"]
 
 RAW_PIXELS = 128 * 128
 """Pictures up to this many pixels go as they are: JPEG would save little and blur them."""
@@ -29,26 +24,6 @@ MOST_TAXELS = 4096
 
 _NOT_NUMBERS = ("touch", "camera")
 """Touch has a map of its own, and where a camera stands is seen."""
-
-Part = tuple[dict[str, Any], bytes]
-
-
-def pack(header: dict[str, Any], parts: Sequence[Part] = ()) -> bytes:
-    """One message. Each part's description gets its length, `bytes`."""
-    described = [{**about, "bytes": len(content)} for about, content in parts]
-    text = json.dumps({**header, "parts": described}, allow_nan=False, separators=(",", ":")).encode()
-    return b"".join([len(text).to_bytes(4, "little"), text, *(content for _, content in parts)])
-
-
-def unpack(message: bytes) -> tuple[dict[str, Any], list[bytes]]:
-    """The inverse of `pack`, for clients in Python."""
-    end = 4 + int.from_bytes(message[:4], "little")
-    header = json.loads(message[4:end])
-    parts: list[bytes] = []
-    for about in header["parts"]:
-        parts.append(message[end : end + about["bytes"]])
-        end += about["bytes"]
-    return header, parts
 
 
 def tick_message(spec: WorldSpec, tick: Tick, more: dict[str, Any]) -> bytes:
