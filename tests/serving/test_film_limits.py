@@ -8,6 +8,7 @@ import socket
 import sqlite3
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,6 +23,8 @@ from live_server import LiveServer, live_app
 from starlette.testclient import TestClient
 
 from orrery.errors import UserError
+from orrery.media import iterate_film
+from orrery.serving import worker
 from orrery.serving.guard import Allowance
 from orrery.serving.jobs import MAX_CRASHES, FilmSpec, Jobs
 from orrery.serving.models import Model
@@ -281,11 +284,20 @@ def test_a_job_that_is_deleted_while_it_is_made_is_stopped_and_leaves_nothing(tm
     assert after.status == "completed"
 
 
-def test_a_job_that_is_deleted_at_its_very_end_leaves_nothing(tmp_path: Path, monkeypatch: Any) -> None:
+def test_a_job_that_is_deleted_while_its_stills_are_made_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stills are written after its files were removed."""
     jobs = Jobs(tmp_path)
     job = jobs.accept("video_a", ASKED)
-    complete = jobs.complete
-    monkeypatch.setattr(jobs, "complete", lambda job_id: jobs.delete(job_id) and complete(job_id))
+
+    def read(film: Path) -> Iterator[Any]:
+        for number, frame in enumerate(iterate_film(film)):
+            if number == 0:
+                assert jobs.delete(job.id)
+            yield frame
+
+    monkeypatch.setattr(worker, "iterate_film", read)
     assert work_once(jobs, opener()[0])
     assert jobs.get(job.id) is None
     assert files_of(tmp_path) == []
@@ -306,13 +318,13 @@ def test_of_a_film_that_was_waited_for_nothing_is_kept(tmp_path: Path, opened: A
             work_once(jobs, opened)
             time.sleep(0.01)
 
-    worker = threading.Thread(target=work)
-    worker.start()
+    working = threading.Thread(target=work)
+    working.start()
     try:
         answer = _client(tmp_path).post("/v1/videos/sync", json=FILM)
     finally:
         done.set()
-        worker.join()
+        working.join()
     assert answer.status_code == status
     assert (answer.headers["content-type"] == "video/mp4") == (status == 200)
     assert sum(jobs.counts().values()) == 0
