@@ -32,8 +32,8 @@ __all__ = ["main", "work_once"]
 SHEET_COLUMNS = SHEET_ROWS = 4
 """Pictures of a spritesheet, evenly spaced in time."""
 PAUSE_SECONDS = 5.0
-NICENESS = 10
-"""Films take what time live worlds leave."""
+NICENESS = 5
+"""Films give way to live worlds, and are not starved by a busy machine."""
 CELL_SIZE = 256
 """Pixels of the longer side of one of them at most."""
 
