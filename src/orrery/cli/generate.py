@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
 import os
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
 from orrery.cli.console import needs, progress_bar
 from orrery.errors import BadUse
 from orrery.registry import DEFAULT_MODEL
+from orrery.studio.looks import check_look, check_rate, read_size
+from orrery.world import Promptable
 
 if TYPE_CHECKING:
     from orrery.inference.generate import FilmResult
@@ -22,8 +25,47 @@ __all__ = ["generate"]
 
 IMAGE_SIZE = 128
 """Pixels on each side of the exact world's picture, where no model sets it."""
-LIBRARIES = {"imagined": ("torch", "numpy", "av"), "exact": ("mujoco", "mujoco-warp", "numpy", "av")}
+LIBRARIES = {
+    "imagined": ("torch", "numpy", "av"),
+    "exact": ("mujoco", "mujoco-warp", "numpy", "av"),
+    "soft": ("mujoco", "warp-lang", "pyoidn", "numpy", "av"),
+}
 """What a film's bytes depend on besides this program."""
+
+
+@dataclass(frozen=True)
+class Filming:
+    """How the exact world is filmed (with --exact).
+
+    Attributes:
+        world: which exact world, see `orrery worlds`; each has sentences of its own.
+        look: `draft` is small and quick; `soft` is path traced, in a studio's light (needs the studio extra).
+        fps: frames a second: 24, 25, 30 or 60.
+        size: WIDTHxHEIGHT in pixels, such as 1280x720 (which it is if left out), 720x1280 or 1024x1024; of
+            --look soft.
+        samples: paths a pixel, of --look soft; twice as many take twice as long. 16 if left out.
+        light: `softbox`, `window` or `evening`, of --look soft. `softbox` if left out.
+    """
+
+    world: str = "tabletop"
+    look: str = "draft"
+    fps: int = 24
+    size: str | None = None
+    samples: int | None = None
+    light: str | None = None
+
+    def check(self, exact: bool, side_by_side: bool) -> None:
+        """BadUse for what no film could be made with, before anything is loaded."""
+        check_look(self.look)
+        check_rate(self.fps)
+        if self.look == "draft":
+            for name in ("size", "samples", "light"):
+                if getattr(self, name) is not None:
+                    raise BadUse(f"--{name} is of --look soft; add that, or leave --{name} out")
+        if self != Filming() and (side_by_side or not exact):
+            raise BadUse(
+                "--world, --look and --fps are of the exact world: add --exact, and leave --side-by-side out"
+            )
 
 
 def generate(
@@ -37,6 +79,7 @@ def generate(
     side_by_side: bool = False,
     sheet: bool = False,
     force: bool = False,
+    filming: Annotated[Filming, tyro.conf.arg(name="")] = Filming(),
 ) -> int:
     """Make a film with sound from a sentence.
 
@@ -59,11 +102,16 @@ def generate(
     from orrery.inference.generate import check_request, make_film
     from orrery.worlds.tabletop.language import parse
 
-    parse(prompt)
+    filming.check(exact, side_by_side)
+    if filming.world == "tabletop":
+        parse(prompt)
     check_request(seconds, seed, out, image, force, sheet)
     if image is not None and (exact or side_by_side):
         raise BadUse("--image starts the imagined world; the exact one cannot be built from a picture")
-    world, about = _world(model, exact, side_by_side)
+    if exact and not side_by_side:
+        world, about = _filmed_world(filming, prompt)
+    else:
+        world, about = _world(model, exact, side_by_side)
     with progress_bar(out.name, "ticks") as on_tick:
         film = make_film(world, prompt, seconds, seed, out, image, force, sheet, on_tick, about)
     print(_summary(film))
@@ -71,9 +119,7 @@ def generate(
 
 
 def _world(model: str, exact: bool, side_by_side: bool) -> tuple[World, dict[str, Any]]:
-    """What to film, and what the sidecar says of it."""
-    if exact and not side_by_side:
-        return _exact_world(IMAGE_SIZE), _about("exact", "exact")
+    """What to film of a model, and what the sidecar says of it."""
     import torch
 
     from orrery.inference.imagined_world import load_world
@@ -105,6 +151,44 @@ def _exact_world(image_size: int) -> World:
         from orrery.worlds import world_factory
 
         return world_factory("tabletop")(streams=("video.main", "audio.main"), image_size=image_size)
+
+
+def _filmed_world(filming: Filming, prompt: str) -> tuple[World, dict[str, Any]]:
+    """An exact world in a look, and what the sidecar says of it. UserError for a sentence that it refuses."""
+    about = _about("exact", "exact")
+    about |= {} if filming.world == "tabletop" else {"exact_world": filming.world}
+    with needs("sim", "the exact world"):
+        from orrery.worlds import world_factory
+
+        factory = world_factory(filming.world)
+        options = {}
+        if filming.fps != 24:
+            if "frames_per_second" not in inspect.signature(factory).parameters:
+                raise BadUse(f"--fps {filming.fps}: {filming.world} runs at its own rate; leave --fps out")
+            options["frames_per_second"] = filming.fps
+        wanted = {"video.main", "audio.main"} & set(factory().spec.streams)
+        if filming.look == "soft":
+            wanted.discard("video.main")
+        world = factory(streams=tuple(sorted(wanted)), image_size=IMAGE_SIZE, **options)
+    filmed = (world, about) if filming.look == "draft" else _in_soft_look(world, filming, about)
+    if isinstance(world, Promptable):
+        world.check_prompt(prompt)
+    return filmed
+
+
+def _in_soft_look(world: World, filming: Filming, about: dict[str, Any]) -> tuple[World, dict[str, Any]]:
+    given = {"samples": filming.samples, "light": filming.light}
+    size = None if filming.size is None else read_size(filming.size)
+    with needs("studio", "--look soft"):
+        import pyoidn  # noqa: F401 - found missing now, not after a first picture
+
+        from orrery.studio.drawn_world import DrawnWorld
+        from orrery.studio.soft import SoftLook, SoftSettings
+
+    settings = SoftSettings(**{k: v for k, v in {**given, "size": size}.items() if v is not None})
+    look = SoftLook(settings)
+    libraries = _about("soft", "exact")["libraries"]
+    return DrawnWorld(world, look), {**about, "look": look.describe(), "libraries": libraries}
 
 
 def _about(world: str, checkpoint: str) -> dict[str, Any]:

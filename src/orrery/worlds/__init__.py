@@ -20,7 +20,8 @@ __all__ = ["WORLDS", "WorldFactory", "action_axes", "world_factory"]
 class WorldFactory(Protocol):
     """Makes a world. streams: names to emit, None for all. image_size: pixels on each side.
 
-    One that can run at other rates takes a `clock` as well.
+    One that can run at other rates takes a `clock` as well; one whose pictures can come at other rates takes
+    `frames_per_second`.
     """
 
     def __call__(

@@ -26,8 +26,11 @@ def make_world(
     streams: Sequence[str] | None = None,
     image_size: int = 128,
     clock: Clock | None = None,
+    frames_per_second: int = 24,
 ) -> World:
     """See `orrery.worlds.WorldFactory`."""
     from orrery.worlds.laboratory.world import LaboratoryWorld  # imports MuJoCo, which not every install has
 
-    return LaboratoryWorld(num_worlds, streams=streams, image_size=image_size, clock=clock)
+    return LaboratoryWorld(
+        num_worlds, streams=streams, image_size=image_size, clock=clock or Clock(frames_per_second)
+    )

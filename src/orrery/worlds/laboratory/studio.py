@@ -13,7 +13,7 @@ from orrery.streams import Array
 from orrery.worlds.laboratory.scene import BACKGROUNDS, LAB_TRAY, LIGHTS, NATURAL_COLOURS, LabScene, Orbit
 from orrery.worlds.rigid_bodies.geometry import Camera, rotate
 from orrery.worlds.rigid_bodies.materials import ALL_MATERIALS, COLOURS, SURFACES
-from orrery.worlds.rigid_bodies.physics import GEOM_TYPES, geom_size
+from orrery.worlds.rigid_bodies.physics import FINGER_GARAGE_M, GEOM_TYPES, geom_size
 from orrery.worlds.rigid_bodies.ray_tracer import (
     BURIED_M,
     RayTracer,
@@ -24,7 +24,7 @@ from orrery.worlds.rigid_bodies.ray_tracer import (
 )
 from orrery.worlds.rigid_bodies.stage import add_rims_and_finger, lit_stage
 
-__all__ = ["SEGMENT_OF_SLOT", "SEGMENT_TABLE", "Studio", "shared_studio"]
+__all__ = ["RIM_COLOUR", "SEGMENT_OF_SLOT", "SEGMENT_TABLE", "Studio", "shared_studio"]
 
 POOL = {"ball": 8, "box": 12, "cylinder": 10, "capsule": 8, "rod": 1}
 """How many geoms of each shape a scene can need: eight things, four boxes and two cylinders that stand
@@ -34,9 +34,7 @@ TABLE_HALF_M = (0.62, 0.50)
 SEGMENT_TABLE = 1
 SEGMENT_OF_SLOT = 2
 """Segmentation's number of what lies in state slot k is this plus k; 1 is the table, 0 what lies beyond."""
-_GARAGE_M = 0.72
-"""A finger whose centre is higher than this is out of every camera's sight, and throws no shadow."""
-_RIM_COLOUR = (0.32, 0.24, 0.18)
+RIM_COLOUR = (0.32, 0.24, 0.18)
 
 
 _FIELD_OF_VIEW_RAD = Orbit("front", 0.0, 0.0, 1.0).field_of_view_rad
@@ -53,7 +51,7 @@ def _stage() -> mujoco.MjModel:
         look.texrepeat, look.texuniform = ([3.0, 3.0] if texture == "grain" else [12.0, 12.0]), True
     root = spec.worldbody
     root.add_geom(name="table", type=mujoco.mjtGeom.mjGEOM_PLANE, size=[*TABLE_HALF_M, 0.1], material="matte")
-    add_rims_and_finger(root, LAB_TRAY, _RIM_COLOUR)
+    add_rims_and_finger(root, LAB_TRAY, RIM_COLOUR)
     for shape, count in POOL.items():
         kind = GEOM_TYPES["capsule" if shape == "rod" else shape]
         for index in range(count):
@@ -146,7 +144,7 @@ class Studio:
                 middle, turn = _rod_pose(np.array(thing.hinge.anchor_m), positions_m[slot])
                 positions, turns = np.vstack([positions, middle]), np.vstack([turns, turn])
         parked = len(scene.things)
-        if positions[parked][2] > _GARAGE_M:
+        if positions[parked][2] > FINGER_GARAGE_M:
             positions[parked] = BURIED_M
         axes = rotate(turns[:, None], np.eye(3))
         self._tracer.set_camera(camera)

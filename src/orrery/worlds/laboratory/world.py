@@ -24,11 +24,12 @@ from orrery.worlds.laboratory.language import caption_laboratory, parse_laborato
 from orrery.worlds.laboratory.model import build_laboratory, laboratory_bodies
 from orrery.worlds.laboratory.orbit import OrbitCamera, scripted_rates
 from orrery.worlds.laboratory.scene import LAB_STATE, MAX_FIXTURES, MAX_THINGS, NATURAL_COLOURS, LabScene
-from orrery.worlds.laboratory.studio import shared_studio
+from orrery.worlds.laboratory.studio import RIM_COLOUR, shared_studio
 from orrery.worlds.rigid_bodies.exact import Bench, ExactWorld, camera_pose, describe, describe_finger
 from orrery.worlds.rigid_bodies.finger import MAX_SPEED_M_S
-from orrery.worlds.rigid_bodies.materials import COLOURS
-from orrery.worlds.rigid_bodies.physics import Motion
+from orrery.worlds.rigid_bodies.materials import COLOURS, SURFACES
+from orrery.worlds.rigid_bodies.mujoco_scene import GeomLook
+from orrery.worlds.rigid_bodies.physics import TABLE_MATERIAL, Motion
 
 __all__ = ["LABELS", "NUM_SLOTS", "LaboratoryBench", "LaboratoryWorld", "happens", "laboratory_spec"]
 
@@ -218,6 +219,17 @@ class LaboratoryBench(Bench):
             "segmentation.main": studio.segmentation,
         }
         return look | {name: make() for name, make in makers.items() if name in self._wanted}
+
+    def _geom_looks(self) -> dict[str, GeomLook]:
+        top = SURFACES[self.scene.surface]
+        looks = {"table": GeomLook("cloth" if top.texture == "weave" else top.material, top.colour)}
+        looks |= {f"rim{k}": GeomLook(TABLE_MATERIAL, RIM_COLOUR) for k in range(4)}
+        for slot, thing in enumerate(self.scene.things):
+            looks[f"object{slot}"] = GeomLook(thing.material, COLOURS[thing.colour])
+            looks[f"rod{slot}"] = GeomLook("steel", NATURAL_COLOURS["steel"])
+        for index, fixture in enumerate(self.scene.fixtures):
+            looks[f"fixture{index}"] = GeomLook(fixture.material, NATURAL_COLOURS[fixture.material])
+        return looks
 
     def _tracks(self, state: Array) -> Array:
         """Where each slot's centre is in the picture, `[slots, 3]`: pixels right and down from the middle of

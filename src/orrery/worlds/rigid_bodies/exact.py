@@ -20,8 +20,10 @@ from orrery.errors import BadUse
 from orrery.streams import Array, Clock, Event, Observation, WorldSpec
 from orrery.worlds.rigid_bodies.finger import MAX_SPEED_M_S, FingerScript
 from orrery.worlds.rigid_bodies.geometry import Camera, cross, rotate
+from orrery.worlds.rigid_bodies.mujoco_scene import GeomLook, MujocoScene
 from orrery.worlds.rigid_bodies.physics import (
     FINGER_COLOUR,
+    FINGER_GARAGE_M,
     FINGER_HALF_LENGTH_M,
     FINGER_MATERIAL,
     FINGER_PARKED_M,
@@ -112,6 +114,10 @@ class ExactWorld(ABC):
         """The sentence that world `index` started from, or one that describes it."""
         return self._bench(index).text
 
+    def mujoco_scene(self, index: int = 0) -> MujocoScene:
+        """World `index` as those see it who draw MuJoCo's models; see `HasMujocoScene`."""
+        return self._bench(index).mujoco_scene()
+
     def snapshot(self) -> list[Any]:
         """All memory of all worlds."""
         benches = [self._bench(index) for index in range(self.num_worlds)]
@@ -142,6 +148,7 @@ class _Snapshot:
     num_ticks: int
     events: list[Event]
     tick: dict[str, Array]
+    seen: tuple[list[Motion], list[Any]]
     more: Any
 
 
@@ -182,6 +189,7 @@ class Bench(ABC):
         self._num_ticks = 0
         self._before_substep: Callable[[], None] | None = None
         self._told_until = 0.0
+        self._seen: tuple[list[Motion], list[Any]] = ([], [])
 
     def _ears(self) -> tuple[Array, Array]:
         """Where one listens from, and which way is right: the camera's."""
@@ -236,7 +244,7 @@ class Bench(ABC):
         frames = self._clock.frames_per_tick
         motions: list[Motion] = []
         contacts: list[Contacts] = []
-        touch, states, looks = [], [], []
+        touch, states, looks, subjects = [], [], [], []
         for frame in range(frames):
             self._before_frame(action[frame])
             motion, rows, felt = simulate_frame(
@@ -247,6 +255,8 @@ class Bench(ABC):
             touch.append(felt)
             states.append(self._state(motion))
             looks.append(self._look(motion, states[-1]))
+            subjects.append(self._camera.target_m)
+        self._seen = motions, subjects
         audio = self._render_sound(motions, contacts)
         self._num_ticks += 1
         self.tick = {
@@ -256,6 +266,24 @@ class Bench(ABC):
             "action": action.astype(np.float32),
             **{name: np.array([look[name] for look in looks]) for name in looks[0]},
         }
+
+    def mujoco_scene(self) -> MujocoScene:
+        """The model, where all was in the last tick, and what it is made of."""
+        motions, subjects = self._seen
+        positions = np.tile(self._model.body_pos, (len(motions), SUBSTEPS_PER_FRAME, 1, 1))
+        quaternions = np.tile(self._model.body_quat, (len(motions), SUBSTEPS_PER_FRAME, 1, 1))
+        movers = slice(1, self._num_movers + 1)
+        positions[:, :, movers] = [motion.position_m for motion in motions]
+        quaternions[:, :, movers] = [motion.quaternion for motion in motions]
+        is_parked = bool((positions[:, :, self._num_movers, 2] > FINGER_GARAGE_M).all())
+        looks = {**self._geom_looks(), "finger": GeomLook(FINGER_MATERIAL, FINGER_COLOUR)}
+        hidden = frozenset({"finger"} if is_parked else ())
+        cameras = self.tick["camera.main"]
+        return MujocoScene(self._model, positions, quaternions, cameras, np.array(subjects), looks, hidden)
+
+    @abstractmethod
+    def _geom_looks(self) -> dict[str, GeomLook]:
+        """What the model's geoms are made of, by name."""
 
     def _before_frame(self, action: Array) -> None:  # noqa: B027 - most benches do nothing else
         """What an action `[A]` does besides moving the finger."""
@@ -310,7 +338,7 @@ class Bench(ABC):
     def snapshot(self) -> _Snapshot:
         return _Snapshot(
             copy.copy(self._data), self._sound.snapshot(), self._num_ticks, list(self.events),
-            dict(self.tick), self._more(),
+            dict(self.tick), self._seen, self._more(),
         )  # fmt: skip
 
     def restore(self, snapshot: _Snapshot) -> None:
@@ -318,6 +346,7 @@ class Bench(ABC):
         self._sound.restore(snapshot.sound)
         self._num_ticks = snapshot.num_ticks
         self.events, self.tick = list(snapshot.events), dict(snapshot.tick)
+        self._seen = snapshot.seen
         self._take_back(snapshot.more)
 
     def _more(self) -> Any:

@@ -18,9 +18,9 @@ from orrery.worlds.rigid_bodies.geometry import Tray, cross, quaternion_product,
 from orrery.worlds.rigid_bodies.materials import ALL_MATERIALS
 
 __all__ = [
-    "FINGER_COLOUR", "FINGER_HALF_LENGTH_M", "FINGER_MATERIAL", "FINGER_PARKED_M", "FINGER_RADIUS_M",
-    "GEOM_TYPES", "SOLIMP", "SUBSTEPS_PER_FRAME", "TABLE_MATERIAL", "Contacts", "Motion", "add_finger",
-    "add_geom", "bare_table", "contact_friction", "contact_solref", "geom_size", "rim_boxes",
+    "FINGER_COLOUR", "FINGER_GARAGE_M", "FINGER_HALF_LENGTH_M", "FINGER_MATERIAL", "FINGER_PARKED_M",
+    "FINGER_RADIUS_M", "GEOM_TYPES", "SOLIMP", "SUBSTEPS_PER_FRAME", "TABLE_MATERIAL", "Contacts", "Motion",
+    "add_finger", "add_geom", "bare_table", "contact_friction", "contact_solref", "geom_size", "rim_boxes",
     "simulate_frame", "split_motion",
 ]  # fmt: skip
 
@@ -30,6 +30,8 @@ FINGER_RADIUS_M = 0.016
 FINGER_HALF_LENGTH_M = 0.07
 FINGER_PARKED_M = (0.0, 0.0, 0.80)
 """Where the centre of an idle finger hangs, above what any camera sees."""
+FINGER_GARAGE_M = 0.72
+"""A finger whose centre is higher than this is out of every camera's sight, and throws no shadow."""
 FINGER_MATERIAL = "rubber"
 FINGER_COLOUR = (0.80, 0.62, 0.55)
 TABLE_MATERIAL = "wood"

@@ -23,7 +23,7 @@ from orrery.worlds.rigid_bodies.geometry import Camera
 
 __all__ = [
     "BURIED_M", "RayTracer", "add_look", "add_texture", "grain_pixels", "packed_colours", "plank_pixels",
-    "texture_bytes",
+    "start_warp", "texture_bytes",
 ]  # fmt: skip
 
 BURIED_M = (0.0, 0.0, -5.0)
@@ -33,7 +33,7 @@ PLANKS = 6
 
 
 @cache
-def _start_warp() -> None:
+def start_warp() -> None:
     """Start Warp without the line that its library itself writes to stderr on a machine without CUDA."""
     warp.config.log_level = warp.LOG_ERROR
     sys.stderr.flush()
@@ -65,7 +65,7 @@ class RayTracer:
         samples_per_pixel: int = 1,
         labels: bool = False,
     ) -> None:
-        _start_warp()
+        start_warp()
         self.mjm = mjm
         self.image_size = image_size
         data = mujoco.MjData(mjm)

@@ -19,7 +19,8 @@ from orrery.streams import Array, Clock, StreamSpec, WorldSpec
 from orrery.worlds.rigid_bodies.exact import Bench, ExactWorld, camera_pose, describe, describe_finger
 from orrery.worlds.rigid_bodies.finger import MAX_SPEED_M_S
 from orrery.worlds.rigid_bodies.geometry import rotate
-from orrery.worlds.rigid_bodies.materials import COLOURS
+from orrery.worlds.rigid_bodies.materials import COLOURS, SURFACES
+from orrery.worlds.rigid_bodies.mujoco_scene import GeomLook
 from orrery.worlds.rigid_bodies.physics import (
     FINGER_HALF_LENGTH_M,
     FINGER_MATERIAL,
@@ -79,8 +80,8 @@ class TabletopWorld(ExactWorld):
     """`num_worlds` independent tabletops.
 
     streams: names of those to produce; None for all but the setting's labels. Without `video.main` nothing is
-    drawn, which makes an episode several times cheaper. image_size: pixels. Its action is m/s of the finger's
-    target, `[frames, 3]`.
+    drawn, which makes an episode several times cheaper. image_size: pixels. clock: other rates, such as 60
+    frames a second. Its action is m/s of the finger's target, `[frames, 3]`.
     """
 
     what = "tabletop"
@@ -91,8 +92,9 @@ class TabletopWorld(ExactWorld):
         streams: Iterable[str] | None = None,
         image_size: int = 128,
         setting: Setting = SETTING,
+        clock: Clock | None = None,
     ) -> None:
-        spec = tabletop_spec(image_size, setting=setting)
+        spec = tabletop_spec(image_size, clock, setting)
         names = set(spec.streams) - set(setting.labels) if streams is None else set(streams)
         unknown = names - set(spec.streams)
         if unknown:
@@ -200,6 +202,13 @@ class _Table(Bench):
         if "video.main" in self._spec.streams:
             look["video.main"] = self._picture(motion)
         return look
+
+    def _geom_looks(self) -> dict[str, GeomLook]:
+        looks = {"table": GeomLook(TABLE_MATERIAL, SURFACES[TABLE_MATERIAL].colour)}
+        looks |= {f"rim{k}": GeomLook(TABLE_MATERIAL, self._setting.decor.rim) for k in range(4)}
+        for slot, body in enumerate(self.scene.bodies):
+            looks[f"object{slot}"] = GeomLook(body.material, COLOURS[body.colour])
+        return looks
 
     def _picture(self, motion: Motion) -> Array:
         renderer = shared_renderer(self._image_size, self._setting)

@@ -1,0 +1,205 @@
+"""A MuJoCo model as the path tracer takes it: shapes once, poses for each frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import mujoco
+import numpy as np
+import warp as wp
+
+from orrery.errors import BadUse
+from orrery.streams import Array
+from orrery.studio.kernels import geometry as shapes
+from orrery.studio.kernels.path_tracer import Looks
+from orrery.studio.materials import Material, material
+from orrery.studio.tone import linear
+from orrery.worlds.rigid_bodies.geometry import rotate
+from orrery.worlds.rigid_bodies.mujoco_scene import GeomLook, MujocoScene
+
+__all__ = ["SceneGeoms", "Sweep", "floor_m"]
+
+KINDS = {
+    mujoco.mjtGeom.mjGEOM_PLANE: shapes.PLANE,
+    mujoco.mjtGeom.mjGEOM_SPHERE: shapes.ELLIPSOID,
+    mujoco.mjtGeom.mjGEOM_ELLIPSOID: shapes.ELLIPSOID,
+    mujoco.mjtGeom.mjGEOM_BOX: shapes.BOX,
+    mujoco.mjtGeom.mjGEOM_CYLINDER: shapes.CYLINDER,
+    mujoco.mjtGeom.mjGEOM_CAPSULE: shapes.CAPSULE,
+    mujoco.mjtGeom.mjGEOM_MESH: shapes.MESH,
+}
+MOST_BEVEL_M = 0.004
+BEVEL_SHARE = 0.12
+"""Of a body's smallest half extent, what its rounded edges take."""
+FIRST_UNSEEN_GROUP = 3
+"""MuJoCo's viewers show geoms of groups 0 to 2."""
+TINT_DEPTH_M = 0.05
+"""Of clear glass, how thick it is where it has its colour."""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A backdrop: a round floor that curves up into a wall. middle_m: of its floor. size_m: radius of the
+    floor, of the curve, and height of the wall. colour: sRGB."""
+
+    middle_m: tuple[float, float, float]
+    size_m: tuple[float, float, float]
+    colour: tuple[float, float, float]
+
+
+class SceneGeoms:
+    """The geoms of a scene that are seen, and the sweep behind them.
+
+    looks: what the path tracer knows of their materials. Raises BadUse for a kind of geom that it does not
+    draw, or a material that it does not have.
+    """
+
+    def __init__(self, scene: MujocoScene, sweep: Sweep | None, device: wp.Device | str) -> None:
+        self.model, self._device, self._sweep = scene.model, device, sweep
+        self._ids = _seen(scene)
+        self._meshes: list[wp.Mesh] = []
+        self._geoms = self._shapes()
+        self.looks = self._looks(scene.looks)
+
+    def posed(self, scene: MujocoScene, frame: int, instants: int) -> Any:
+        """The geoms at this many of the later instants of a frame, the last its end; half of the frame long,
+        as a shutter is open."""
+        total = scene.positions_m.shape[1]
+        chosen = total - 1 - np.arange(instants)[::-1] * (total // 2) // max(instants, 1)
+        bodies = self.model.geom_bodyid[self._ids]
+        positions = scene.positions_m[frame][chosen][:, bodies]
+        turns = scene.quaternions[frame][chosen][:, bodies]
+        local = np.broadcast_to(self.model.geom_pos[self._ids], positions.shape)
+        axes = np.eye(3)[:, None, None]
+        inner = rotate(
+            self.model.geom_quat[self._ids][None, None], np.broadcast_to(axes, (3, *positions.shape))
+        )
+        columns = rotate(turns[None], inner)
+        places = positions + rotate(turns, local)
+        rotations = np.moveaxis(columns, 0, -1)
+        if self._sweep is not None:
+            places = np.concatenate([places, np.tile(self._sweep.middle_m, (instants, 1, 1))], axis=1)
+            rotations = np.concatenate([rotations, np.tile(np.eye(3), (instants, 1, 1, 1))], axis=1)
+        self._geoms.position = self._array(places, wp.vec3)
+        self._geoms.rotation = self._array(rotations, wp.mat33)
+        return self._geoms
+
+    def _shapes(self) -> Any:
+        model, geoms = self.model, shapes.Geoms()
+        kinds, sizes, bevels, reach = [], [], [], []
+        mesh_ids, first_normals, normals = [], [], [np.zeros((0, 3))]
+        for geom in self._ids:
+            kind = KINDS[mujoco.mjtGeom(model.geom_type[geom])]
+            size = model.geom_size[geom].copy()
+            if model.geom_type[geom] == mujoco.mjtGeom.mjGEOM_SPHERE:
+                size[:] = size[0]
+            kinds.append(kind)
+            sizes.append(size)
+            bevels.append(_bevel(kind, size))
+            reach.append(0.0 if kind == shapes.PLANE else float(model.geom_rbound[geom]) * 1.001 + 1e-5)
+            first_normals.append(sum(map(len, normals)))
+            mesh_ids.append(0)
+            if kind == shapes.MESH:
+                mesh, corners = _mesh(model, int(model.geom_dataid[geom]), self._device)
+                self._meshes.append(mesh)
+                mesh_ids[-1] = mesh.id
+                normals.append(corners)
+        if self._sweep is not None:
+            for values, value in zip(
+                (kinds, sizes, bevels, reach, mesh_ids, first_normals),
+                (shapes.SWEEP, self._sweep.size_m, 0.0, 0.0, 0, 0), strict=True,
+            ):  # fmt: skip
+                values.append(value)
+        geoms.kind, geoms.mesh = self._array(kinds, wp.int32), self._array(mesh_ids, wp.uint64)
+        geoms.size, geoms.bevel = self._array(sizes, wp.vec3), self._array(bevels, wp.float32)
+        geoms.reach = self._array(reach, wp.float32)
+        geoms.first_normal = self._array(first_normals, wp.int32)
+        geoms.normals = self._array(np.concatenate([*normals, np.zeros((1, 3))]), wp.vec3)
+        return geoms
+
+    def _looks(self, named: Mapping[str, GeomLook]) -> Any:
+        rows = [self._look(int(geom), named) for geom in self._ids]
+        if self._sweep is not None:
+            rows.append((material("paper"), self._sweep.colour, True))
+        colours = linear(np.array([colour for _, colour, _ in rows]))
+        clear = np.array([stuff.clear and not flat for stuff, _, flat in rows])[:, None]
+        tint = -np.log(np.clip(colours, 0.02, 0.98)) / TINT_DEPTH_M
+        values = {
+            "colour": colours,
+            "roughness": [stuff.roughness for stuff, _, _ in rows],
+            "metallic": [stuff.metallic for stuff, _, _ in rows],
+            "coat": [stuff.coat for stuff, _, _ in rows],
+            "clear": clear[:, 0],
+            "pattern": [stuff.on_planes if flat else stuff.pattern for stuff, _, flat in rows],
+            "clear_share": clear * 0.85 * np.sqrt(colours),
+            "tint_per_m": tint,
+        }
+        looks = Looks()
+        for name, value in values.items():
+            kind = wp.vec3 if np.ndim(value) == 2 else wp.int32 if name == "pattern" else wp.float32
+            setattr(looks, name, self._array(value, kind))
+        return looks
+
+    def _look(self, geom: int, named: Mapping[str, GeomLook]) -> tuple[Material, tuple[float, ...], bool]:
+        """A geom's material and colour (sRGB), and whether it is flat."""
+        model = self.model
+        flat = model.geom_type[geom] == mujoco.mjtGeom.mjGEOM_PLANE
+        look = named.get(model.geom(geom).name)
+        if look is not None:
+            return material(look.material), look.colour, flat
+        of_model = int(model.geom_matid[geom])
+        if of_model < 0:
+            return material("plastic"), tuple(model.geom_rgba[geom, :3]), flat
+        roughness, metallic = float(model.mat_roughness[of_model]), float(model.mat_metallic[of_model])
+        stuff = Material(roughness if roughness >= 0 else 0.4, max(metallic, 0.0))  # -1: not said
+        return stuff, tuple(model.mat_rgba[of_model, :3]), flat
+
+    def _array(self, values: object, kind: type) -> wp.array:
+        return wp.array(np.asarray(values), dtype=kind, device=self._device)
+
+
+def floor_m(scene: MujocoScene) -> float:
+    """Height of the lowest plane in a scene's first instant; without any, of the lowest thing."""
+    model, heights = scene.model, scene.positions_m[0, 0, :, 2]
+    middles = heights[model.geom_bodyid] + model.geom_pos[:, 2]
+    planes = model.geom_type == mujoco.mjtGeom.mjGEOM_PLANE
+    return float(middles[planes].min() if planes.any() else (middles - model.geom_rbound).min())
+
+
+def _seen(scene: MujocoScene) -> Array:
+    """Ids of the geoms that are to be drawn."""
+    model = scene.model
+    ids = [
+        geom for geom in range(model.ngeom)
+        if model.geom_group[geom] < FIRST_UNSEEN_GROUP and model.geom(geom).name not in scene.hidden
+        and (model.geom(geom).name in scene.looks or model.geom_rgba[geom, 3] > 0)
+    ]  # fmt: skip
+    for geom in ids:
+        kind = mujoco.mjtGeom(model.geom_type[geom])
+        if kind not in KINDS:
+            raise BadUse(
+                f"geom {model.geom(geom).name!r} is of the kind {kind.name.removeprefix('mjGEOM_').lower()}, "
+                "which the look cannot draw; make it a mesh, or put it in group 3 to leave it out"
+            )
+    return np.array(ids, int)
+
+
+def _bevel(kind: int, size: Array) -> float:
+    if kind == shapes.CAPSULE:
+        return float(size[0])
+    smallest = {shapes.BOX: size.min(), shapes.CYLINDER: size[:2].min()}.get(kind, 0.0)
+    return float(min(BEVEL_SHARE * smallest, MOST_BEVEL_M))
+
+
+def _mesh(model: mujoco.MjModel, mesh: int, device: wp.Device | str) -> tuple[wp.Mesh, Array]:
+    """One of the model's meshes, and the normals of its faces' corners, `[3 * faces, 3]`."""
+    at, count = int(model.mesh_vertadr[mesh]), int(model.mesh_vertnum[mesh])
+    first, faces = int(model.mesh_faceadr[mesh]), int(model.mesh_facenum[mesh])
+    points = wp.array(model.mesh_vert[at : at + count], dtype=wp.vec3, device=device)
+    corners = model.mesh_face[first : first + faces]
+    normals = model.mesh_normal[
+        int(model.mesh_normaladr[mesh]) + model.mesh_facenormal[first : first + faces].ravel()
+    ]
+    return wp.Mesh(points, wp.array(corners.ravel(), dtype=wp.int32, device=device)), normals

@@ -1,0 +1,1 @@
+"""What Warp compiles: functions of numbers, vectors and its own structs, whose types its compiler checks."""

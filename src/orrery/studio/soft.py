@@ -1,0 +1,166 @@
+"""`soft`: a small path tracer over MuJoCo's own geoms, denoised.
+
+Area lights, soft shadows, rough and polished materials, glass, depth of field and motion blur.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import warp as wp
+
+from orrery.errors import BadUse
+from orrery.streams import Array
+from orrery.studio.geoms import SceneGeoms, Sweep, floor_m
+from orrery.studio.kernels.path_tracer import Camera, Light, Picture, trace
+from orrery.studio.lights import LightRig, light_rig, place_lights
+from orrery.studio.tone import picture_bytes
+from orrery.worlds.rigid_bodies.geometry import rotate
+from orrery.worlds.rigid_bodies.mujoco_scene import MujocoScene
+from orrery.worlds.rigid_bodies.ray_tracer import start_warp
+
+__all__ = ["SoftLook", "SoftSettings", "Traced"]
+
+MOST_SAMPLES = 4096
+SWEEP_UNITS = (2.6, 1.2, 3.6)
+"""The sweep's floor, curve and wall, in distances of the camera from its subject."""
+BELOW_M = 0.001
+"""How far the sweep lies under the lowest plane."""
+ROWS_AT_ONCE = 16
+KERNEL: Any = trace
+"""Warp's kernels have no types."""
+
+
+@dataclass(frozen=True)
+class SoftSettings:
+    """What `soft` can be told.
+
+    size: width and height in pixels. samples: paths a pixel. light: key of `lights.LIGHTS`. aperture: radius
+    of the lens over its distance from what it looks at; 0 makes all of it sharp. bounces: of indirect light.
+    """
+
+    size: tuple[int, int] = (1280, 720)
+    samples: int = 16
+    light: str = "softbox"
+    aperture: float = 0.005
+    bounces: int = 1
+
+    def __post_init__(self) -> None:
+        light_rig(self.light)
+        if not 1 <= self.samples <= MOST_SAMPLES:
+            raise BadUse(f"--samples {self.samples}: must be from 1 to {MOST_SAMPLES}")
+
+
+@dataclass(frozen=True)
+class Traced:
+    """Before the denoiser, `[H, W, 3]` float32: light, and the colours (linear) and normals of what is
+    seen."""
+
+    light: Array
+    colour: Array
+    normal: Array
+
+
+class SoftLook:
+    """Draws one scene after the other. rig: light of one's own instead of the settings' name.
+
+    The first picture of a process waits for Warp's compiler (half a minute, once a machine).
+    """
+
+    name = "soft"
+
+    def __init__(self, settings: SoftSettings, rig: LightRig | None = None) -> None:
+        start_warp()
+        self.settings, self._rig = settings, rig or light_rig(settings.light)
+        self.size = settings.size
+        self._device = wp.get_preferred_device()
+        self._geoms: SceneGeoms | None = None
+        self._hidden: frozenset[str] = frozenset()
+        self._backdrop: Sweep | None = None
+        self._light = Light()
+        width, height = settings.size
+        self._picture = Picture()
+        for name in ("light", "colour", "normal"):
+            setattr(self._picture, name, wp.zeros((height, width), dtype=wp.vec3, device=self._device))
+
+    def describe(self) -> dict[str, Any]:
+        """Plain values for a film's sidecar."""
+        return {"name": self.name, **asdict(self.settings), "size": list(self.size)}
+
+    def draw(self, scene: MujocoScene) -> Array:
+        """A tick's pictures, `[F, H, W, 3]` uint8 sRGB."""
+        return np.array([self.finish(self.trace(scene, frame)) for frame in range(len(scene.cameras))])
+
+    def trace(self, scene: MujocoScene, frame: int = 0) -> Traced:
+        """One frame as the paths found it."""
+        if self._geoms is None or self._geoms.model is not scene.model:
+            self._place(scene)
+        if self._geoms is None or self._geoms.model is not scene.model or self._hidden != scene.hidden:
+            self._geoms, self._hidden = SceneGeoms(scene, self._backdrop, self._device), scene.hidden
+        instants = min(self.settings.samples, scene.positions_m.shape[1] // 2) or 1
+        geoms = self._geoms.posed(scene, frame, instants)
+        camera = self._camera(scene.cameras[frame], scene.subjects_m[frame])
+        self._launch([geoms, self._geoms.looks, self._light, camera])
+        return Traced(self._picture.light.numpy(), self._picture.colour.numpy(), self._picture.normal.numpy())
+
+    def finish(self, traced: Traced) -> Array:
+        """Denoised and tone-mapped, `[H, W, 3]` uint8 sRGB."""
+        return picture_bytes(self._denoiser(traced.light, traced.colour, traced.normal))
+
+    @cached_property
+    def _denoiser(self) -> Any:
+        from orrery.studio.denoise import Denoiser  # not every use denoises
+
+        return Denoiser(self.size[1], self.size[0])
+
+    def _launch(self, what: Sequence[Any]) -> None:
+        """Trace all rows: on a processor in as many threads as the process may use."""
+        width, height = self.size
+        settings = self.settings
+
+        def rows(first: int, count: int) -> None:
+            inputs = [*what, settings.samples, settings.bounces, first, self._picture]
+            wp.launch(KERNEL, dim=(count, width), inputs=inputs, device=self._device)
+
+        if not self._device.is_cpu:
+            rows(0, height)
+            return
+        wp.load_module(KERNEL.module, device=self._device)
+        mine = getattr(os, "sched_getaffinity", None)  # Linux alone says which cores a process may use
+        with ThreadPoolExecutor(len(mine(0)) if mine is not None else os.cpu_count()) as pool:
+            starts = range(0, height, ROWS_AT_ONCE)
+            list(pool.map(lambda first: rows(first, min(ROWS_AT_ONCE, height - first)), starts))
+
+    def _place(self, scene: MujocoScene) -> None:
+        """Set the lights about what the first camera looks at; they stand while the camera moves."""
+        rig = self._rig
+        lights = place_lights(rig, scene.subjects_m[0], scene.cameras[0, :3])
+        self._light.areas = wp.array(lights.reshape(-1, 4, 3), dtype=wp.vec3, device=self._device)
+        self._light.above, self._light.level = wp.vec3(*rig.above), wp.vec3(*rig.level)
+        self._light.below, self._light.brightest = wp.vec3(*rig.below), rig.brightest
+        self._backdrop = None
+        if rig.sweep is not None:
+            unit = float(np.linalg.norm(scene.cameras[0, :3] - scene.subjects_m[0]))
+            floor, curve, wall = (unit * share for share in SWEEP_UNITS)
+            x, y, _ = scene.subjects_m[0]
+            self._backdrop = Sweep((x, y, floor_m(scene) - BELOW_M), (floor, curve, wall), rig.sweep)
+
+    def _camera(self, pose: Array, subject_m: Array) -> Any:
+        """The world's camera: what it sees in a square picture is in a picture of any shape."""
+        width, height = self.size
+        half = math.tan(float(pose[7]) / 2)
+        shorter = min(width, height)
+        axes = rotate(np.asarray(pose[None, 3:7], float), np.eye(3)).T
+        camera = Camera()
+        camera.position, camera.axes = wp.vec3(*map(float, pose[:3])), wp.mat33(*axes.ravel())
+        camera.half = wp.vec2(half * width / shorter, half * height / shorter)
+        camera.focus = max(float((pose[:3] - subject_m) @ axes[:, 2]), 1e-3)
+        camera.aperture = self.settings.aperture * camera.focus
+        return camera
