@@ -80,7 +80,7 @@ def test_a_ramp_falls_towards_its_x() -> None:
         (f"things: [{THING}], sentence: a ball falls", "either things, or a sentence"),
         ("seconds: 3", "either things, or a sentence"),
         ("continues: true", "the first shot has none before it"),
-        ("sentence: a ball falls, light: day", "go with things"),
+        ("sentence: a ball falls, surface: cloth", "go with things"),
         (f"things: [{THING}], seconds: 0", "seconds"),
         (f"things: [{THING}], name: ../up", "letters, digits"),
         (
@@ -108,9 +108,9 @@ def test_what_cannot_be_is_named(tmp_path: Path, shot: str, words: str) -> None:
     [
         ("", "keys such as"),
         ("shots: []", "needs a shot"),
-        (f"size: 1281x720\nshots: [{{things: [{THING}]}}]", "sides are even"),
+        (f"size: 1281x720\nshots: [{{things: [{THING}]}}]", "1282x720 would do"),
         (f"size: big\nshots: [{{things: [{THING}]}}]", "size"),
-        (f"frames_per_second: 23\nshots: [{{things: [{THING}]}}]", "24, 25, 30 or 60"),
+        (f"frames_per_second: 23\nshots: [{{things: [{THING}]}}]", "24, 25, 30, 60"),
         ("shots: [", "line"),
         (f"look: soft\nlook: draft\nshots: [{{things: [{THING}]}}]", "line 2: 'look' is given twice"),
         (f"shots: [{{name: a, things: [{THING}]}}, {{name: A, continues: true}}]", "two shots are called"),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from orrery.errors import UserError
+from orrery.streams import Array
 from orrery.studio.shots import CameraKey, FixtureInShot, PathKey, Shot, ShotCamera, Storyboard, ThingInShot
 from orrery.studio.take import Take, takes
 
@@ -16,21 +17,26 @@ def acted(*shots: Shot, frames_per_second: int = 24) -> list[Take]:
     return takes(Storyboard(shots=shots, frames_per_second=frames_per_second))
 
 
+def places(take: Take) -> Array:
+    """Of the things, `[frames, poses, things, 3]`."""
+    return np.concatenate([scene.positions_m for scene in take.scenes])[:, :, 1:]
+
+
 @pytest.mark.parametrize("rate", [24, 25, 30, 60])
 def test_a_ball_falls_as_it_must(rate: int) -> None:
     """Frame k shows the world at (k + 1) / rate seconds; sound and pictures are equally long."""
     (take,) = acted(Shot(things=(BALL,), seconds=0.25), frames_per_second=rate)
-    seconds = np.arange(1, len(take.position_m) + 1) / rate
-    fallen = 0.5 - take.position_m[:, -1, 0, 2]
+    seconds = np.arange(1, len(places(take)) + 1) / rate
+    fallen = 0.5 - places(take)[:, -1, 0, 2]
     np.testing.assert_allclose(fallen, 9.81 / 2 * seconds**2, atol=2e-3)
-    assert len(take.audio) == len(take.position_m) * 48_000 // rate
-    assert len(take.cameras) == len(take.position_m) == round(0.25 * rate)
+    assert len(take.audio) == len(places(take)) * 48_000 // rate
+    assert len(take.scenes) == round(0.25 * rate)
 
 
 def test_poses_fill_the_time_of_a_frame() -> None:
     thing = BALL.model_copy(update={"velocity_m_s": (0.6, 0.0, 0.0)})
     (take,) = acted(Shot(things=(thing,), seconds=0.1))
-    x = take.position_m[:, :, 0, 0].ravel()
+    x = places(take)[:, :, 0, 0].ravel()
     assert (np.diff(x) > 0).all()
     assert x[-1] == pytest.approx(0.6 * 2 / 24, abs=1e-4)
 
@@ -50,7 +56,7 @@ def test_a_shot_that_continues_is_the_rest_of_a_longer_one() -> None:
     first, second = acted(
         Shot(things=(BALL,), seconds=0.5), Shot(continues=True, seconds=0.5, camera=ShotCamera())
     )
-    np.testing.assert_array_equal(np.concatenate([first.position_m, second.position_m]), whole.position_m)
+    np.testing.assert_array_equal(np.concatenate([places(first), places(second)]), places(whole))
     np.testing.assert_array_equal(np.concatenate([first.audio, second.audio]), whole.audio)
     later = [event.seconds - 0.5 for event in whole.events if event.seconds >= 0.5]
     assert [event.seconds for event in second.events] == pytest.approx(later)
@@ -66,7 +72,7 @@ def test_a_thing_is_led_along_its_path() -> None:
     (take,) = acted(Shot(things=(thing,), seconds=2.0, paths={"marble": keys}))
     for second in (1.0, 2.0):
         frame = round(second * 24) - 1
-        np.testing.assert_allclose(take.position_m[frame, -1, 0], keys[round(second)].position_m, atol=0.005)
+        np.testing.assert_allclose(places(take)[frame, -1, 0], keys[round(second)].position_m, atol=0.005)
     (led,) = take.led
     assert led.rms_m < 0.005
     assert led.mean_force == pytest.approx(1.0, abs=0.3)  # its weight, and what speeds it up
@@ -76,7 +82,7 @@ def test_what_is_led_on_the_table_rolls_there_and_is_let_go() -> None:
     keys = (PathKey(seconds=0, position_m=(0, 0)), PathKey(seconds=1, position_m=(0.2, 0)))
     thing = BALL.model_copy(update={"position_m": (0.0, 0.0)})
     (take,) = acted(Shot(things=(thing,), seconds=1.5, paths={"marble": keys}))
-    x, z = take.position_m[:, -1, 0, 0], take.position_m[:, -1, 0, 2]
+    x, z = places(take)[:, -1, 0, 0], places(take)[:, -1, 0, 2]
     np.testing.assert_allclose(z, 0.025, atol=1e-3)
     assert x[23] == pytest.approx(0.2, abs=0.01)
 
@@ -90,7 +96,7 @@ def test_a_path_against_something_heavy_says_that_it_was_not_followed() -> None:
     (led,) = take.led
     assert led.max_m > 0.1
     assert led.mean_force > 3
-    assert take.position_m[..., 0, 0].max() < 0.4 - 0.05
+    assert places(take)[..., 0, 0].max() < 0.4 - 0.05
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from orrery.cli.inspect import inspect
 from orrery.cli.play import play
 from orrery.cli.report import report
 from orrery.cli.serve import serve
+from orrery.cli.shoot import shoot
 from orrery.cli.train import train
 from orrery.cli.worlds import worlds
 from orrery.errors import UserError
@@ -33,6 +34,7 @@ COMMANDS = {
     "play": play,
     "report": report,
     "serve": serve,
+    "shoot": shoot,
     "train": train,
     "worlds": worlds,
 }

@@ -10,7 +10,7 @@ import math
 from collections.abc import Hashable, Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 import yaml
 from pydantic import (
@@ -18,14 +18,16 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainSerializer,
     PlainValidator,
     ValidationError,
     model_validator,
 )
 
-from orrery.errors import UserError, nearest
+from orrery.errors import BadUse, UserError, nearest
+from orrery.studio.lights import LIGHTS
+from orrery.studio.looks import FRAME_RATES, read_size
 from orrery.worlds.laboratory.scene import (
-    LIGHTS,
     MAX_FIXTURES,
     MAX_THINGS,
     SIDES,
@@ -43,14 +45,14 @@ __all__ = [
 ]  # fmt: skip
 
 MAX_SECONDS = 600.0
-SIDE_PIXELS = (16, 4096)
-STOOD_CAMERA = ((0.0, -1.25, 0.55), (0.0, 0.0, 0.05))
-"""Where a camera is that nothing is said of, and what it looks at."""
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Vector = tuple[Finite, Finite, Finite]
 Place = Annotated[tuple[Finite, ...], Field(min_length=2, max_length=3)]
 """x and y of what stands on the table, or x, y and z of a centre."""
+
+
+_AS_IT_IS = PlainSerializer(lambda value: value, Any)
 
 
 def _of_one(value: Any) -> Any:
@@ -74,12 +76,12 @@ def _metres_or_name(value: Any) -> float | str:
     raise ValueError("is a distance above 0 in metres, or a thing's name")
 
 
-def _one_of(what: str, options: Iterable[str]) -> BeforeValidator:
+def _one_of(what: str, options: Iterable[Any]) -> BeforeValidator:
     known = list(options)
 
     def check(value: Any) -> Any:
         if value not in known:
-            near = nearest(str(value), known, 1)
+            near = nearest(value, known, 1) if isinstance(value, str) else []
             hint = f"perhaps {near[0]}" if near else f"there are {', '.join(map(str, known))}"
             raise ValueError(f"no {what} {value!r}; {hint}")
         return value
@@ -195,9 +197,9 @@ class CameraKey(_Strict):
 
     seconds: Seconds = 0.0
     from_m: Vector | None = None
-    look_at: Annotated[Vector | str, PlainValidator(_point_or_name)] | None = None
+    look_at: Annotated[Vector | str, PlainValidator(_point_or_name), _AS_IT_IS] | None = None
     lens_mm: Annotated[float, Field(ge=8, le=400)] | None = None
-    focus: Annotated[float | str, PlainValidator(_metres_or_name)] | None = None
+    focus: Annotated[float | str, PlainValidator(_metres_or_name), _AS_IT_IS] | None = None
     f_stop: Annotated[float, Field(ge=0.5, le=64)] | None = None
 
 
@@ -223,9 +225,9 @@ class Shot(_Strict):
     """One shot: what is there (`things`, or a `sentence`, or what the shot before ended with: `continues`)
     and how it is filmed.
 
-    surface, light: of the table (wood) and on it (day). paths: where things are led, by name, by forces of up
-    to twenty times their weight. level_db: of the sound. seed: of what a sentence leaves open, and of a
-    hand's unrest.
+    surface: of the table, wood where nothing is said. light: see `orrery.studio.lights`. paths: where things
+    are led, by name, by forces of up to twenty times their weight. level_db: of the sound. seed: of what a
+    sentence leaves open, and of a hand's unrest.
     """
 
     name: str = ""
@@ -237,7 +239,7 @@ class Shot(_Strict):
     paths: dict[str, tuple[PathKey, ...]] = {}
     camera: ShotCamera | None = None
     surface: Annotated[str, _one_of("surface", SURFACES)] | None = None
-    light: Annotated[str, _one_of("light", LIGHTS)] | None = None
+    light: Annotated[str, _one_of("light", LIGHTS)] = "softbox"
     level_db: Annotated[float, Field(ge=-120, le=24)] = 0.0
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
 
@@ -246,9 +248,9 @@ class Shot(_Strict):
         ways = [bool(self.things), self.sentence is not None, self.continues]
         if sum(ways) != 1:
             raise ValueError("a shot has either things, or a sentence, or `continues: true`")
-        if not self.things and (self.fixtures or self.surface or self.light):
+        if not self.things and (self.fixtures or self.surface):
             raise ValueError(
-                "fixtures, surface and light go with things; a sentence, or the shot before, brings its own"
+                "fixtures and surface go with things; a sentence, or the shot before, brings its own"
             )
         if len(self.things) > MAX_THINGS or len(self.fixtures) > MAX_FIXTURES:
             raise ValueError(f"a shot holds up to {MAX_THINGS} things and {MAX_FIXTURES} fixtures")
@@ -272,25 +274,22 @@ class Shot(_Strict):
         orbit = Orbit("front", math.radians(SIDES["front"]), math.radians(25.0), 1.1)
         things = tuple(thing.thing() for thing in self.things)
         fixtures = tuple(fixture.fixture() for fixture in self.fixtures)
-        surface, light = self.surface or "wood", self.light or "day"
-        return LabScene("plain", things, fixtures, orbit, surface, light, "studio")
+        return LabScene("plain", things, fixtures, orbit, self.surface or "wood")
 
 
 class Storyboard(_Strict):
-    """Shots that make one film. size: width x height in pixels. look, samples: see `orrery.studio.looks`."""
+    """Shots that make one film. size: width x height in pixels. samples: paths a pixel."""
 
     title: str = ""
-    size: Annotated[str, Field(pattern=r"^\d+x\d+$")] = "1280x720"
-    frames_per_second: Literal[24, 25, 30, 60] = 24
-    look: str = "soft"
-    samples: Annotated[int, Field(ge=1, le=1024)] | None = None
+    size: str = "1280x720"
+    frames_per_second: Annotated[int, _one_of("frame rate", FRAME_RATES)] = 24
+    samples: Annotated[int, Field(ge=1, le=1024)] = 16
     shots: tuple[Shot, ...]
 
     @property
     def width_height(self) -> tuple[int, int]:
         """Pixels."""
-        width, height = self.size.split("x")
-        return int(width), int(height)
+        return read_size(self.size)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -299,9 +298,10 @@ class Storyboard(_Strict):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        low, high = SIDE_PIXELS
-        if any(side % 2 or not low <= side <= high for side in self.width_height):
-            raise ValueError(f"size {self.size}: sides are even, {low} to {high} pixels")
+        try:
+            read_size(self.size)
+        except BadUse as error:
+            raise ValueError(str(error).removeprefix("--")) from error
         if not self.shots:
             raise ValueError("a storyboard needs a shot")
         if self.shots[0].continues:
@@ -315,9 +315,9 @@ class Storyboard(_Strict):
         return self
 
 
-def read_storyboard(path: str | Path) -> Storyboard:
-    """The storyboard in a YAML (or JSON) file. UserError for a file that is none, with place and nearest
-    word."""
+def read_storyboard(path: str | Path, **changed: Any) -> Storyboard:
+    """The storyboard in a YAML (or JSON) file. changed: keys instead of the file's. UserError for a file that
+    is none, with place and nearest word."""
     path = Path(path)
     try:
         values = yaml.load(path.read_text("utf-8"), _UniqueKeys)
@@ -328,7 +328,7 @@ def read_storyboard(path: str | Path) -> Storyboard:
     if not isinstance(values, dict):
         raise UserError(f"{path}: a storyboard has keys such as `size` and `shots`")
     try:
-        return Storyboard.model_validate(values)
+        return Storyboard.model_validate({**values, **changed})
     except ValidationError as error:
         raise UserError(f"{path}: {'; '.join(_problems(error))}") from error
 

@@ -82,6 +82,7 @@ class SoftLook:
         self.size = settings.size
         self._device = wp.get_preferred_device()
         self._geoms: SceneGeoms | None = None
+        self._lit: Any = None
         self._hidden: frozenset[str] = frozenset()
         self._backdrop: Sweep | None = None
         self._light = Light()
@@ -100,13 +101,13 @@ class SoftLook:
 
     def trace(self, scene: MujocoScene, frame: int = 0) -> Traced:
         """One frame as the paths found it."""
-        if self._geoms is None or self._geoms.model is not scene.model:
-            self._place(scene)
-        if self._geoms is None or self._geoms.model is not scene.model or self._hidden != scene.hidden:
+        if self._lit is not scene.model:
+            self.place_lights(scene)
+        if self._geoms is None or self._hidden != scene.hidden:
             self._geoms, self._hidden = SceneGeoms(scene, self._backdrop, self._device), scene.hidden
         instants = min(self.settings.samples, scene.positions_m.shape[1] // 2) or 1
         geoms = self._geoms.posed(scene, frame, instants)
-        camera = self._camera(scene.cameras[frame], scene.subjects_m[frame])
+        camera = self._camera(scene, frame)
         self._launch([geoms, self._geoms.looks, self._light, camera])
         return Traced(self._picture.light.numpy(), self._picture.colour.numpy(), self._picture.normal.numpy())
 
@@ -138,8 +139,10 @@ class SoftLook:
             starts = range(0, height, ROWS_AT_ONCE)
             list(pool.map(lambda first: rows(first, min(ROWS_AT_ONCE, height - first)), starts))
 
-    def _place(self, scene: MujocoScene) -> None:
-        """Set the lights about what the first camera looks at; they stand while the camera moves."""
+    def place_lights(self, scene: MujocoScene) -> None:
+        """Set the lights about what a scene's first camera looks at; they stand while the camera moves. Done
+        by itself with the first scene of a model."""
+        self._lit, self._geoms = scene.model, None
         rig = self._rig
         lights = place_lights(rig, scene.subjects_m[0], scene.cameras[0, :3])
         self._light.areas = wp.array(lights.reshape(-1, 4, 3), dtype=wp.vec3, device=self._device)
@@ -152,8 +155,9 @@ class SoftLook:
             x, y, _ = scene.subjects_m[0]
             self._backdrop = Sweep((x, y, floor_m(scene) - BELOW_M), (floor, curve, wall), rig.sweep)
 
-    def _camera(self, pose: Array, subject_m: Array) -> Any:
+    def _camera(self, scene: MujocoScene, frame: int) -> Any:
         """The world's camera: what it sees in a square picture is in a picture of any shape."""
+        pose, subject_m = scene.cameras[frame], scene.subjects_m[frame]
         width, height = self.size
         half = math.tan(float(pose[7]) / 2)
         shorter = min(width, height)
@@ -161,6 +165,10 @@ class SoftLook:
         camera = Camera()
         camera.position, camera.axes = wp.vec3(*map(float, pose[:3])), wp.mat33(*axes.ravel())
         camera.half = wp.vec2(half * width / shorter, half * height / shorter)
-        camera.focus = max(float((pose[:3] - subject_m) @ axes[:, 2]), 1e-3)
-        camera.aperture = self.settings.aperture * camera.focus
+        focus = (pose[:3] - subject_m) @ axes[:, 2] if scene.focus_m is None else scene.focus_m[frame]
+        camera.focus = max(float(focus), 1e-3)
+        if scene.lens_radius_m is None:
+            camera.aperture = self.settings.aperture * camera.focus
+        else:
+            camera.aperture = float(scene.lens_radius_m[frame])
         return camera

@@ -16,13 +16,13 @@ from orrery.studio.shots import MAX_SECONDS, PathKey, Shot, ShotCamera, Storyboa
 from orrery.worlds.laboratory.scene import LabScene
 from orrery.worlds.laboratory.world import LaboratoryBench, LaboratoryWorld
 from orrery.worlds.rigid_bodies.clearance import overlaps, overlaps_on_the_way
-from orrery.worlds.rigid_bodies.physics import SUBSTEPS_PER_FRAME, Motion
+from orrery.worlds.rigid_bodies.exact import camera_pose
+from orrery.worlds.rigid_bodies.mujoco_scene import MujocoScene
+from orrery.worlds.rigid_bodies.physics import Motion
 
 __all__ = ["Led", "Take", "takes"]
 
 SAMPLE_RATE = 48_000
-BLUR_POSES = 8
-"""Poses that are kept of each frame, for motion blur."""
 FOLLOWED_RAD_S = 25.0
 """How stiffly a thing is led: natural frequency of the spring, critically damped."""
 GREATEST_FORCE = 20.0
@@ -47,15 +47,14 @@ class Led:
 
 @dataclass(frozen=True)
 class Take:
-    """One shot. names: of the things. position_m `[frames, poses, bodies, 3]` and quaternion `[frames, poses,
-    bodies, 4]` (wxyz): of things, finger, fixtures, over each frame's time; the last pose is at its end.
-    audio `[N, 2]` at 48 kHz. events: seconds from the shot's start; things by name."""
+    """One shot. names: of the things. scenes: one for each frame. first: that of the stage's first frame,
+    about which the lights stand. audio `[N, 2]` at 48 kHz. events: seconds from the shot's start; things by
+    name."""
 
     scene: LabScene
     names: tuple[str, ...]
-    position_m: Array
-    quaternion: Array
-    cameras: tuple[FilmCamera, ...]
+    scenes: tuple[MujocoScene, ...]
+    first: MujocoScene
     audio: Array
     events: tuple[Event, ...]
     led: tuple[Led, ...]
@@ -108,8 +107,7 @@ class _Stage(LaboratoryBench):
         self._camera_before: FilmCamera | None = None
         self._leads: list[_Lead] = []
         self._started, self._started_seconds = 0, 0.0
-        self._motions: list[Motion] = []
-        self._cameras: list[FilmCamera] = []
+        self._first: MujocoScene | None = None
         for overlap in overlaps(self._model, self._data):
             first, second = self._called(overlap.a), self._called(overlap.b)
             deep = f"{1000 * overlap.depth_m:.0f} mm deep"
@@ -122,25 +120,28 @@ class _Stage(LaboratoryBench):
         self._path.check(list(self._names))
         self._leads = [self._lead_of(name, keys) for name, keys in shot.paths.items()]
         self._started, self._started_seconds = self._num_ticks, float(self._data.time)
-        self._motions, self._cameras = [], []
         first_event = len(self.events)
         self._film_camera = self._path.at(0.0, self._points(self._data.xpos[1:]))
+        self._camera = self._film_camera.camera
         sounds: list[Array] = []
+        scenes: list[MujocoScene] = []
         for _ in range(max(1, round(shot.seconds * self._clock.frames_per_second))):
             self.advance(self.scripted_action())
             sounds.append(self.tick["audio.main"])
-        self._camera_before = self._cameras[-1]
-        standing_m = np.broadcast_to(self._fixture_positions(), (BLUR_POSES, len(self.scene.fixtures), 3))
-        turned = self._model.body_quat[self._num_movers + 1 :]
-        turned = np.broadcast_to(turned, (BLUR_POSES, len(self.scene.fixtures), 4))
-        rows = np.linspace(0, SUBSTEPS_PER_FRAME - 1, BLUR_POSES).round().astype(int)
-        positions = [np.concatenate([m.position_m[rows], standing_m], 1) for m in self._motions]
-        quaternions = [np.concatenate([m.quaternion[rows], turned], 1) for m in self._motions]
+            scenes.append(self._filmed(self.mujoco_scene()))
+        self._camera_before = self._film_camera
+        self._first = self._first or scenes[0]
+        led = tuple(lead.led() for lead in self._leads)
+        audio = np.concatenate(sounds) * 10 ** (shot.level_db / 20)
         return Take(
-            self.scene, self._names, np.array(positions, np.float32), np.array(quaternions, np.float32),
-            tuple(self._cameras), np.concatenate(sounds), self._told(first_event),
-            tuple(lead.led() for lead in self._leads),
+            self.scene, self._names, tuple(scenes), self._first, audio.astype(np.float32),
+            self._told(first_event), led,
         )  # fmt: skip
+
+    def _filmed(self, scene: MujocoScene) -> MujocoScene:
+        camera = self._film_camera
+        lens = np.array([camera.aperture_m / 2])
+        return replace(scene, focus_m=np.array([camera.focus_m]), lens_radius_m=lens)
 
     def _told(self, first: int) -> tuple[Event, ...]:
         events = sorted(self.events[first:], key=lambda event: event.seconds)
@@ -162,15 +163,13 @@ class _Stage(LaboratoryBench):
 
     def _before_frame(self, action: Array) -> None:
         self._data.ctrl[3] = action[3]
-        self._camera = self._film_camera.camera
         self._sound.listen_from(*self._ears())
 
     def _look(self, motion: Motion, state: Array) -> dict[str, Array]:
         seconds = (self._num_ticks - self._started + 1) / self._clock.frames_per_second
         self._film_camera = self._path.at(seconds, self._points(motion.position_m[-1]))
-        self._motions.append(motion)
-        self._cameras.append(self._film_camera)
-        return {}
+        self._camera = self._film_camera.camera
+        return {"camera.main": camera_pose(self._film_camera.camera)}
 
     # ---- things that are led ---------------------------------------------------------------------------
 
