@@ -326,7 +326,7 @@ class _Judge:
         z = self.film.position(x)[:, 2]
         ups, low, up = [], z[0], False
         for frame, height in enumerate(z):
-            if height < low or up and height < z[frame - 1]:
+            if height < low or (up and height < z[frame - 1]):
                 low, up = height, False
             elif not up and height - low > 0.008:
                 ups.append(frame)
@@ -364,7 +364,7 @@ class _Judge:
             else:
                 crossed = np.flatnonzero(np.sign(right[1:]) * np.sign(right[:-1]) < 0) + 1
                 if verb == "passes over":
-                    crossed = np.flatnonzero((np.hypot(right, away) < film.reach(y)))
+                    crossed = np.flatnonzero(np.hypot(right, away) < film.reach(y))
                     crossed = [f for f in crossed if place[f, 2] > film.top(y)]
                 else:
                     crossed = [f for f in crossed if away[f] > 0.02]

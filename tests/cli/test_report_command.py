@@ -78,7 +78,7 @@ def test_a_model_that_became_worse_is_not_let_through(
         for parameter in head.parameters():
             torch.nn.init.zeros_(parameter)
     save_model(model, tmp_path / "ruined")
-    short = ["--films", "6", "--seconds", "1", "--rollouts", "2", "--long", "0", "--guard", "--force"]
+    short = ["--films", "3", "--seconds", "1", "--rollouts", "1", "--long", "0", "--guard", "--force"]
     page = ["--out", str(tmp_path / "report.html")]
     assert main(["report", str(stands), str(stands), *short, *page]) == 0
     assert "is worse" not in capsys.readouterr().err

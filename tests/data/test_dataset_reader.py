@@ -27,6 +27,23 @@ def dataset(dataset_path: Path) -> Dataset:
     return Dataset(dataset_path)
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"kind"', '"kiNd"'),
+        ('"clock"', '"clokc"'),
+        ('"collect"', '"colletc"'),
+        ('"shape": [', '"shape": 3, "x": ['),
+    ],
+)
+def test_an_info_file_with_a_letter_astray_is_named(own_copy: Path, old: str, new: str) -> None:
+    info = own_copy / "meta/info.json"
+    assert old in info.read_text()
+    info.write_text(info.read_text().replace(old, new))
+    with pytest.raises(UserError, match=r"info\.json is damaged .*collect or download it again"):
+        Dataset(own_copy)
+
+
 @pytest.fixture
 def own_copy(dataset_path: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(dataset_path, tmp_path / "copy"))

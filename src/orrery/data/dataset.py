@@ -34,8 +34,11 @@ class Dataset:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.info = _read_info(self.path)
-        self.settings: dict[str, Any] = self.info["orrery"]["collect"]
-        self.spec = WorldSpec.from_json(self.info["orrery"]["spec"])
+        try:
+            self.settings: dict[str, Any] = self.info["orrery"]["collect"]
+            self.spec = WorldSpec.from_json(self.info["orrery"]["spec"])
+        except (KeyError, TypeError, ValueError, AttributeError) as problem:
+            raise _damaged(self.path / layout.INFO_PATH, problem) from problem
         self.problems: list[str] = []
         self._rows = self._read_rows()
         self._open: dict[Path, pq.ParquetFile] = {}
@@ -245,4 +248,9 @@ def _read_info(path: Path) -> dict[str, Any]:
             )
         return info
     except (json.JSONDecodeError, UnicodeDecodeError) as problem:
-        raise UserError(f"{file} is damaged ({problem}); collect or download it again") from problem
+        raise _damaged(file, problem) from problem
+
+
+def _damaged(file: Path, problem: Exception) -> UserError:
+    what = f"it lacks {problem}" if isinstance(problem, KeyError) else problem
+    return UserError(f"{file} is damaged ({what}); collect or download it again")

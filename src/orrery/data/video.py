@@ -48,7 +48,7 @@ def join(path: Path, parts: Sequence[Path], frames_per_second: int) -> None:
     with av.open(str(path), "w", format="mp4") as out:
         stream = None
         for part in parts:
-            with av.open(str(part)) as source:
+            with av.open(str(part), metadata_errors="ignore") as source:
                 video = source.streams.video[0]
                 if stream is None:
                     stream = out.add_stream_from_template(video)
@@ -71,7 +71,7 @@ def decode(path: Path, start_frame: int, num_frames: int, frames_per_second: int
     """
     pictures: list[Array] = []
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), metadata_errors="ignore") as container:
             stream = container.streams.video[0]
             stream.thread_count = 1
             assert stream.time_base is not None

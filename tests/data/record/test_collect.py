@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import errno
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -272,3 +275,16 @@ def test_the_sample_rate_is_recorded_and_belongs_to_the_collection(tmp_path: Pat
 def test_a_source_with_one_sample_rate_says_so(source: str, tmp_path: Path) -> None:
     with pytest.raises(BadUse, match="leave --sample-rate out"):
         collect(source, tmp_path / "d", 1, sample_rate=48_000, **SMALL)
+
+
+def _collected_again(out: Path) -> int:
+    """Threads of this process after a collection in it."""
+    collect("dummy", out, 1, **SMALL)
+    return threading.active_count()
+
+
+def test_collecting_again_and_again_leaves_no_thread(tmp_path: Path) -> None:
+    """In a process that is another's child, too: it watches for the end of none but its own parent."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        counts = [pool.submit(_collected_again, tmp_path / str(k)).result() for k in range(3)]
+    assert counts[0] == counts[2]

@@ -65,7 +65,7 @@ def outcomes(job: Job, numbers: Sequence[int], num_workers: int, cluster: str | 
 
 
 def _here(job: Job, numbers: Sequence[int]) -> Iterator[Outcome]:
-    _start_worker(job, ignore_interrupt=False)
+    _take_job(job)
     try:
         for number in numbers:
             yield _make_episode(number)
@@ -170,12 +170,16 @@ _worker: dict[str, Any] = {}
 """This process's job and its one recorder, made on first use."""
 
 
-def _start_worker(job: Job, ignore_interrupt: bool = True) -> None:
-    if ignore_interrupt:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent lets the current episode finish
+def _start_worker(job: Job) -> None:
+    """In a process of its own, which ends with its parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent lets the current episode finish
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    _take_job(job)
+
+
+def _take_job(job: Job) -> None:
     _close_recorder()
     _worker["job"] = job
 
@@ -203,7 +207,7 @@ def _made_elsewhere(source: Source, number: int) -> tuple[Outcome, dict[str, byt
     with tempfile.TemporaryDirectory(prefix="orrery-") as folder:
         job = cast("Job | None", _worker.get("job"))
         if job is None or job.source != source:
-            _start_worker(Job(source, Path(folder)), ignore_interrupt=False)
+            _take_job(Job(source, Path(folder)))
         else:
             _worker["job"] = Job(source, Path(folder))
         outcome = _make_episode(number)
