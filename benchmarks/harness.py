@@ -96,9 +96,7 @@ def save(what: str, subject: Subject, figures: Mapping[str, Any], seed: int, res
             "load_average": round(os.getloadavg()[0], 1),
             "date": now.isoformat(timespec="seconds"),
             "seed": seed,
-            "command": " ".join(
-                ["python", *(os.path.relpath(part) if i == 0 else part for i, part in enumerate(sys.argv))]
-            ),
+            "command": command(sys.argv),
             "versions": {"python": platform.python_version(), "numpy": np.__version__},
         },
     }
@@ -108,6 +106,13 @@ def save(what: str, subject: Subject, figures: Mapping[str, Any], seed: int, res
     write_atomically(path, (json.dumps(record, indent=2, allow_nan=False) + "\n").encode())
     console.print(f"[dim]written: {os.path.relpath(path)}[/]")
     return path
+
+
+def command(arguments: Sequence[str]) -> str:
+    """The command line, in which paths of this machine are but their last names."""
+    script, *rest = arguments
+    plain = [part.rstrip("/").rpartition("/")[2] if part.startswith("/") else part for part in rest]
+    return " ".join(["python", os.path.relpath(script), *plain])
 
 
 def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

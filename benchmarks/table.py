@@ -155,6 +155,8 @@ SECTIONS = [obedience, dynamics, sound, report, perception, tokenizers, cost, re
 
 
 LEARNED = "learned_worlds-"
+INSIDE = "policy_inside-"
+BARS_INSIDE = {"CartPole-v1": "≥ 475 of 500"}
 HEADLINES = (
     "named colours right, no other seen",
     "all named shapes, colours and counts right",
@@ -193,6 +195,28 @@ def learned_headlines(records: dict[str, dict[str, Any]]) -> str:
         shuffled = rollouts["actions_matter"].get(stream)
         cells = (second["model"] / second["copy"], shuffled, figures["cost"]["ticks_per_core_second"])
         lines.append(f"| {what.removeprefix(LEARNED)} | {' | '.join(number(c) for c in cells)} |")
+    return "\n".join(lines)
+
+
+def policies(records: dict[str, dict[str, Any]]) -> str:
+    """What policies that were trained inside of a learned world alone are worth in the real one, in
+    Markdown."""
+    lines = [
+        "| environment | learned from random play | core-minutes | mean return inside, by policy "
+        "| in the real one, by policy | bar |",
+        "|---|---|---|---|---|---|",
+    ]
+    for what in sorted(w for w in records if w.startswith(INSIDE)):
+        figures = records[what]
+        means = [
+            ", ".join(number(p[where]["mean"]) for p in figures["policies"])
+            for where in ("inside", "outside")
+        ]
+        cells = [
+            figures["environment"], f"{figures['data']['episodes']:,} episodes",
+            number(figures["training"]["core_minutes"]), *means, BARS_INSIDE.get(figures["environment"], ""),
+        ]  # fmt: skip
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -284,6 +308,8 @@ def main(settings: Settings) -> None:
     fill(settings.readme, "learned worlds", learned_headlines(records))
     fill(settings.figures, "figures", table(records))
     fill(settings.figures, "learned worlds", learned_worlds(records))
+    for file in (settings.readme, settings.figures):
+        fill(file, "policies", policies(records))
     caught = newest(settings.results, exact=True).get("faults")
     if caught is not None:
         fill(settings.report, "faults", faults(caught))

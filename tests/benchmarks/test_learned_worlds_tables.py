@@ -8,8 +8,9 @@ import pytest
 
 pytest.importorskip("pyarrow")
 
+from harness import command
 from learned_worlds import stays_bars
-from table import learned_headlines, learned_worlds
+from table import learned_headlines, learned_worlds, policies
 
 
 def test_a_world_is_held_against_the_real_one_in_its_last_minute() -> None:
@@ -50,3 +51,19 @@ def test_a_learned_world_is_one_line_of_the_readme_and_all_bars_of_the_docs() ->
     told = learned_worlds(records)
     assert "| a | goes its way | 0.5 | >= 0.9 | missed |" in told
     assert "| b | ticks a core-second | 25 |  |  |" in told
+
+
+def test_policies_trained_inside_are_a_line_with_each_ones_return() -> None:
+    figures = {
+        "environment": "CartPole-v1",
+        "data": {"episodes": 400},
+        "training": {"core_minutes": 4.97},
+        "policies": [{"inside": {"mean": 500.0}, "outside": {"mean": m}} for m in (500.0, 481.5)],
+    }
+    line = policies({"policy_inside-CartPole-v1": figures, "live-pong": {}}).splitlines()[2]
+    assert line == "| CartPole-v1 | 400 episodes | 4.97 | 500, 500 | 500, 482 | ≥ 475 of 500 |"
+
+
+def test_a_command_tells_no_path_of_the_machine() -> None:
+    told = command(["benchmarks/policy_inside.py", "--out", "/home/me/runs/a/", "--seeds", "3", "data/b"])
+    assert told == "python benchmarks/policy_inside.py --out a --seeds 3 data/b"
