@@ -243,8 +243,8 @@ class _Judge:
         if verb == "hits":
             times = [self._hit(slots, x, rest, after, some) for x in slots]
         elif a.startswith(("first of", "last of")):
-            times = [t for t in (self._does(verb, int(x), rest, after) for x in slots) if t is not None]
-            return min(times, default=None)  # the end that is met: whichever it is
+            met = [t for t in (self._does(verb, int(x), rest, after) for x in slots) if t is not None]
+            return min(met, default=None)  # the end that is met: whichever it is
         else:
             times = [self._does(verb, int(x), rest, after) for x in slots]
         known = [t for t in times if t is not None]
