@@ -15,6 +15,7 @@ import pytest
 from robot_data import CELL, HEIGHT, WIDTH, Column, Robot, encoded
 
 from orrery.data.record.collect import collect
+from orrery.data.record.lerobot.cells import columns_with_holes
 from orrery.errors import UserError
 
 _BAD: list[Any] = [None, -1, 0, "x", [], {}, 1e300, 2**70, True, [[1]], "../../x", float("nan"), "{x}"]
@@ -76,3 +77,23 @@ def test_nothing_but_words(tmp_path: Path, seed: int) -> None:
     except UserError:
         return
     assert all(why.startswith(f"episode {number}: ") for number, why in report.dropped.items())
+
+
+def test_columns_with_holes_are_those_in_which_something_has_no_value(tmp_path: Path) -> None:
+    cells: dict[str, list[Any]] = {
+        "whole": [1, 2, 3],
+        "null": [1, None, 3],
+        "lists": [[1, 2], [3, 4], [5, 6]],
+        "empty_list": [[1, 2], [], [5, 6]],
+        "null_in_list": [[1, 2], [3, None], [5, 6]],
+        "null_list": [[1, 2], None, [5, 6]],
+        "picture": [{"bytes": b"a", "path": None}] * 3,
+        "no_picture": [
+            {"bytes": b"a", "path": None},
+            {"bytes": None, "path": "x"},
+            {"bytes": b"c", "path": "y"},
+        ],
+    }
+    pq.write_table(pa.table(cells), tmp_path / "rows.parquet", row_group_size=2)
+    holed = columns_with_holes(tmp_path / "rows.parquet", list(cells))
+    assert holed == ["null", "empty_list", "null_in_list", "null_list", "no_picture"]

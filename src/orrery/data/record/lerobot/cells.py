@@ -14,7 +14,17 @@ from orrery.errors import UserError
 from orrery.rounding import losses, num_rows
 from orrery.streams import Array
 
-__all__ = ["empty_rows", "footer_of", "losses_of", "names_in", "numbers_of", "read_table"]
+__all__ = [
+    "columns_with_holes",
+    "empty_rows",
+    "footer_of",
+    "losses_of",
+    "names_in",
+    "numbers_of",
+    "read_table",
+]
+
+ROWS_AT_ONCE = 256
 
 
 def footer_of(path: Path) -> pq.FileMetaData:
@@ -23,6 +33,32 @@ def footer_of(path: Path) -> pq.FileMetaData:
         return pq.read_metadata(path)
     except (OSError, pa.ArrowException) as problem:
         raise _unreadable(path, problem) from problem
+
+
+def columns_with_holes(path: Path, columns: Sequence[str]) -> list[str]:
+    """Those of the columns in which a cell, or a part of one other than a picture's `path`, has no value.
+    UserError that names the file where it cannot be read.
+
+    The cells are read, in bounded memory: where a damaged footer does not fit together, pyarrow ends the
+    process that asks for its statistics.
+    """
+    found: set[str] = set()
+    try:
+        for batch in pq.ParquetFile(path).iter_batches(ROWS_AT_ONCE, columns=list(columns)):
+            found |= {name for name in columns if name not in found and _has_hole(batch.column(name))}
+    except (OSError, pa.ArrowException, KeyError) as problem:
+        raise _unreadable(path, problem) from problem
+    return [name for name in columns if name in found]
+
+
+def _has_hole(array: pa.Array) -> bool:
+    if array.null_count:
+        return True
+    if pa.types.is_struct(array.type):
+        return any(_has_hole(array.field(part.name)) for part in array.type if part.name != "path")
+    if pa.types.is_list(array.type) or pa.types.is_large_list(array.type):
+        return 0 in array.value_lengths().to_pylist() or _has_hole(array.flatten())
+    return pa.types.is_fixed_size_list(array.type) and _has_hole(array.flatten())
 
 
 def names_in(path: Path) -> list[str]:

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from orrery.data.record.lerobot.cells import empty_rows, footer_of, names_in, read_table
+from orrery.data.record.lerobot.cells import columns_with_holes, empty_rows, footer_of, names_in, read_table
 from orrery.data.record.lerobot.metadata import Features, Folder
 from orrery.data.record.lerobot.pictures import DepthCode, depth_of, frames_at, is_depth_cell, is_flagged
 from orrery.data.record.lerobot.streams import ROW_COLUMNS, texts_of
@@ -169,17 +169,13 @@ def _lacking_in(file: Path, columns: Sequence[str]) -> dict[str, list[int]]:
 
 
 def _holed(file: Path, columns: Sequence[str]) -> list[str]:
-    """The columns of which a file's footer says that cells have no value, and those that may hold NaN."""
-    footer, found = footer_of(file), set[str]()
-    for group in range(footer.num_row_groups):
-        for index in range(footer.num_columns):
-            column = footer.row_group(group).column(index)
-            if column.path_in_schema.endswith(".path"):  # of pictures that are in the cell itself
-                continue
-            may_be_nan = column.physical_type in ("FLOAT", "DOUBLE")
-            if may_be_nan or (column.is_stats_set and column.statistics.null_count):
-                found.add(column.path_in_schema)
-    return [name for name in columns if any(path == name or path.startswith(f"{name}.") for path in found)]
+    """The columns in which cells have no value, and those that may hold NaN."""
+    schema = footer_of(file).schema
+    leaves = [schema.column(index) for index in range(len(schema))]
+    floats = {leaf.path for leaf in leaves if leaf.physical_type in ("FLOAT", "DOUBLE")}
+    may_be_nan = {n for n in columns if any(path == n or path.startswith(f"{n}.") for path in floats)}
+    holed = {*may_be_nan, *columns_with_holes(file, [n for n in columns if n not in may_be_nan])}
+    return [name for name in columns if name in holed]
 
 
 def _columns_apart(folder: Folder, features: Features) -> dict[str, str]:
