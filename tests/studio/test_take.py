@@ -85,6 +85,10 @@ def test_what_is_led_on_the_table_rolls_there_and_is_let_go() -> None:
     x, z = places(take)[:, -1, 0, 0], places(take)[:, -1, 0, 2]
     np.testing.assert_allclose(z, 0.025, atol=1e-3)
     assert x[23] == pytest.approx(0.2, abs=0.01)
+    on = np.diff(x)[24:]  # let go at the path's speed, it rolls on and slows down
+    assert on[0] == pytest.approx(0.2 / 24, rel=0.15)
+    assert on.min() > 0
+    assert (np.diff(on) < 0).all()
 
 
 def test_a_path_against_something_heavy_says_that_it_was_not_followed() -> None:
@@ -97,6 +101,13 @@ def test_a_path_against_something_heavy_says_that_it_was_not_followed() -> None:
     assert led.max_m > 0.1
     assert led.mean_force > 3
     assert places(take)[..., 0, 0].max() < 0.4 - 0.05
+
+
+def test_a_level_is_that_of_the_sound_and_what_is_beyond_full_scale_is_counted() -> None:
+    plain, loud = (acted(Shot(things=(BALL,), seconds=0.6, level_db=db))[0] for db in (0.0, 20.0))
+    np.testing.assert_allclose(loud.audio, 10 * plain.audio, rtol=1e-5)
+    assert plain.num_clipped == 0
+    assert loud.num_clipped == (np.abs(10 * plain.audio).max(1) > 1).sum() > 0
 
 
 @pytest.mark.parametrize(

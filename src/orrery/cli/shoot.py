@@ -40,6 +40,10 @@ def shoot(
         film = shoot_film(board, out, force, on_frame)
     for shot in film.shots:
         print(f"{shot.path}: {len(shot.take.scenes)} frames, {'made' if shot.was_made else 'as it was'}")
+        if shot.take.num_clipped:
+            print(
+                f"  {shot.take.num_clipped:,} samples beyond full scale: clipped in the film, not in the WAV"
+            )
         for led in shot.take.led:
             print(
                 f"  {led.name} was led within {1000 * led.rms_m:.0f} mm of its path (at most "

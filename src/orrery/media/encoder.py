@@ -12,7 +12,7 @@ from av.video.reformatter import Colorspace
 
 from orrery.streams import Array
 
-__all__ = ["FilmEncoder"]
+__all__ = ["AAC_BITS_PER_SECOND", "FilmEncoder", "sound_frame"]
 
 AAC_BITS_PER_SECOND = 160_000
 BT709 = 1
@@ -89,10 +89,7 @@ class FilmEncoder:
     def _write_audio(self, samples: Array) -> None:
         assert self._audio is not None
         assert self.samples_per_second is not None
-        planes = np.ascontiguousarray(np.clip(samples, -1, 1).T, np.float32)
-        frame = av.AudioFrame.from_ndarray(planes, format="fltp", layout="stereo")
-        frame.sample_rate, frame.time_base = self.samples_per_second, Fraction(1, self.samples_per_second)
-        frame.pts = self._num_samples
+        frame = sound_frame(samples, self.samples_per_second, self._num_samples)
         self._num_samples += len(samples)
         self._container.mux(self._audio.encode(frame))
 
@@ -101,3 +98,12 @@ def _even_sides(frames: Array) -> Array:
     """`[T, H, W, 3]` with an odd height or width made even by repeating the last line."""
     odd = [(0, 0), (0, frames.shape[1] % 2), (0, frames.shape[2] % 2), (0, 0)]
     return np.pad(frames, odd, mode="edge") if any(pad for _, pad in odd) else frames
+
+
+def sound_frame(samples: Array, samples_per_second: int, start: int) -> av.AudioFrame:
+    """Stereo `[N, 2]`, clipped to [-1, 1], for an encoder; `start` is the number of its first sample."""
+    planes = np.ascontiguousarray(np.clip(samples, -1, 1).T, np.float32)
+    frame = av.AudioFrame.from_ndarray(planes, format="fltp", layout="stereo")
+    frame.sample_rate, frame.time_base = samples_per_second, Fraction(1, samples_per_second)
+    frame.pts = start
+    return frame

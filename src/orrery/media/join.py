@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from fractions import Fraction
 from pathlib import Path
 
 import av
-import numpy as np
 from av.container import OutputContainer
 
 from orrery.atomic import check_destination, disk_failure, temporary_name
 from orrery.errors import UserError
-from orrery.media.encoder import AAC_BITS_PER_SECOND
+from orrery.media.encoder import AAC_BITS_PER_SECOND, sound_frame
 from orrery.streams import Array
 
 __all__ = ["join_films"]
@@ -83,13 +81,8 @@ def _join(
                 packet.stream = video
                 container.mux(packet)
                 num_frames += 1
-        frame = av.AudioFrame.from_ndarray(
-            np.ascontiguousarray(np.clip(sound, -1, 1).T, np.float32), format="fltp", layout="stereo"
-        )
-        frame.sample_rate, frame.time_base = samples_per_second, Fraction(1, samples_per_second)
-        frame.pts = num_samples
+        container.mux(audio.encode(sound_frame(sound, samples_per_second, num_samples)))
         num_samples += len(sound)
-        container.mux(audio.encode(frame))
     container.mux(audio.encode(None))
 
 

@@ -12,6 +12,7 @@ from scipy.interpolate import PchipInterpolator
 from orrery.errors import UserError, nearest
 from orrery.streams import Array
 from orrery.studio.shots import CameraKey, ShotCamera
+from orrery.worlds.laboratory.orbit import SWAY_HERTZ
 from orrery.worlds.rigid_bodies.geometry import Camera, cross
 
 __all__ = ["CameraPath", "FilmCamera", "standing"]
@@ -21,7 +22,6 @@ FIRST = CameraKey(from_m=(0.0, -1.25, 0.55), look_at=(0.0, 0.0, 0.05), lens_mm=3
 """Where a camera is that nothing is said of."""
 NEAREST_M = 0.05
 STEEPEST = 1e-3
-_SWAY_HERTZ = (0.35, 0.6, 0.95, 1.5)
 
 Points = Mapping[str, Array]
 """Where things are, `[3]` metres, by name."""
@@ -62,7 +62,7 @@ class CameraPath:
         self._seconds = np.array(seconds)
         self._from = _through(seconds, [key.from_m for key in self._keys])
         self._log_lens = _through(seconds, [math.log(key.lens_mm or 35.0) for key in self._keys])
-        self._phases = np.random.default_rng(seed).uniform(0, 2 * np.pi, (2, len(_SWAY_HERTZ)))
+        self._phases = np.random.default_rng(seed).uniform(0, 2 * np.pi, (2, len(SWAY_HERTZ)))
 
     def names(self) -> set[str]:
         """Things that it follows or is focused on."""
@@ -120,9 +120,9 @@ class CameraPath:
         """How far what is looked at moves in the picture, for a hand is never still."""
         if not self._moves.handheld_deg:
             return np.zeros(3)
-        waves = np.sin(2 * np.pi * np.array(_SWAY_HERTZ) * seconds + self._phases).sum(1)
+        waves = np.sin(2 * np.pi * np.array(SWAY_HERTZ) * seconds + self._phases).sum(1)
         right, up = _across(position, target)
-        size = math.radians(self._moves.handheld_deg) / math.sqrt(len(_SWAY_HERTZ))
+        size = math.radians(self._moves.handheld_deg) / math.sqrt(len(SWAY_HERTZ))
         return float(np.linalg.norm(target - position)) * size * (waves[0] * right + waves[1] * up)
 
 

@@ -125,7 +125,7 @@ class _Shot:
 
     @cached_property
     def key(self) -> str:
-        """A hash of all that its film depends on."""
+        """A hash of all that its film depends on, but for the libraries: those are as installed."""
         take = self.take
         looks = {name: [look.material, look.colour] for name, look in take.first.looks.items()}
         about = [
@@ -162,8 +162,8 @@ class _Shot:
                 writer.write(look.draw(scene), take.audio[k * per_frame : (k + 1) * per_frame])
                 yield
         _write_wav(self.path.with_suffix(".wav"), take.audio)
-        told = {"events": [asdict(e) for e in take.events], "led": [asdict(led) for led in take.led]}
-        write_sidecar(self.path, {"key": self.key, **told, "scene": take.scene.to_json()})
+        came_of_it = {"events": [asdict(e) for e in take.events], "led": [asdict(led) for led in take.led]}
+        write_sidecar(self.path, {"key": self.key, **came_of_it, "scene": take.scene.to_json()})
 
 
 def _where(scene: MujocoScene, frame: int) -> list[list[float]]:

@@ -223,7 +223,7 @@ class ShotCamera(_Strict):
 
 class Shot(_Strict):
     """One shot: what is there (`things`, or a `sentence`, or what the shot before ended with: `continues`)
-    and how it is filmed.
+    and how it is filmed. seconds: rounded to whole frames, at least one.
 
     surface: of the table, wood where nothing is said. light: see `orrery.studio.lights`. paths: where things
     are led, by name, by forces of up to twenty times their weight. level_db: of the sound. seed: of what a
@@ -337,6 +337,7 @@ class _UniqueKeys(yaml.SafeLoader):
     """Refuses a key that is given twice, of which PyYAML takes the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """See PyYAML. YAMLError, with the line, for a key that is given twice."""
         seen: set[Any] = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)

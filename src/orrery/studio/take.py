@@ -17,6 +17,7 @@ from orrery.worlds.laboratory.scene import LabScene
 from orrery.worlds.laboratory.world import LaboratoryBench, LaboratoryWorld
 from orrery.worlds.rigid_bodies.clearance import overlaps, overlaps_on_the_way
 from orrery.worlds.rigid_bodies.exact import camera_pose
+from orrery.worlds.rigid_bodies.impacts import GRAVITY_M_S2
 from orrery.worlds.rigid_bodies.mujoco_scene import MujocoScene
 from orrery.worlds.rigid_bodies.physics import Motion
 
@@ -27,7 +28,6 @@ FOLLOWED_RAD_S = 25.0
 """How stiffly a thing is led: natural frequency of the spring, critically damped."""
 GREATEST_FORCE = 20.0
 """Of what leads a thing, in its own weight."""
-GRAVITY_M_S2 = 9.81
 WORLD_M = 1.5
 """How far from the middle of the table a path may go."""
 CHECKED = 60
@@ -58,6 +58,11 @@ class Take:
     audio: Array
     events: tuple[Event, ...]
     led: tuple[Led, ...]
+
+    @property
+    def num_clipped(self) -> int:
+        """Samples of its sound that are beyond full scale."""
+        return int((np.abs(self.audio).max(1) > 1).sum())
 
 
 def takes(board: Storyboard) -> list[Take]:
@@ -135,7 +140,7 @@ class _Stage(LaboratoryBench):
         audio = np.concatenate(sounds) * 10 ** (shot.level_db / 20)
         return Take(
             self.scene, self._names, tuple(scenes), self._first, audio.astype(np.float32),
-            self._told(first_event), led,
+            self._events_since(first_event), led,
         )  # fmt: skip
 
     def _filmed(self, scene: MujocoScene) -> MujocoScene:
@@ -143,7 +148,8 @@ class _Stage(LaboratoryBench):
         lens = np.array([camera.aperture_m / 2])
         return replace(scene, focus_m=np.array([camera.focus_m]), lens_radius_m=lens)
 
-    def _told(self, first: int) -> tuple[Event, ...]:
+    def _events_since(self, first: int) -> tuple[Event, ...]:
+        """Those of this shot, in its own time and with the storyboard's names."""
         events = sorted(self.events[first:], key=lambda event: event.seconds)
         start = self._started / self._clock.frames_per_second
         return tuple(
@@ -169,7 +175,7 @@ class _Stage(LaboratoryBench):
         seconds = (self._num_ticks - self._started + 1) / self._clock.frames_per_second
         self._film_camera = self._path.at(seconds, self._points(motion.position_m[-1]))
         self._camera = self._film_camera.camera
-        return {"camera.main": camera_pose(self._film_camera.camera)}
+        return {"camera.main": camera_pose(self._camera)}
 
     # ---- things that are led ---------------------------------------------------------------------------
 

@@ -261,6 +261,7 @@ def test_pictures_of_an_odd_size_are_recorded_as_they_are(tmp_path: Path) -> Non
         collect("dummy", tmp_path / str(size), 1, seconds=0.5, image_size=size, progress=False)
     odd, even = (Dataset(tmp_path / str(size)).load(0)["video.main"] for size in (15, 16))
     assert odd.shape[2:] == (15, 15, 3)
+    assert even.std() > 20
     assert np.abs(odd.mean((2, 3)) - even.mean((2, 3))).max() < 6  # the same world, seen in fewer pixels
 
 

@@ -120,7 +120,7 @@ class ClipsSource:
         return _ClipsRecorder(self)
 
     def plan(self, cache: Callable[[str], Path], on_step: OnStep) -> dict[str, Any]:
-        """FilmScan through all films, in as many child processes as there are cores; see `Planned.plan`."""
+        """Scan all films, in as many child processes as there are cores; see `Planned.plan`."""
         found, request = listing(self._path, cache("")), self.request
         scans = self._scans(found.films, cache, on_step)
         signatures, clips, notes = Signatures(_CLOCK.ticks_per_second), [], {}

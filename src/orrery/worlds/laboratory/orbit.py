@@ -16,12 +16,13 @@ from orrery.streams import Array
 from orrery.worlds.laboratory.scene import Orbit
 from orrery.worlds.rigid_bodies.geometry import Camera
 
-__all__ = ["DISTANCES_M", "ELEVATIONS_RAD", "OrbitCamera", "scripted_rates"]
+__all__ = ["DISTANCES_M", "ELEVATIONS_RAD", "SWAY_HERTZ", "OrbitCamera", "scripted_rates"]
 
 ELEVATIONS_RAD = (math.radians(12.0), math.radians(70.0))
 DISTANCES_M = (0.8, 1.7)
 _KEY_SECONDS = 0.5
-_SWAY_HERTZ = (0.35, 0.6, 0.95, 1.5)
+SWAY_HERTZ = (0.35, 0.6, 0.95, 1.5)
+"""Of the sines that a hand's unrest is made of."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,6 @@ def scripted_rates(orbit: Orbit, seconds: float) -> Array:
 
 def _sway(orbit: Orbit, seconds: float) -> Array:
     """A hand's unrest: a few slow sines in each direction, of random phase."""
-    phases = np.random.default_rng(orbit.seed).uniform(0.0, 2.0 * np.pi, (3, len(_SWAY_HERTZ)))
-    waves = np.sin(2.0 * np.pi * np.array(_SWAY_HERTZ) * seconds + phases).sum(axis=1)
+    phases = np.random.default_rng(orbit.seed).uniform(0.0, 2.0 * np.pi, (3, len(SWAY_HERTZ)))
+    waves = np.sin(2.0 * np.pi * np.array(SWAY_HERTZ) * seconds + phases).sum(axis=1)
     return abs(orbit.speed) * waves * np.array([0.5, 0.35, 0.25])

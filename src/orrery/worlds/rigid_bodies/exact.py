@@ -188,7 +188,7 @@ class Bench(ABC):
         self._sound = ContactSound(self._bodies, clock, substeps, self._ears(), seed, hertz)
         self._num_ticks = 0
         self._before_substep: Callable[[], None] | None = None
-        self._told_until = 0.0
+        self._directed_until = 0.0
         self._seen: tuple[list[Motion], list[Any]] = ([], [])
 
     def _ears(self) -> tuple[Array, Array]:
@@ -217,7 +217,7 @@ class Bench(ABC):
         mujoco.mj_forward(self._model, self._data)
         self._num_ticks, self._script = before._num_ticks, script
         self.events, self.tick = list(before.events), dict(before.tick)
-        self._told_until = before._told_until if script is before._script else script.seconds
+        self._directed_until = before._directed_until if script is before._script else script.seconds
         num_before = before._num_movers - 1
         bodies = {**{k: k for k in range(num_before + 1)}, before._num_movers: self._num_movers}
         positions = np.concatenate([np.zeros((1, 3)), self._data.xpos[1:]])
@@ -233,7 +233,7 @@ class Bench(ABC):
         """What is done under an action `[frames, A]` from outside: that, unless the finger is about something
         that it was told on the way."""
         seconds = self._num_ticks * self._clock.tick_seconds
-        return self.scripted_action() if seconds < self._told_until else self.limited(action)
+        return self.scripted_action() if seconds < self._directed_until else self.limited(action)
 
     def limited(self, action: Array) -> Array:
         """An action `[frames, A]` from outside, within what this bench can do."""

@@ -111,8 +111,8 @@ class TabletopWorld(ExactWorld):
     def direct(self, sentence: str, mask: Array | None = None) -> None:
         """See `Directable`."""
         chosen = range(self.num_worlds) if mask is None else np.flatnonzero(mask).tolist()
-        told = {index: self._table(index).told(sentence) for index in chosen}
-        for index, table in told.items():
+        directed = {index: self._table(index).directed(sentence) for index in chosen}
+        for index, table in directed.items():
             self._benches[index] = table
 
     def _table(self, index: int) -> _Table:
@@ -158,7 +158,7 @@ class _Table(Bench):
         self._spec, self._seed, self._image_size, self._setting = spec, seed, image_size, setting
         self._start(scene.bodies)
 
-    def told(self, sentence: str) -> _Table:
+    def directed(self, sentence: str) -> _Table:
         """The tabletop as it goes on once a sentence is said in it; UserError for one that it cannot follow.
         This one stays as it is."""
         now, finger_m = self._now(), self._data.ctrl[:3] + np.array(FINGER_PARKED_M)
