@@ -259,7 +259,7 @@ def _unseen(model: WorldModel, stream: StreamTokens) -> Tensor:
     assert stream.grid is not None
     few = torch.zeros(1, 1, 0, model.config.few_width)
     grid = torch.zeros(1, 1, *stream.grid, model.config.grid_width)
-    cells, _ = model._head_cells(stream, Hidden(few, {stream.name: grid}, None), None)
+    cells, _ = model._head_cells(stream, Hidden(few, {stream.name: grid}, None), None, True)
     return model.grid_head_summary[module_key(stream.name)](cells)[0, 0]
 
 

@@ -120,9 +120,10 @@ class Attention(nn.Module):
     def attend(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None) -> Tensor:
         """`[B, heads, n, head]` to `[B, n, width]`. mask: True where a query may attend; broadcast to
         `[B, heads, n, m]`. Written out: differentiating torch's fused kernel takes twice as long on CPUs."""
-        scores = query @ key.transpose(-1, -2).to(query.dtype) * (self.gain / math.sqrt(query.shape[-1]))
+        query = query * (self.gain / math.sqrt(query.shape[-1])).to(query.dtype)
+        scores = query @ key.transpose(-1, -2).to(query.dtype)
         if mask is not None:
-            scores = scores.masked_fill(~mask, -1e4)
+            scores = scores.masked_fill_(~mask, -1e4)
         mixed = scores.softmax(-1).to(query.dtype) @ value.to(query.dtype)
         return self.out(mixed.transpose(1, 2).flatten(2))
 

@@ -269,7 +269,10 @@ class WorldModel(nn.Module):
         """
         want = set(want)
         batch, ticks = hidden.few.shape[:2]
-        cells = {s.name: self._head_cells(s, hidden, now.get(s.name)) for s in self.pictures}
+        cells = {
+            s.name: self._head_cells(s, hidden, now.get(s.name), s.name not in {*past, *now, *want})
+            for s in self.pictures
+        }
         few = self._head_few(hidden, now, cells, batch, ticks)
         predictions: dict[str, Tensor] = {}
         start = 0
@@ -284,10 +287,13 @@ class WorldModel(nn.Module):
                 predictions[stream.name] = self.grid_out[module_key(stream.name)](x, past.get(stream.name))
         return predictions
 
-    def _head_cells(self, stream: StreamTokens, hidden: Hidden, noisy: Noisy | None) -> tuple[Tensor, Tensor]:
-        """Cells of this tick's picture as far as they are known, and the embedding of their level."""
-        batch, ticks = hidden.few.shape[:2]
-        x = self.grid_head_from_trunk(hidden.grids[stream.name])
+    def _head_cells(
+        self, stream: StreamTokens, hidden: Hidden, noisy: Noisy | None, is_unseen: bool
+    ) -> tuple[Tensor, Tensor]:
+        """Cells of this tick's picture as far as they are known, and the embedding of their level. is_unseen:
+        nothing of it is known or asked, and those of one tick are all ticks'."""
+        batch, ticks = (1, 1) if is_unseen else hidden.few.shape[:2]
+        x = self.grid_head_from_trunk(hidden.grids[stream.name][:batch, :ticks])
         level = self.places.new_ones(batch, ticks) if noisy is None else noisy.level
         embedded = self.grid_head_level(level)
         x = x + self.grid_head_in[module_key(stream.name)](noisy, batch, ticks)
@@ -298,17 +304,16 @@ class WorldModel(nn.Module):
         self, hidden: Hidden, now: Ticks, cells: Mapping[str, tuple[Tensor, Tensor]], batch: int, ticks: int
     ) -> Tensor:
         parts = [self._embedded(s, now.get(s.name), self.head_in, batch, ticks) for s in self.few]
-        parts += [self.grid_head_summary[module_key(s.name)](cells[s.name][0]) for s in self.pictures]
+        summaries = (self.grid_head_summary[module_key(s.name)](cells[s.name][0]) for s in self.pictures)
+        parts += [summary.expand(batch, ticks, -1, -1) for summary in summaries]
         x = torch.cat(parts, 2) + self.head_from_trunk(rms_norm(hidden.few)) + self.head_places
         x = x.flatten(0, 1)[:, None]  # every tick by itself
-        text = hidden.text
         mask = None
-        if text is not None:
-            text = (text[0].repeat_interleave(ticks, 0), text[1].repeat_interleave(ticks, 0))
+        if hidden.text is not None:
             known = torch.ones(len(x), self.num_few, dtype=torch.bool, device=x.device)
-            mask = torch.cat([text[1], known], 1)[:, None, None]
+            mask = torch.cat([hidden.text[1].repeat_interleave(ticks, 0), known], 1)[:, None, None]
         for block in self.head_blocks:
-            x, _ = block(x, None, mask, _text_keys(block, text))
+            x, _ = block(x, None, mask, _text_keys(block, hidden.text, ticks))
         return x[:, 0].unflatten(0, (batch, ticks))
 
     def _head_grid(
@@ -336,10 +341,16 @@ class WorldModel(nn.Module):
         return rms_norm(x).flatten(2, 3)
 
 
-def _text_keys(block: nn.Module, text: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor] | None:
-    """Keys and values of the sentence in a block of few tokens; they stand outside of time."""
+def _text_keys(
+    block: nn.Module, text: tuple[Tensor, Tensor] | None, times: int = 1
+) -> tuple[Tensor, Tensor] | None:
+    """Keys and values of the sentence in a block of few tokens; they stand outside of time. times: how many
+    rows each sentence serves."""
     assert isinstance(block, FewBlock)
-    return None if text is None else block.attention.keys_values(text[0])
+    if text is None:
+        return None
+    key, value = block.attention.keys_values(text[0])
+    return key.repeat_interleave(times, 0), value.repeat_interleave(times, 0)
 
 
 def _joined(first: tuple[Tensor, Tensor] | None, second: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:

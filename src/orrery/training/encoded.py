@@ -71,11 +71,15 @@ class EncodedEpisodes:
         return np.concatenate([[0], np.cumsum(self.lengths)[:-1]])
 
     def draw(self, rng: np.random.Generator, batch: int, ticks: int) -> Clip:
-        """Clips from anywhere, by how long each episode is."""
+        """Clips from anywhere, by how long each episode is; and some from their episode's start."""
         episodes = rng.choice(len(self.lengths), batch, p=self.lengths / self.lengths.sum())
         latest = np.maximum(self.lengths[episodes] - ticks, 0)
         firsts = np.where(rng.random(batch) < START_SHARE, 0, rng.integers(0, latest + 1))
         return self.clip(episodes, firsts, ticks, rng.random(batch) < CUT_SHARE)
+
+    def draw_starts(self, rng: np.random.Generator, batch: int, ticks: int) -> Clip:
+        """Clips of the first ticks of episodes."""
+        return self.clip(rng.integers(0, len(self.lengths), batch), np.zeros(batch, int), ticks)
 
     def clip(self, episodes: Array, firsts: Array, ticks: int, cut: Array | None = None) -> Clip:
         """The clips that begin at tick `firsts` of `episodes`. cut: `[B]` bool, those of which nothing

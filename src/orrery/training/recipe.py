@@ -11,7 +11,7 @@ from orrery.errors import BadUse
 from orrery.streams import StreamSpec, WorldSpec
 from orrery.training.loop import Budget
 from orrery.training.picture_loss import PictureLossConfig
-from orrery.training.world_loss import OF_NUMBERS, LossConfig
+from orrery.training.world_loss import OF_NUMBERS, OF_NUMBERS_AND_SOUND, LossConfig
 
 __all__ = ["Recipe", "default_order", "sized_recipe"]
 
@@ -38,10 +38,11 @@ class Recipe:
     side of pictures in pixels; larger ones are averaged down. budgets: of each stage, by name
     (`video.<camera>`, `video.<camera> decoder`, `audio.<mic>`, `world`). batch, ticks: clips of a step
     with pictures; few_batch, few_ticks: of a step without, and few_share: how many of the steps those
-    are, where there are numbers to learn beside pictures. own_from: share of the budget from which on
-    part of the context is the model's own, in some steps. held_out: share of the episodes that are kept
-    for evaluation. sizes: of the network, see `WorldModelConfig`. loss, few_loss: of steps with pictures
-    and without.
+    are, where there are numbers to learn beside pictures. start_share: of the steps, where there are
+    sentences, in which clips are the first two ticks of episodes, and more of them: how a world begins is
+    seen in its first tick alone. own_from: share of the budget from which on part of the context is the
+    model's own, in some steps. held_out: share of the episodes that are kept for evaluation. sizes: of the
+    network, see `WorldModelConfig`. loss, few_loss: of steps with pictures and without.
     """
 
     streams: tuple[str, ...]
@@ -50,9 +51,10 @@ class Recipe:
     image_size: int = IMAGE_SIZE
     batch: int = 4
     ticks: int = 16
-    few_batch: int = 32
+    few_batch: int = 8
     few_ticks: int = 16
     few_share: float = 0.0
+    start_share: float = 0.25
     own_from: float = 0.05
     held_out: float = 0.08
     sizes: dict[str, int] = field(default_factory=dict)
@@ -109,7 +111,7 @@ def sized_recipe(
         budgets,
         image_size or IMAGE_SIZE,
         few_share=few_share,
-        few_loss=LossConfig() if audios else OF_NUMBERS,
+        few_loss=OF_NUMBERS_AND_SOUND if audios else OF_NUMBERS,
         sizes={"window_ticks": Recipe.ticks},  # beyond the longest that was trained, attention is by chance
     )
     recipe = recipe if videos or audios else _for_numbers(recipe, learned)

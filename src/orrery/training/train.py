@@ -39,6 +39,8 @@ __all__ = ["train"]
 
 NUM_STARTS = 64
 START_TICKS = 4
+FIRST_TICKS = 2
+"""Of the clips of episodes' beginnings: what moves is seen in the second."""
 START_BYTES = 700_000
 
 
@@ -105,7 +107,11 @@ def world_stage(model: WorldModel, training: EncodedEpisodes, recipe: Recipe) ->
         config = recipe.few_loss if without else recipe.loss
         own = context.progress >= recipe.own_from and context.shared.random() < config.own_chance
         batch, ticks = (recipe.few_batch, recipe.few_ticks) if without else (recipe.batch, recipe.ticks)
-        clip = training.draw(context.rng, batch, ticks).to(device)
+        if model.texts and context.shared.random() < recipe.start_share:
+            own, clip = False, training.draw_starts(context.rng, batch * ticks // FIRST_TICKS, FIRST_TICKS)
+        else:
+            clip = training.draw(context.rng, batch, ticks)
+        clip = clip.to(device)
         if without:
             clip = clip.without(pictures)
         with mixed_precision(device, wanted=not without):

@@ -15,12 +15,14 @@ from orrery.models.tokens import Noisy, StreamTokens
 from orrery.models.world_model import Hidden, WorldModel
 from orrery.training.encoded import Clip
 
-__all__ = ["OF_NUMBERS", "LossConfig", "world_loss"]
+__all__ = ["OF_NUMBERS", "OF_NUMBERS_AND_SOUND", "LossConfig", "world_loss"]
 
 CHANGED = 0.1
 """Mean square by which a token's latents (of unit variance) differ from those of the tick before to count as
 changed."""
 LOWEST_LEVEL = 0.02
+OUTLIER = 3.0
+"""Error, in deviations, from which on a loss grows no faster than the error: an impact's force is many."""
 
 
 @dataclass(frozen=True)
@@ -82,11 +84,14 @@ OF_NUMBERS = LossConfig(
 )
 """For worlds without pictures and sound, which can be predicted far more exactly."""
 
+OF_NUMBERS_AND_SOUND = LossConfig(own_chance=0.3, own_depth=2)
+"""For steps without pictures, in worlds that have them and sound: numbers do not fade from tick to tick."""
+
 
 def world_loss(
     model: WorldModel, clip: Clip, config: LossConfig, generator: torch.Generator, own: bool
 ) -> dict[str, Tensor]:
-    """Mean weighted square error of every stream of the clip, by name.
+    """Mean weighted square error (of outliers: error) of every stream of the clip, by name.
 
     generator: of the CPU, whatever device the model and the clip are on. own: replace part of the context by
     the model's own predictions. Streams that the clip lacks are absent.
@@ -273,7 +278,8 @@ def _weighted_error(
     weight = weight / weight[valid].mean()
     certainty = 1 / level.clamp_min(0.3).square() * (level >= LOWEST_LEVEL)
     certainty = torch.where(level < 1, config.inexact_scale, 1.0) * certainty
-    error = (predicted.float() - clean).square().mean(-1) * weight * (certainty * certain * valid)[..., None]
+    error = 2 * F.huber_loss(predicted.float(), clean, reduction="none", delta=OUTLIER).mean(-1)
+    error = error * weight * (certainty * certain * valid)[..., None]
     scale = config.outcome_scale if stream.outcome else config.given_scale if stream.given else 1.0
     return scale * error.sum() / (valid.sum() * clean.shape[2]).clamp_min(1)
 
