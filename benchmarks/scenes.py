@@ -22,10 +22,14 @@ from harness import EXACT, Subject, console, progress, save, show
 from orrery.errors import UserError
 from orrery.evaluation.statistics import share
 from orrery.streams import Array, Event
+from orrery.worlds.laboratory.captions import caption_laboratory
 from orrery.worlds.laboratory.drawing import LabRequest
 from orrery.worlds.laboratory.families import FAMILIES, sample_laboratory
-from orrery.worlds.laboratory.language import caption_laboratory, disagreements, parse_laboratory
+from orrery.worlds.laboratory.language import parse_laboratory
 from orrery.worlds.laboratory.scene import LAB_STATE, LabScene
+from orrery.worlds.laboratory.staging import stage
+from orrery.worlds.laboratory.story import Story
+from orrery.worlds.laboratory.telling import disagreements
 from orrery.worlds.laboratory.world import LaboratoryWorld
 from orrery.worlds.rigid_bodies.geometry import rotate
 from orrery.worlds.rigid_bodies.materials import ALL_MATERIALS
@@ -114,14 +118,14 @@ def faults(state: Array, audio: Array, caption: str, is_pushed: bool) -> list[st
 
 def told_wrong(
     scene: LabScene, events: list[Event], rng: np.random.Generator
-) -> tuple[str, list[str], LabRequest]:
+) -> tuple[str, list[str], Story]:
     """A caption, where it and its own scene or one made from it disagree, and what it asks."""
     text = caption_laboratory(scene, events, rng)
     try:
         request = parse_laboratory(text)
-        again = sample_laboratory(rng, request)
+        again = stage(rng, request).scene
     except UserError as problem:
-        return text, [f"not read back: {problem}"], LabRequest()
+        return text, [f"not read back: {problem}"], Story()
     wrong = disagreements(request, scene, events)
     return text, wrong + [f"made anew: {what}" for what in disagreements(request, again)], request
 
@@ -147,7 +151,7 @@ def measured(settings: Settings) -> dict[str, Any]:
             examples.append(
                 {"scene": number, "family": family, "faults": bad, "sentence": text, "wrong": wrong}
             )
-        if request.happenings and not wrong and sought < settings.num_searched:
+        if any(deed.is_then for deed in request.deeds) and not wrong and sought < settings.num_searched:
             sought += 1
             found += _happens_again(world, text, number)
     return {
@@ -166,7 +170,10 @@ def measured(settings: Settings) -> dict[str, Any]:
 def _happens_again(world: LaboratoryWorld, text: str, seed: int) -> bool:
     """Whether a world that starts from the sentence comes to what it tells."""
     request = parse_laboratory(text)
-    world.reset(seed, prompt=text)
+    try:
+        world.reset(seed, prompt=text)
+    except UserError:
+        return False
     scene = LabScene.from_json(world.scene())
     for _ in range(world.spec.clock.num_ticks(3.0)):
         world.step()

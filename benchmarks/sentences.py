@@ -97,8 +97,7 @@ def main(settings: Settings) -> None:
     found = []
     for number in progress(list(numbers), "sentences"):
         found.append({"number": number, **judged(sentences[number - 1], settings.seed)})
-        if found[-1].get("wrong") or found[-1]["outcome"] == "refused":
-            console.print(found[-1])
+        console.print(found[-1])
     can = [f for f in found if "refused" not in sentences[f["number"] - 1]]
     cannot = [f for f in found if "refused" in sentences[f["number"] - 1]]
     understood = [f for f in can if f.get("understood")]

@@ -24,7 +24,6 @@ __all__ = ["Film", "castings", "failures"]
 CONTAINERS = ("crate", "bowl", "cup", "glass", "container")
 FALLEN_RAD = math.radians(55)
 FRAME_SECONDS = 1 / 24
-PARTS = {"on": ("on",), "in": ("in",), "hits": ("hits",)}
 VERB = re.compile(
     r"^(?P<a>.+?) (?P<verb>left of|right of|behind|in front of|next to|on|in a row|in|between|rests|is down|"
     r"rolls|slides|falls|moves|swings|spins|hits|bounces|leaves the table|topples|lands on|lands in|passes "

@@ -13,7 +13,7 @@ from orrery.errors import UserError  # noqa: E402
 from orrery.streams import Array, Clock, Observation  # noqa: E402
 from orrery.worlds.laboratory.drawing import LabRequest, ThingRequest  # noqa: E402
 from orrery.worlds.laboratory.families import sample_laboratory  # noqa: E402
-from orrery.worlds.laboratory.language import disagreements, parse_laboratory  # noqa: E402
+from orrery.worlds.laboratory.language import parse_laboratory  # noqa: E402
 from orrery.worlds.laboratory.orbit import DISTANCES_M, ELEVATIONS_RAD  # noqa: E402
 from orrery.worlds.laboratory.scene import (  # noqa: E402
     LAB_STATE,
@@ -22,6 +22,7 @@ from orrery.worlds.laboratory.scene import (  # noqa: E402
     Thing,
 )
 from orrery.worlds.laboratory.studio import shared_studio  # noqa: E402
+from orrery.worlds.laboratory.telling import disagreements  # noqa: E402
 from orrery.worlds.laboratory.world import (  # noqa: E402
     FINGER_SLOT,
     LABELS,
@@ -167,8 +168,8 @@ def test_text_tells_what_has_happened_so_far() -> None:
     for _ in range(6):
         world.step()
     after = world.text()
-    assert not parse_laboratory(before).happenings
-    assert len(parse_laboratory(after).happenings) == 1
+    assert [deed.verb for deed in parse_laboratory(before).deeds] == ["falls"]
+    assert sum(deed.is_then for deed in parse_laboratory(after).deeds) == 1
     assert after == world.text()
 
 

@@ -71,9 +71,9 @@ class Happening:
 
 @dataclass(frozen=True)
 class LabRequest:
-    """What a sentence asks of a laboratory scene; None, or a role left out, where it leaves the choice open.
+    """What is asked of a scene of a family; None, or a role left out, where it leaves the choice open.
 
-    roles: role to its things in order of mention. happenings: what is told to happen, in order.
+    roles: role to its things in order of mention.
     """
 
     family: str | None = None
@@ -82,7 +82,6 @@ class LabRequest:
     light: str | None = None
     side: str | None = None
     move: str | None = None
-    happenings: tuple[Happening, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from orrery.streams import Event
 from orrery.worlds.laboratory.drawing import Happening, Reference
 from orrery.worlds.laboratory.scene import LabScene
 
-__all__ = ["FIXTURE_WORDS", "could_happen", "told_happenings", "what_happened_satisfies"]
+__all__ = ["told_happenings"]
 
-FIXTURE_WORDS = (
-    "ramp",
-    "stand",
-    "wall",
-    "post",
-    "beam",
-    "fulcrum",
-    "crate",
-    "screen",
-    "seesaw",
-    "table",
-    "finger",
-)
 _AIRBORNE = ("faller", "flyer", "lifted")
 _SETTLED_SECONDS = 0.05
 """What is placed on something touches it from the start: that is nothing to tell."""
@@ -93,47 +80,3 @@ def _reference(scene: LabScene, name: str) -> Reference:
         == 1
     )
     return Reference(shape=thing.shape, colour=None if alone else thing.colour)
-
-
-def _fits(scene: LabScene, who: Reference, name: str) -> bool:
-    """Whether a reference may mean what an event calls `name`."""
-    slot = _slot(name)
-    if slot is None:
-        return who.name == _fixture_name(scene, name)
-    thing = scene.things[slot]
-    if who.name is not None:
-        return {"domino": "domino", "plank": "seesaw"}.get(thing.role) == who.name
-    return who.shape in (None, thing.shape) and who.colour in (None, thing.colour)
-
-
-def _is_told(scene: LabScene, happening: Happening, event: Event) -> bool:
-    if happening.b is None:
-        return all(_fits(scene, happening.a, name) for name in (event.a, event.b))
-    ways = ((event.a, event.b), (event.b, event.a))
-    return any(_fits(scene, happening.a, x) and _fits(scene, happening.b, y) for x, y in ways)
-
-
-def could_happen(scene: LabScene, happenings: Iterable[Happening]) -> bool:
-    """Whether all that is told of is there: "the white ball" is told to be hit, but perhaps not asked for."""
-    names = [f"object{k}" for k in range(len(scene.things))]
-    names += [f"fixture{k}" for k in range(len(scene.fixtures))] + ["table", "finger"]
-    for happening in happenings:
-        first = [name for name in names if _fits(scene, happening.a, name)]
-        second = first if happening.b is None else [n for n in names if _fits(scene, happening.b, n)]
-        if not any(a != b for a in first for b in second):
-            return False
-    return True
-
-
-def what_happened_satisfies(
-    scene: LabScene, happenings: Iterable[Happening], events: Sequence[Event]
-) -> bool:
-    """Whether all that is told happened, in the order told."""
-    after = 0.0
-    ordered = sorted((e for e in events if e.kind == "impact"), key=lambda event: event.seconds)
-    for happening in happenings:
-        times = [e.seconds for e in ordered if e.seconds >= after and _is_told(scene, happening, e)]
-        if not times:
-            return False
-        after = times[0]
-    return True

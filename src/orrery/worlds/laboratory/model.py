@@ -12,7 +12,7 @@ import mujoco
 import numpy as np
 
 from orrery.streams import Clock
-from orrery.worlds.laboratory.scene import LAB_TRAY, Fixture, LabScene, Thing
+from orrery.worlds.laboratory.scene import FLOOR_M, LAB_TRAY, Fixture, LabScene, Thing
 from orrery.worlds.rigid_bodies.geometry import rotate
 from orrery.worlds.rigid_bodies.materials import ALL_MATERIALS, SURFACES
 from orrery.worlds.rigid_bodies.physics import (
@@ -28,7 +28,8 @@ from orrery.worlds.rigid_bodies.physics import (
 from orrery.worlds.rigid_bodies.sound import SoundingBody
 
 __all__ = [
-    "GRIP_N", "build_laboratory", "laboratory_bodies", "laboratory_parts", "table_bounce", "table_friction",
+    "GRIP_N", "RIM_OF_SIDE", "TABLE_BOX_M", "build_laboratory", "laboratory_bodies", "laboratory_parts",
+    "table_bounce", "table_friction",
 ]  # fmt: skip
 
 GRIP_N = 20.0
@@ -42,6 +43,10 @@ _COLLISION_TOLERANCE_M = 1e-9
 """Of convex collision. With MuJoCo's own 1e-6, two cylinders whose ends lie on each other all but flat
 (tilted by some 1e-5) are now and then found one whole cylinder deep in each other, and fly apart.
 """
+RIM_OF_SIDE = {"left": 0, "right": 1, "forward": 2, "back": 3}
+"""Number of the rim on each side of the table."""
+TABLE_BOX_M = (LAB_TRAY.half_x + LAB_TRAY.rim_thickness, LAB_TRAY.half_y + LAB_TRAY.rim_thickness, 0.02)
+"""Half extents of a table with an open edge."""
 _GREATEST_BOUNCE = 0.9
 _GREATEST_FRICTION = 0.9
 """Of a table. A ball that rolls against a wall locks where the product of the two coefficients reaches 1, and
@@ -68,6 +73,8 @@ def build_laboratory(scene: LabScene, clock: Clock) -> mujoco.MjModel:
 def laboratory_parts(scene: LabScene, clock: Clock) -> mujoco.MjSpec:
     """The scene's model before it is compiled, for those who add to it."""
     spec = bare_table(clock, LAB_TRAY)
+    if scene.open_edge is not None:
+        _open_edge(spec, scene.open_edge)
     spec.option.tolerance, spec.option.ccd_tolerance = _SOLVER_TOLERANCE, _COLLISION_TOLERANCE_M
     for slot, thing in enumerate(scene.things):
         _add_thing(spec, slot, thing, scene.surface)
@@ -83,6 +90,16 @@ def laboratory_parts(scene: LabScene, clock: Clock) -> mujoco.MjSpec:
     for thing, fixture in scene.ignored_pairs:
         spec.add_exclude(bodyname1=f"object{thing}", bodyname2=f"fixture{fixture}")
     return spec
+
+
+def _open_edge(spec: mujoco.MjSpec, side: str) -> None:
+    """End the table where its rims stand, take one rim away, and put a floor below."""
+    table = spec.geom("table")
+    table.type, table.size, table.pos = mujoco.mjtGeom.mjGEOM_BOX, TABLE_BOX_M, [0.0, 0.0, -TABLE_BOX_M[2]]
+    spec.delete(spec.geom(f"rim{RIM_OF_SIDE[side]}"))
+    spec.worldbody.add_geom(
+        name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, size=[3, 3, 0.1], pos=[0, 0, FLOOR_M]
+    )
 
 
 def _add_thing(spec: mujoco.MjSpec, slot: int, thing: Thing, surface: str) -> None:

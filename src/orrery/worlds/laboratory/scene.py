@@ -18,7 +18,7 @@ from orrery.worlds.rigid_bodies.materials import ALL_MATERIALS
 from orrery.worlds.rigid_bodies.state import StateLayout
 
 __all__ = [
-    "BACKGROUNDS", "LAB_STATE", "LAB_TRAY", "LIGHTS", "MAX_FIXTURES", "MAX_THINGS", "MOVES",
+    "BACKGROUNDS", "FLOOR_M", "LAB_STATE", "LAB_TRAY", "LIGHTS", "MAX_FIXTURES", "MAX_THINGS", "MOVES",
     "NATURAL_COLOURS", "SIDES",
     "FingerTask", "Fixture", "Hinge", "LabScene", "Light", "Orbit", "Thing", "size_word",
 ]  # fmt: skip
@@ -33,6 +33,8 @@ SIDES = {"front": -90.0, "left": -126.0, "right": -54.0}
 MOVES = ("stands", "orbits", "dollies", "sways", "is steered")
 """What a camera does. One that sways is held in a hand; one that is steered is turned by keys."""
 _SIZE_BORDER_M = 0.032
+FLOOR_M = -0.72
+"""Height of the floor, where a table has an open edge."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +165,10 @@ class FingerTask:
 
 @dataclass(frozen=True)
 class LabScene:
-    """Everything the laboratory needs to start. family: key of `families.FAMILIES`."""
+    """Everything the laboratory needs to start. family: key of `families.FAMILIES`, or `story` for a scene
+    that was set up for a sentence. open_edge: the side of the table (a word of DIRECTIONS) without a rim,
+    over which things fall to the floor. text: the sentence that it was set up for.
+    """
 
     family: str
     things: tuple[Thing, ...]
@@ -175,6 +180,8 @@ class LabScene:
     task: FingerTask | None = None
     ignored_pairs: tuple[tuple[int, int], ...] = field(default_factory=tuple)
     """(thing, fixture) that do not touch, such as a plank and what it is mounted on."""
+    open_edge: str | None = None
+    text: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, the inverse of `from_json`."""

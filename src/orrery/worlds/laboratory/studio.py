@@ -10,9 +10,10 @@ import mujoco
 import numpy as np
 
 from orrery.streams import Array
+from orrery.worlds.laboratory.model import RIM_OF_SIDE, TABLE_BOX_M
 from orrery.worlds.laboratory.scene import BACKGROUNDS, LAB_TRAY, LIGHTS, NATURAL_COLOURS, LabScene, Orbit
 from orrery.worlds.rigid_bodies.geometry import Camera, rotate
-from orrery.worlds.rigid_bodies.materials import ALL_MATERIALS, COLOURS, SURFACES
+from orrery.worlds.rigid_bodies.materials import ALL_COLOURS, ALL_MATERIALS, SURFACES
 from orrery.worlds.rigid_bodies.physics import FINGER_GARAGE_M, GEOM_TYPES, geom_size
 from orrery.worlds.rigid_bodies.ray_tracer import (
     BURIED_M,
@@ -35,6 +36,8 @@ SEGMENT_TABLE = 1
 SEGMENT_OF_SLOT = 2
 """Segmentation's number of what lies in state slot k is this plus k; 1 is the table, 0 what lies beyond."""
 RIM_COLOUR = (0.32, 0.24, 0.18)
+_GONE_M = 1e-5
+"""Size of what is not there."""
 
 
 _FIELD_OF_VIEW_RAD = Orbit("front", 0.0, 0.0, 1.0).field_of_view_rad
@@ -95,10 +98,13 @@ class Studio:
         segment = np.zeros(mjm.ngeom + 1, np.uint8)  # the last is the index -1: nothing
         surface, table = SURFACES[scene.surface], mjm.geom("table").id
         rgba[table], look[table] = (*surface.colour, 1.0), mjm.material(f"top-{scene.surface}").id
+        if scene.open_edge is not None:
+            size[table, :2] = TABLE_BOX_M[:2]
+            size[mjm.geom(f"rim{RIM_OF_SIDE[scene.open_edge]}").id] = _GONE_M
         segment[[table, *(mjm.geom(f"rim{k}").id for k in range(4))]] = SEGMENT_TABLE
         used = dict.fromkeys(POOL, 0)
         self._geoms = []
-        looks = [(t, COLOURS[t.colour]) for t in scene.things]
+        looks = [(t, ALL_COLOURS[t.colour]) for t in scene.things]
         looks += [(f, NATURAL_COLOURS[f.material]) for f in scene.fixtures]
         for body, colour in looks:
             geom = self._take(used, body.shape)

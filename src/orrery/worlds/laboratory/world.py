@@ -9,41 +9,42 @@ elevation in rad/s, distance in m/s). Sentences tell what has happened so far, i
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from orrery.errors import BadUse
-from orrery.streams import Array, Clock, Event, StreamSpec, WorldSpec
-from orrery.worlds.laboratory.drawing import LabRequest
+from orrery.errors import BadUse, UserError
+from orrery.streams import Array, Clock, StreamSpec, WorldSpec
+from orrery.worlds.laboratory.captions import caption_laboratory
 from orrery.worlds.laboratory.families import sample_laboratory
 from orrery.worlds.laboratory.finger import plan_task
-from orrery.worlds.laboratory.happenings import could_happen, what_happened_satisfies
-from orrery.worlds.laboratory.language import caption_laboratory, parse_laboratory
+from orrery.worlds.laboratory.language import parse_laboratory
 from orrery.worlds.laboratory.model import build_laboratory, laboratory_bodies
 from orrery.worlds.laboratory.orbit import OrbitCamera, scripted_rates
 from orrery.worlds.laboratory.scene import LAB_STATE, MAX_FIXTURES, MAX_THINGS, NATURAL_COLOURS, LabScene
+from orrery.worlds.laboratory.staging import Staged, stage
 from orrery.worlds.laboratory.studio import RIM_COLOUR, shared_studio
+from orrery.worlds.laboratory.telling import Run, contradictions, deed_words, stands, untold
 from orrery.worlds.rigid_bodies.exact import Bench, ExactWorld, camera_pose, describe, describe_finger
 from orrery.worlds.rigid_bodies.finger import MAX_SPEED_M_S
-from orrery.worlds.rigid_bodies.materials import COLOURS, SURFACES
+from orrery.worlds.rigid_bodies.materials import ALL_COLOURS, SURFACES
 from orrery.worlds.rigid_bodies.mujoco_scene import GeomLook
 from orrery.worlds.rigid_bodies.physics import TABLE_MATERIAL, Motion
 
-__all__ = ["LABELS", "NUM_SLOTS", "LaboratoryBench", "LaboratoryWorld", "happens", "laboratory_spec"]
+__all__ = ["LABELS", "NUM_SLOTS", "LaboratoryBench", "LaboratoryWorld", "laboratory_spec", "told", "watched"]
 
 FINGER_SLOT = MAX_THINGS + MAX_FIXTURES
 NUM_SLOTS = FINGER_SLOT + 1
 LABELS = ("depth.main", "segmentation.main", "tracks.main")
 """Streams that are made only where they are named: they would fill a disk unasked."""
 _SEEN = ("video.main", "depth.main", "segmentation.main")
-DRAWS = 400
-"""Scenes that are drawn in search of one that has all that a sentence names."""
-TRIES = 8
+TRIES = 40
 """Scenes that are run in search of one in which what a sentence tells does happen."""
-TOLD_SECONDS = 3.0
-"""How long a sentence's happenings have to happen."""
+TOLD_SECONDS = 5.0
+"""How long a sentence's happenings have to happen, where it does not say."""
 
 
 def laboratory_spec(image_size: int = 128, clock: Clock | None = None) -> WorldSpec:
@@ -115,49 +116,55 @@ class LaboratoryWorld(ExactWorld):
 
     def _build(self, rng: np.random.Generator, prompt: str | None, scene: LabScene | None) -> Bench:
         if scene is None:
-            request = LabRequest() if prompt is None else parse_laboratory(prompt)
-            scene = self._scene_in_which_it_happens(rng, request)
+            scene = sample_laboratory(rng) if prompt is None else told(rng, prompt, self.spec.clock)
         seed = int(rng.integers(2**31))
         return LaboratoryBench(scene, self.spec, prompt, seed, self._image_size)
 
-    def _scene_in_which_it_happens(self, rng: np.random.Generator, request: LabRequest) -> LabScene:
-        """A scene that satisfies a request: of a few, the first in which what is told does happen.
-
-        What happens is for physics to say, so scenes are run without pictures until one does; where none
-        does, the last one stands.
-        """
-        scene = _scene_with_all_that_is_told(rng, request)
-        for _ in range(TRIES if request.happenings else 0):
-            if what_happened_satisfies(scene, request.happenings, happens(scene, self.spec.clock)):
-                break
-            scene = _scene_with_all_that_is_told(rng, request)
-        return scene
+    def prompt_seconds(self, prompt: str) -> float | None:
+        """How long `prompt` says that it lasts, if it does."""
+        return parse_laboratory(prompt).seconds
 
     def text(self, index: int = 0) -> str:
         """The sentence that world `index` started from, or one that tells what has happened in it so far."""
         bench = self._bench(index)
         assert isinstance(bench, LaboratoryBench)
-        if bench.text:
-            return bench.text
+        if bench.text or bench.scene.text:
+            return bench.text or bench.scene.text
         return caption_laboratory(bench.scene, self.events(index), np.random.default_rng(bench.seed))
 
 
-def _scene_with_all_that_is_told(rng: np.random.Generator, request: LabRequest) -> LabScene:
-    """A scene that satisfies a request, and of some hundred the first with all that its happenings name."""
-    scene = sample_laboratory(rng, request)
-    for _ in range(DRAWS):
-        if could_happen(scene, request.happenings):
-            break
-        scene = sample_laboratory(rng, request)
-    return scene
+def told(rng: np.random.Generator, prompt: str, clock: Clock) -> LabScene:
+    """A scene in which what `prompt` tells does happen.
+
+    What happens is for physics to say, so scenes are set up and run without pictures until one does.
+    UserError
+    for a sentence that cannot be read, and where none of `TRIES` scenes shows what it tells: naming what.
+    """
+    story = parse_laboratory(prompt)
+    missing: Counter[str] = Counter()
+    for _ in range(TRIES):
+        staged = stage(rng, story)
+        run = watched(staged, clock, story.seconds or TOLD_SECONDS)
+        wrong = [deed_words(story, deed) for deed in untold(story, run)]
+        wrong += [f"{story.things[k].name} stayed where it should" for k in contradictions(story, run)]
+        wrong += [
+            f"{relation.kind} was so at first" for relation in story.relations if not stands(relation, run)
+        ]
+        if not wrong:
+            return replace(staged.scene, text=prompt)
+        missing[wrong[0]] += 1
+    (what, _), *_ = missing.most_common(1)
+    raise UserError(f"in {TRIES} tries it never came about that {what}; tell it with fewer or other things")
 
 
-def happens(scene: LabScene, clock: Clock, seconds: float = TOLD_SECONDS) -> list[Event]:
-    """What happens in a scene by its own script, without pictures. The sound's seed has no part in it."""
-    bench = LaboratoryBench(scene, WorldSpec(clock, {}), None, 0, 0)
+def watched(staged: Staged, clock: Clock, seconds: float) -> Run:
+    """What becomes of a scene by its own script, without pictures. The sound's seed has no part in it."""
+    bench = LaboratoryBench(staged.scene, WorldSpec(clock, {}), None, 0, 0)
+    states = []
     for _ in range(clock.num_ticks(seconds)):
         bench.advance(bench.scripted_action())
-    return bench.events
+        states.append(bench.tick["state"])
+    return Run(staged.scene, staged.cast, np.concatenate(states), bench.events, 1 / clock.frames_per_second)
 
 
 class LaboratoryBench(Bench):
@@ -225,7 +232,7 @@ class LaboratoryBench(Bench):
         looks = {"table": GeomLook("cloth" if top.texture == "weave" else top.material, top.colour)}
         looks |= {f"rim{k}": GeomLook(TABLE_MATERIAL, RIM_COLOUR) for k in range(4)}
         for slot, thing in enumerate(self.scene.things):
-            looks[f"object{slot}"] = GeomLook(thing.material, COLOURS[thing.colour])
+            looks[f"object{slot}"] = GeomLook(thing.material, ALL_COLOURS[thing.colour])
             looks[f"rod{slot}"] = GeomLook("steel", NATURAL_COLOURS["steel"])
         for index, fixture in enumerate(self.scene.fixtures):
             looks[f"fixture{index}"] = GeomLook(fixture.material, NATURAL_COLOURS[fixture.material])
@@ -257,7 +264,12 @@ def _resting_state(scene: LabScene) -> Array:
     state = np.zeros((NUM_SLOTS, LAB_STATE.width), np.float32)
     for slot, thing in enumerate(scene.things):
         describe(
-            state[slot], LAB_STATE, thing.shape, thing.half_extents_m, COLOURS[thing.colour], thing.material
+            state[slot],
+            LAB_STATE,
+            thing.shape,
+            thing.half_extents_m,
+            ALL_COLOURS[thing.colour],
+            thing.material,
         )
     for index, fixture in enumerate(scene.fixtures):
         slot = state[MAX_THINGS + index]

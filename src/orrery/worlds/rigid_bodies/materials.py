@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["ALL_MATERIALS", "COLOURS", "MATERIAL_TABLE", "SURFACES", "Material", "Surface"]
+__all__ = ["ALL_COLOURS", "ALL_MATERIALS", "COLOURS", "MATERIAL_TABLE", "SURFACES", "Material", "Surface"]
 
 
 @dataclass(frozen=True)
@@ -116,3 +116,13 @@ COLOURS: dict[str, tuple[float, float, float]] = {
     "black": (0.07, 0.07, 0.07),
 }
 """Colour name to sRGB in [0, 1]."""
+
+ALL_COLOURS: dict[str, tuple[float, float, float]] = {
+    **COLOURS,
+    "pink": (0.95, 0.48, 0.66),
+    "brown": (0.40, 0.23, 0.11),
+    "grey": (0.46, 0.47, 0.49),
+    "turquoise": (0.12, 0.68, 0.70),
+    "gold": (0.80, 0.60, 0.18),
+}
+"""Every colour that can be asked for, those that scenes are drawn from first."""

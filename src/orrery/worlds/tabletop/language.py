@@ -20,7 +20,7 @@ from orrery.worlds.tabletop.lexicon import LEXICON, vocabulary
 from orrery.worlds.tabletop.meaning import EXAMPLE, read_tree
 from orrery.worlds.tabletop.scene import MAX_BODIES, BodyRequest, SceneRequest
 
-__all__ = ["caption", "parse", "vocabulary"]
+__all__ = ["caption", "parse", "tells_of_collisions", "vocabulary"]
 
 _KIND = {word: kind for kind, words in LEXICON.items() for word in words}
 _TOO_MANY = ("four", "five", "six", "seven", "eight", "nine", "ten", "many", "several")
@@ -50,6 +50,12 @@ def parse(prompt: str, known: Sequence[BodyRequest] = ()) -> SceneRequest:
     except UnexpectedToken as error:
         raise UserError(_misfit(words, error)) from None
     return read_tree(tree, known)
+
+
+def tells_of_collisions(prompt: str) -> bool:
+    """Whether a sentence that `parse` reads tells that something strikes something, which `parse` leaves
+    out."""
+    return any(_KIND.get(word) == "HITS" for word in split_words(prompt))
 
 
 def _check_words(words: list[str]) -> None:
