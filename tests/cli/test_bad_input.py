@@ -31,7 +31,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
         ("a red baal drops", '"baal" (word 3 of the sentence); the nearest known: ball'),
         ("a red", "no object"),
         ("a red ball \x00", "control character"),
-        ("five red balls drop", "1 to 3"),
+        ("twelve red balls drop", "holds 1 to"),
     ],
 )
 @pytest.mark.parametrize("exact", [("--exact",), ()])

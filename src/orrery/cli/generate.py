@@ -18,11 +18,13 @@ from orrery.studio.looks import check_look, check_rate, read_size
 from orrery.world import Promptable
 
 if TYPE_CHECKING:
+    from orrery.cli.prompts import Asked
     from orrery.inference.generate import FilmResult
     from orrery.world import World
 
 __all__ = ["generate"]
 
+SECONDS = 5.0
 IMAGE_SIZE = 128
 """Pixels on each side of the exact world's picture, where no model sets it."""
 LIBRARIES = {
@@ -38,7 +40,8 @@ class Filming:
     """How the exact world is filmed (with --exact).
 
     Attributes:
-        world: which exact world, see `orrery worlds`; each has sentences of its own.
+        world: which exact world, see `orrery worlds`; each has sentences of its own. Where it is left out, the
+            tabletop where that can do all of the sentence, else the laboratory.
         look: `draft` is small and quick; `soft` is path traced, in a studio's light (needs the studio extra).
         fps: frames a second: 24, 25, 30 or 60.
         size: WIDTHxHEIGHT in pixels, such as 1280x720 (which it is if left out), 720x1280 or 1024x1024; of
@@ -47,7 +50,7 @@ class Filming:
         light: `softbox`, `window` or `evening`, of --look soft. `softbox` if left out.
     """
 
-    world: str = "tabletop"
+    world: str | None = None
     look: str = "draft"
     fps: int = 24
     size: str | None = None
@@ -71,7 +74,7 @@ class Filming:
 def generate(
     prompt: tyro.conf.Positional[str],
     out: Path,
-    seconds: float = 5.0,
+    seconds: float | None = None,
     seed: int = 0,
     image: Path | None = None,
     model: str = DEFAULT_MODEL,
@@ -89,31 +92,35 @@ def generate(
     Args:
         prompt: what is to happen, such as "a red ball drops and a blue box stands on the table".
         out: the film, an MP4.
-        seconds: length of the film, up to 3600; rounded to whole frames.
+        seconds: length of the film, up to 3600; rounded to whole frames. As the sentence says ("for three
+            seconds"), or 5, if left out.
         seed: another number gives another film of the same sentence.
         image: a picture to start from (PNG, JPEG, WebP); its centre square is taken.
         model: a shipped model's name, or a checkpoint's folder.
-        exact: simulate the sentence instead of imagining it (needs the sim extra).
+        exact: simulate the sentence instead of imagining it (needs the sim extra): on the tabletop where that
+            can do all of it, else in the laboratory, where scenes are tried until what is told happens.
         side_by_side: imagined on the left, exact on the right, in one film (needs the sim extra). The sound
             is the imagined one, or with --exact the exact one; the two are never mixed.
         sheet: draw a contact sheet too, frames above the sound's waveform, as a PNG of the same name.
         force: replace files that are there.
     """
+    from orrery.cli.prompts import for_exact_world, for_model
     from orrery.inference.generate import check_request, make_film
-    from orrery.worlds.tabletop.language import parse
 
     filming.check(exact, side_by_side)
-    if filming.world == "tabletop":
-        parse(prompt)
+    is_exact = exact and not side_by_side
+    asked = for_exact_world(prompt, filming.world) if is_exact else for_model(prompt)
+    seconds = seconds if seconds is not None else asked.seconds or SECONDS
     check_request(seconds, seed, out, image, force, sheet)
     if image is not None and (exact or side_by_side):
         raise BadUse("--image starts the imagined world; the exact one cannot be built from a picture")
-    if exact and not side_by_side:
-        world, about = _filmed_world(filming, prompt)
-    else:
-        world, about = _world(model, exact, side_by_side)
+    world, about = _filmed_world(filming, asked) if is_exact else _world(model, exact, side_by_side)
+    if asked.prompt != prompt:
+        about = {**about, "sentence": prompt}
+    if asked.why:
+        print(f"{asked.world}: {asked.why}")
     with progress_bar(out.name, "ticks") as on_tick:
-        film = make_film(world, prompt, seconds, seed, out, image, force, sheet, on_tick, about)
+        film = make_film(world, asked.prompt, seconds, seed, out, image, force, sheet, on_tick, about)
     print(_summary(film))
     return 0
 
@@ -129,9 +136,9 @@ def _world(model: str, exact: bool, side_by_side: bool) -> tuple[World, dict[str
     # another so long that a film took fifty times as long.
     torch.set_num_threads(1)
     imagined = load_world(resolve_model(model))
-    name = os.fsencode(model).decode("utf-8", "replace")
+    label = os.fsencode(model).decode("utf-8", "replace")
     sampling = asdict(imagined.model.sampling)
-    about = {**_about("imagined", imagined.checkpoint_hash), "model": name, "sampling": sampling}
+    about = {**_about("imagined", imagined.checkpoint_hash), "model": label, "sampling": sampling}
     if not side_by_side:
         return imagined, about
     from orrery.inference.side_by_side import SideBySide
@@ -153,18 +160,18 @@ def _exact_world(image_size: int) -> World:
         return world_factory("tabletop")(streams=("video.main", "audio.main"), image_size=image_size)
 
 
-def _filmed_world(filming: Filming, prompt: str) -> tuple[World, dict[str, Any]]:
+def _filmed_world(filming: Filming, asked: Asked) -> tuple[World, dict[str, Any]]:
     """An exact world in a look, and what the sidecar says of it. UserError for a sentence that it refuses."""
     about = _about("exact", "exact")
-    about |= {} if filming.world == "tabletop" else {"exact_world": filming.world}
+    about |= {} if asked.world == "tabletop" else {"exact_world": asked.world}
     with needs("sim", "the exact world"):
         from orrery.worlds import world_factory
 
-        factory = world_factory(filming.world)
+        factory = world_factory(asked.world)
         options = {}
         if filming.fps != 24:
             if "frames_per_second" not in inspect.signature(factory).parameters:
-                raise BadUse(f"--fps {filming.fps}: {filming.world} runs at its own rate; leave --fps out")
+                raise BadUse(f"--fps {filming.fps}: {asked.world} runs at its own rate; leave --fps out")
             options["frames_per_second"] = filming.fps
         wanted = {"video.main", "audio.main"} & set(factory().spec.streams)
         if filming.look == "soft":
@@ -172,7 +179,7 @@ def _filmed_world(filming: Filming, prompt: str) -> tuple[World, dict[str, Any]]
         world = factory(streams=tuple(sorted(wanted)), image_size=IMAGE_SIZE, **options)
     filmed = (world, about) if filming.look == "draft" else _in_soft_look(world, filming, about)
     if isinstance(world, Promptable):
-        world.check_prompt(prompt)
+        world.check_prompt(asked.prompt)
     return filmed
 
 
