@@ -26,7 +26,7 @@ SENTENCES = (
     "a marble rolls down a ramp into a cup",
     "a pendulum swings into a tower of three boxes",
     "a ball flies over a box and lands behind it",
-    "a small box stands on a large box, next to a ball",
+    "a small box stands on a large box next to a ball",
     "a ball stands left of a box, and a can stands behind the box",
     "a can stands between two red boxes",
     "five marbles fall into a bowl",
