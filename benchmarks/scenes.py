@@ -25,11 +25,11 @@ from orrery.streams import Array, Event
 from orrery.worlds.laboratory.captions import caption_laboratory
 from orrery.worlds.laboratory.drawing import LabRequest
 from orrery.worlds.laboratory.families import FAMILIES, sample_laboratory
-from orrery.worlds.laboratory.language import parse_laboratory
 from orrery.worlds.laboratory.scene import LAB_STATE, LabScene
-from orrery.worlds.laboratory.staging import stage
-from orrery.worlds.laboratory.story import Story
-from orrery.worlds.laboratory.telling import disagreements
+from orrery.worlds.laboratory.sentences.agreement import disagreements
+from orrery.worlds.laboratory.sentences.parser import parse_laboratory
+from orrery.worlds.laboratory.sentences.staging import stage
+from orrery.worlds.laboratory.sentences.story import Story
 from orrery.worlds.laboratory.world import LaboratoryWorld
 from orrery.worlds.rigid_bodies.geometry import rotate
 from orrery.worlds.rigid_bodies.materials import ALL_MATERIALS

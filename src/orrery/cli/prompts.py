@@ -10,7 +10,7 @@ from orrery.errors import UserError
 from orrery.worlds.tabletop.language import parse, tells_of_collisions, vocabulary
 
 if TYPE_CHECKING:
-    from orrery.worlds.laboratory.story import Story, Wish
+    from orrery.worlds.laboratory.sentences.story import Story, Wish
 
 __all__ = ["Asked", "for_exact_world", "for_model"]
 
@@ -81,7 +81,7 @@ def for_model(prompt: str) -> Asked:
 def _read(prompt: str, narrow: UserError) -> Story:
     """The sentence as the laboratory reads it. narrow: what the tabletop says of it."""
     try:
-        from orrery.worlds.laboratory.language import parse_laboratory
+        from orrery.worlds.laboratory.sentences.parser import parse_laboratory
     except ImportError:  # an installation without the laboratory
         raise narrow from None
     try:

@@ -13,7 +13,6 @@ from orrery.errors import UserError  # noqa: E402
 from orrery.streams import Array, Clock, Observation  # noqa: E402
 from orrery.worlds.laboratory.drawing import LabRequest, ThingRequest  # noqa: E402
 from orrery.worlds.laboratory.families import sample_laboratory  # noqa: E402
-from orrery.worlds.laboratory.language import parse_laboratory  # noqa: E402
 from orrery.worlds.laboratory.orbit import DISTANCES_M, ELEVATIONS_RAD  # noqa: E402
 from orrery.worlds.laboratory.scene import (  # noqa: E402
     LAB_STATE,
@@ -21,8 +20,9 @@ from orrery.worlds.laboratory.scene import (  # noqa: E402
     Orbit,
     Thing,
 )
+from orrery.worlds.laboratory.sentences.agreement import disagreements  # noqa: E402
+from orrery.worlds.laboratory.sentences.parser import parse_laboratory  # noqa: E402
 from orrery.worlds.laboratory.studio import shared_studio  # noqa: E402
-from orrery.worlds.laboratory.telling import disagreements  # noqa: E402
 from orrery.worlds.laboratory.world import (  # noqa: E402
     FINGER_SLOT,
     LABELS,

@@ -21,13 +21,14 @@ from orrery.streams import Array, Clock, StreamSpec, WorldSpec
 from orrery.worlds.laboratory.captions import caption_laboratory
 from orrery.worlds.laboratory.families import sample_laboratory
 from orrery.worlds.laboratory.finger import plan_task
-from orrery.worlds.laboratory.language import parse_laboratory
 from orrery.worlds.laboratory.model import build_laboratory, laboratory_bodies
 from orrery.worlds.laboratory.orbit import OrbitCamera, scripted_rates
 from orrery.worlds.laboratory.scene import LAB_STATE, MAX_FIXTURES, MAX_THINGS, NATURAL_COLOURS, LabScene
-from orrery.worlds.laboratory.staging import Staged, stage
+from orrery.worlds.laboratory.sentences.deeds import contradictions, deed_words, not_standing, untold
+from orrery.worlds.laboratory.sentences.parser import parse_laboratory
+from orrery.worlds.laboratory.sentences.run import Run
+from orrery.worlds.laboratory.sentences.staging import Staged, stage
 from orrery.worlds.laboratory.studio import RIM_COLOUR, shared_studio
-from orrery.worlds.laboratory.telling import Run, contradictions, deed_words, stands, untold
 from orrery.worlds.rigid_bodies.exact import Bench, ExactWorld, camera_pose, describe, describe_finger
 from orrery.worlds.rigid_bodies.finger import MAX_SPEED_M_S
 from orrery.worlds.rigid_bodies.materials import ALL_COLOURS, SURFACES
@@ -137,8 +138,8 @@ def told(rng: np.random.Generator, prompt: str, clock: Clock) -> LabScene:
     """A scene in which what `prompt` tells does happen.
 
     What happens is for physics to say, so scenes are set up and run without pictures until one does.
-    UserError
-    for a sentence that cannot be read, and where none of `TRIES` scenes shows what it tells: naming what.
+    UserError for a sentence that cannot be read, and where none of `TRIES` scenes shows what it tells: naming
+    what.
     """
     story = parse_laboratory(prompt)
     missing: Counter[str] = Counter()
@@ -147,9 +148,7 @@ def told(rng: np.random.Generator, prompt: str, clock: Clock) -> LabScene:
         run = watched(staged, clock, story.seconds or TOLD_SECONDS)
         wrong = [deed_words(story, deed) for deed in untold(story, run)]
         wrong += [f"{story.things[k].name} stayed where it should" for k in contradictions(story, run)]
-        wrong += [
-            f"{relation.kind} was so at first" for relation in story.relations if not stands(relation, run)
-        ]
+        wrong += [f"{kind} was so at first" for kind in not_standing(story, run)]
         if not wrong:
             return replace(staged.scene, text=prompt)
         missing[wrong[0]] += 1

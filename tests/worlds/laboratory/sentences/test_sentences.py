@@ -13,11 +13,11 @@ from orrery.worlds.laboratory.captions import MAX_TALE_WORDS, caption_laboratory
 from orrery.worlds.laboratory.drawing import Happening, LabRequest, Reference, ThingRequest
 from orrery.worlds.laboratory.families import FAMILIES, sample_laboratory
 from orrery.worlds.laboratory.happenings import told_happenings
-from orrery.worlds.laboratory.language import parse_laboratory
 from orrery.worlds.laboratory.scene import LabScene
-from orrery.worlds.laboratory.story import Story, Wish
+from orrery.worlds.laboratory.sentences.agreement import disagreements
+from orrery.worlds.laboratory.sentences.parser import parse_laboratory
+from orrery.worlds.laboratory.sentences.story import Story, Wish
 from orrery.worlds.laboratory.tales import MATERIALS, SHAPES
-from orrery.worlds.laboratory.telling import disagreements
 from orrery.worlds.rigid_bodies.materials import COLOURS
 
 NUM_CASES = 96
@@ -50,7 +50,7 @@ def test_what_is_written_is_read_back_as_its_scene(cases: list[tuple[LabScene, l
 def test_another_scene_can_be_set_up_for_what_is_written(
     cases: list[tuple[LabScene, list[Event], str]],
 ) -> None:
-    stage = pytest.importorskip("orrery.worlds.laboratory.staging").stage
+    stage = pytest.importorskip("orrery.worlds.laboratory.sentences.staging").stage
     for number, (_, _, text) in enumerate(cases[: 2 * len(FAMILIES)]):
         story = parse_laboratory(text)
         assert disagreements(story, stage(np.random.default_rng(number), story).scene) == [], text

@@ -17,24 +17,10 @@ from orrery.worlds.rigid_bodies.words import HEADINGS
 __all__ = ["ACTIONS", "LEXICON", "MAX_WORDS", "NUMBERS", "PHRASES", "TOO_MANY"]
 
 NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight")
-TOO_MANY = tuple(
-    [
-        "nine",
-        "ten",
-        "eleven",
-        "twelve",
-        "thirteen",
-        "fifteen",
-        "twenty",
-        "thirty",
-        "forty",
-        "fifty",
-        "hundred",
-        "dozen",
-        "many",
-        "several",
-    ]
-)
+TOO_MANY = (
+    "nine", "ten", "eleven", "twelve", "thirteen", "fifteen", "twenty", "thirty", "forty", "fifty", "hundred",
+    "dozen", "many", "several",
+)  # fmt: skip
 
 _NOUNS: dict[str, str] = {
     "ball": "ball sphere marble bead orb",
@@ -58,7 +44,10 @@ _NOUNS: dict[str, str] = {
     "row": "row line",
     "stack": "stack tower pile column",
     "finger": "finger hand fingertip",
-    "stand": "stand", "post": "post", "beam": "beam", "fulcrum": "fulcrum",
+    "stand": "stand",
+    "post": "post",
+    "beam": "beam",
+    "fulcrum": "fulcrum",
 }  # fmt: skip
 SMALL_NOUNS = {"marble": "small", "bead": "small"}
 """Nouns that say a size as well."""
@@ -70,7 +59,7 @@ ACTIONS: dict[str, str] = {
     "slide": "slide slip skid glide",
     "move": "move go travel head come",
     "fly": "fly sail",
-    "throw": "throw toss fling hurl launch",
+    "throw": "throw toss fling hurl launch,throw up",
     "release": "release,let go",
     "place": "place put set arrange",
     "hit": "hit strike bump knock collide crash smash slam bang touch meet",
@@ -132,6 +121,7 @@ _PREPOSITIONS: dict[str, str] = {
     "on": "on,upon,on top of,atop,onto the top of",
     "in": "in,inside,inside of,within",
     "between": "between",
+    "in the way of": "in the way of,in the path of",
     "onto": "onto,on to",
     "into": "into,in to",
     "against": "against",
@@ -309,13 +299,14 @@ LEXICON: dict[str, Mapping[str, Any]] = {
     "there": dict.fromkeys(("there is", "there are", "there", "here is", "here are"), "there"),
     "which": dict.fromkeys(("which", "that", "who"), "which"),
     "of": {"of": "of"},
+    "given": {"a poke from": "poke", "a tap from": "poke", "a push from": "push", "a nudge from": "push"},
     "made": dict.fromkeys(("made of", "is made of", "are made of", "is made from"), "made"),
     "and": {"and": "and"},
     "comma": {",": ","},
     "stop": dict.fromkeys(".;:", "."),
     "join": {**dict.fromkeys(("then", "and then", "next", "after that", "afterwards", "but", "so that", "so",
-             "and finally", "finally", "until", "before", "where", "and next"), "then"),
-             **dict.fromkeys(("while", "as", "and meanwhile"), "while"),
+             "and finally", "finally", "before", "where", "and next"), "then"),
+             **dict.fromkeys(("while", "as", "and meanwhile", "until"), "while"),
              **dict.fromkeys(("after", "when", "once", "because"), "after")},
     "seen": dict.fromkeys(["seen", "filmed", "viewed", "watched", "shot", "shown"], "seen"),
     "camera": dict.fromkeys(("the camera", "camera", "a camera"), "camera"),

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Deed", "Relation", "Story", "Who", "Wish"]
+__all__ = ["FINGER_DEEDS", "Deed", "Relation", "Story", "Who", "Wish"]
 
 Who = int | str
 """A thing of the story by its number, or by name: `table`, `finger`, or part of a fixture, such as `post`."""
+FINGER_DEEDS = ("pushes", "pokes", "lifts")
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,8 @@ class Wish:
 class Relation:
     """How things stand at first: each of `a` towards each of `b`.
 
-    kind: `left of`, `right of`, `behind`, `in front of`, `next to`, `on`, `in`, `between`; of `a` alone
-    `row`,
-    `stack`, `side by side`, `middle`, `top` (of a ramp).
+    kind: `left of`, `right of`, `behind`, `in front of`, `next to`, `above`, `on`, `in`, `between`, `foot`
+    (of a ramp); of `a` alone `row`, `stack`, `side by side`, `middle`, `edge`.
     """
 
     kind: str
@@ -54,10 +54,10 @@ class Relation:
 class Deed:
     """Something that happens. Those of a story come about in its order.
 
-    verb: one of `telling`'s. a: who does it, each of them (each False: one at least). b: to whom: any of
+    verb: a key of `deeds.DEEDS`. a: who does it, each of them (each False: one at least). b: to whom: any of
     them, where there are several. heading: a word of DIRECTIONS. speed_m_s: at first. times: how often.
     is_caused: whether something else makes it do so. never: whether it must not come about. is_then:
-    whether it comes after all that was told before. said: the clause that says it.
+    whether it comes after all that was told before.
     """
 
     verb: str
@@ -70,7 +70,6 @@ class Deed:
     is_caused: bool = False
     never: bool = False
     is_then: bool = False
-    said: str = ""
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,13 @@ import mujoco
 from orrery.errors import UserError
 from orrery.streams import Clock, Event
 from orrery.worlds.laboratory import world
-from orrery.worlds.laboratory.language import parse_laboratory
 from orrery.worlds.laboratory.model import TABLE_BOX_M, build_laboratory
 from orrery.worlds.laboratory.scene import FLOOR_M, LAB_STATE, LAB_TRAY, LabScene
-from orrery.worlds.laboratory.staging import Staged, stage
-from orrery.worlds.laboratory.story import Deed, Story, Wish
-from orrery.worlds.laboratory.telling import Run, contradictions, deed_words, stands, untold
+from orrery.worlds.laboratory.sentences.deeds import contradictions, deed_words, not_standing, untold
+from orrery.worlds.laboratory.sentences.parser import parse_laboratory
+from orrery.worlds.laboratory.sentences.run import Run
+from orrery.worlds.laboratory.sentences.staging import Staged, stage
+from orrery.worlds.laboratory.sentences.story import Deed, Story, Wish
 
 SENTENCES = (
     "a red ball hits a blue box, and the box hits a can",
@@ -61,7 +62,7 @@ def test_things_stand_apart_as_told_and_survive_json(sentence: str) -> None:
             state[0, slot, LAB_STATE.slice("position")] = thing.position_m
             state[0, slot, LAB_STATE.slice("size")] = thing.half_extents_m
         run = Run(scene, set_up.cast, state, (), 1 / 24)
-        assert all(stands(relation, run) for relation in story.relations)
+        assert not_standing(story, run) == []
 
 
 def test_the_same_seed_gives_the_same_scene() -> None:
@@ -93,7 +94,7 @@ def test_a_ball_rolls_off_an_open_edge_and_lands_on_the_floor() -> None:
     assert set_up.scene.open_edge in ("left", "right")
     run = world.watched(set_up, Clock(), 3.0)
     assert untold(story, run) == []
-    place = run.position(0)
+    place = run.body(0).place
     radius = set_up.scene.things[0].half_extents_m[0]
     assert abs(place[-1, 0]) > TABLE_BOX_M[0] - 0.01
     assert place[-1, 2] == pytest.approx(FLOOR_M + radius, abs=0.01)

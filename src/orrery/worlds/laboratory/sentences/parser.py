@@ -1,6 +1,6 @@
 """Sentences about the laboratory, read: from English to a `Story`.
 
-`grammar.lark` says which sentences there are, `lexicon` which words, `meaning` what they ask of a scene.
+`grammar.lark` says which sentences there are, `lexicon` which words, `clauses` what they ask of a scene.
 `parse_laboratory` reads everything that `caption_laboratory` writes (a property test holds the two together)
 and what people plainly type. What it cannot hold it refuses by name; it leaves nothing out in silence.
 """
@@ -19,10 +19,11 @@ from lark.exceptions import UnexpectedInput
 from lark.lexer import Lexer
 
 from orrery.errors import UserError, nearest
-from orrery.worlds.laboratory.lexicon import LEXICON, MAX_WORDS, PHRASES, TOO_MANY
-from orrery.worlds.laboratory.meaning import EXAMPLE, read_tree
 from orrery.worlds.laboratory.scene import MAX_THINGS
-from orrery.worlds.laboratory.story import Story
+from orrery.worlds.laboratory.sentences.clauses import read_tree
+from orrery.worlds.laboratory.sentences.draft import EXAMPLE
+from orrery.worlds.laboratory.sentences.lexicon import LEXICON, MAX_WORDS, PHRASES, TOO_MANY
+from orrery.worlds.laboratory.sentences.story import Story
 from orrery.worlds.rigid_bodies.words import check_text
 
 __all__ = ["parse_laboratory"]
@@ -92,15 +93,15 @@ def _number(word: str) -> frozenset[str] | None:
 
 
 def _parse(words: list[str], classes: list[frozenset[str] | None]) -> Tree[Token]:
-    _WordLexer.tokens = [
+    tokens = [
         Token(_terminal(kinds or frozenset()), word, start_pos=place)
         for place, (word, kinds) in enumerate(zip(words, classes, strict=True))
     ]
     try:
-        return _parser(is_loose=False).parse(" ".join(words))
+        return _parser(is_loose=False).parse(tokens)  # pyright: ignore[reportArgumentType]
     except UnexpectedInput as problem:
         try:
-            return _parser(is_loose=True).parse(" ".join(words))
+            return _parser(is_loose=True).parse(tokens)  # pyright: ignore[reportArgumentType]
         except UnexpectedInput:
             raise problem from None
 
@@ -108,13 +109,11 @@ def _parse(words: list[str], classes: list[frozenset[str] | None]) -> Tree[Token
 class _WordLexer(Lexer):
     """Hands on the words that `_parse` has made tokens of; `start_pos` counts words."""
 
-    tokens: list[Token] = []  # noqa: RUF012 - a parse sets it, the same parse reads it
-
     def __init__(self, lexer_conf: object) -> None:
         del lexer_conf
 
-    def lex(self, data: object) -> Iterator[Token]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        yield from self.tokens
+    def lex(self, data: list[Token]) -> Iterator[Token]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        yield from data
 
 
 def _by_word() -> Mapping[str, frozenset[str]]:
@@ -142,7 +141,7 @@ _LOOSER = """
 @lru_cache(maxsize=2)
 def _parser(is_loose: bool) -> Lark:
     sets = {*_CLASSES.values(), *(frozenset({kind}) for kind in (*_GUESSES, "number"))}
-    rules = [files("orrery.worlds.laboratory").joinpath("grammar.lark").read_text("utf-8")]
+    rules = [files("orrery.worlds.laboratory.sentences").joinpath("grammar.lark").read_text("utf-8")]
     for kind in LEXICON:
         rules.append(f"{kind}: " + " | ".join(sorted(_terminal(kinds) for kinds in sets if kind in kinds)))
     if is_loose:
