@@ -100,26 +100,18 @@ def _meeting(layout: Layout, k: int, deed: Deed) -> Aim:
 
 def _clear_way(layout: Layout, k: int, others: Sequence[int], middle: Array) -> Array:
     """The main way, or, where that is free to choose, one on which nothing else stands."""
-    struck = {*others}
-    group = layout.plan.group(others[0])
-    caused = any(struck & set(d.a) and d.is_caused for d in layout.plan.story.deeds)
-    is_told = any(d.heading for d in layout.plan.story.deeds)
-    if others[0] in layout.parts or group is not None or caused or is_told:
+    struck, deeds = {*others}, layout.plan.story.deeds
+    is_bound = any(d.heading or (d.is_caused and struck & {*d.a}) for d in deeds)
+    if is_bound or others[0] in layout.parts or layout.plan.group(others[0]) is not None:
         return _FORWARD
-    angles = [0.0, *(layout.uniform(-0.5, 0.5) + float(layout.rng.choice([0.0, math.pi])) for _ in range(6))]
-    for way in (np.array([math.cos(angle), math.sin(angle)]) for angle in angles):
-        start = middle[:2] - way * (0.2 + layout.wide(k))
-        if (abs(start) < layout.half - layout.wide(k)).all() and not any(
-            _is_on_way(spot.place[:2] - start, way, layout.wide(k) + layout.wide(j) + 0.01)
-            for j, spot in layout.spots.items()
-            if j not in struck and j != k
-        ):
+    for tried in range(7):
+        angle = layout.uniform(-0.5, 0.5) + float(layout.rng.choice([0.0, math.pi])) if tried else 0.0
+        way = np.array([math.cos(angle), math.sin(angle)])
+        starts = [middle[:2] - way * (run + layout.wide(k)) for run in (0.12, 0.2)]
+        inside = (abs(starts[1]) < layout.half - layout.wide(k)).all()
+        if inside and all(layout.is_clear(*map(float, start), layout.wide(k), struck) for start in starts):
             return way
     return _FORWARD
-
-
-def _is_on_way(away: Array, way: Array, room: float) -> bool:
-    return -0.05 < float(away @ way) < 0.24 and abs(float(away @ _across(way))) < room
 
 
 def beside(layout: Layout, k: int, deed: Deed) -> Aim:

@@ -11,9 +11,9 @@ from orrery.worlds.laboratory.sentences.run import Body
 from orrery.worlds.laboratory.sentences.story import Deed
 
 __all__ = [
-    "bounces", "drops_off", "ends", "falls", "flies", "lands_in", "leaves", "moves", "nears", "parts", "passes",
-    "passes_behind", "passes_between", "passes_in_front", "passes_over", "rests", "returns", "rolls", "slides",
-    "spins", "stands_so", "stays_in", "stops", "strikes", "swings", "topples",
+    "bounces", "crosses", "drops_off", "ends", "falls", "flies", "lands_in", "leaves", "moves", "nears",
+    "passes", "passes_between", "passes_over", "rests", "returns", "rolls", "slides", "spins",
+    "stands_so", "stays_in", "stops", "strikes", "swings", "topples",
 ]  # fmt: skip
 
 _FALLEN_RAD = math.radians(58)
@@ -155,11 +155,6 @@ def nears(deed: Deed, body: Body) -> Array:
     return np.any([gap[0] - gap > 0.04 for gap in gaps], axis=0)
 
 
-def parts(deed: Deed, body: Body) -> Array:
-    gap = np.min([body.gap(body.run.body(k)) for k in deed.a if k != body.who], axis=0)
-    return gap - np.minimum.accumulate(gap) > 0.02
-
-
 def passes(deed: Deed, body: Body) -> Array:
     """Comes near all of the others, and goes on."""
     found = np.ones(len(body.place), bool)
@@ -172,24 +167,16 @@ def passes(deed: Deed, body: Body) -> Array:
     return found
 
 
-def _crosses(deed: Deed, body: Body, side: int) -> Array:
-    """Goes past the middle of all the others, seen from the front: behind them (side 1) or before them (-1),
-    and comes out."""
-    found = np.ones(len(body.place), bool)
+def crosses(deed: Deed, body: Body) -> Array:
+    """Goes past the middle of all the others, seen from the front: behind them or before them, and comes
+    out."""
+    found, side = np.ones(len(body.place), bool), 1 if deed.verb == "passes behind" else -1
     for other in _others(deed, body):
         way = body.place - other.place
         crossed = np.zeros(len(way), bool)
         crossed[1:] = (np.sign(way[1:, 0]) * np.sign(way[:-1, 0]) < 0) & (side * way[1:, 1] > 0.03)
         found &= _from(crossed) & (np.abs(way[:, 0]) > other.reach + 0.5 * body.reach)
     return found
-
-
-def passes_behind(deed: Deed, body: Body) -> Array:
-    return _crosses(deed, body, 1)
-
-
-def passes_in_front(deed: Deed, body: Body) -> Array:
-    return _crosses(deed, body, -1)
 
 
 def passes_over(deed: Deed, body: Body) -> Array:

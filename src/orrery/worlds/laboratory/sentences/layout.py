@@ -8,7 +8,7 @@ is done, on the lane along which it comes; all others where there is room.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -210,7 +210,7 @@ class Layout:
             if abs(spot.place[1] - self.lane) < 0.06 and not spot.velocity.any() and j not in self.plan.riders
         ]
         if ahead:
-            pitch = 0.7 * self.kinds[who[0]].half_extents_m[2] if "topples with others" in traits else 0.0
+            pitch = 0.7 * self.kinds[who[0]].half_extents_m[2] if "topples together" in traits else 0.0
             return max(ahead) + max(self.uniform(0.015, 0.05), pitch)
         if "leaves" in traits:
             return self.half[0] - length - self.uniform(0.01, 0.04) - (0.05 if len(who) > 1 else 0.0)
@@ -226,12 +226,12 @@ class Layout:
                 return x, y
         raise NoRoom
 
-    def is_clear(self, x: float, y: float, reach: float) -> bool:
-        """Whether something of this reach would be in nothing's way."""
+    def is_clear(self, x: float, y: float, reach: float, but: Collection[int] = ()) -> bool:
+        """Whether something of this reach would be in nothing's way, `but` left aside."""
         here = np.array([x, y])
         for k, spot in self.spots.items():
             room = reach + self.wide(k) + _CLEAR_M
-            if _distance_m(here, spot.place[:2], spot.velocity[:2]) < room:
+            if k not in but and _distance_m(here, spot.place[:2], spot.velocity[:2]) < room:
                 return False
         if self.task is not None and abs(y - self.spots[self.task.target].place[1]) < reach + 0.08:
             return False

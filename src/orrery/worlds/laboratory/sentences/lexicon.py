@@ -73,13 +73,12 @@ ACTIONS: dict[str, str] = {
     "swing": "swing",
     "hang": "hang",
     "stop": "stop halt settle,come to rest,come to a stop",
-    "return": "return,come back,roll back,bounce back",
+    "return": "return,come back,roll back,bounce back,bounce apart",
     "land": "land,come down",
     "miss": "miss",
     "pass": "pass",
     "emerge": "emerge reappear,come out",
     "vanish": "disappear vanish",
-    "follow": "follow",
     "collapse": "collapse,fall apart,come apart",
     "leave": "leave",
     "stack": "stack pile",
@@ -87,7 +86,6 @@ ACTIONS: dict[str, str] = {
     "hide": "hide",
     "send": "send",
     "strike each other": "knock each other over",
-    "part": "bounce apart",
 }
 """What things do, and the verbs that say it. Verbs are split by blanks, those of several words by commas."""
 _IRREGULAR: dict[str, tuple[str, str, str]] = {
@@ -232,7 +230,7 @@ def _verbs() -> dict[str, dict[str, str]]:
     verbs: dict[str, dict[str, str]] = {"singular": {}, "base": {}, "ing": {}, "participle": {}}
     for action, words in ACTIONS.items():
         first, *more = _split(words)
-        whole = [first] if action == "strike each other" or action == "part" else first.split()
+        whole = [first] if action == "strike each other" else first.split()
         for verb in [*whole, *more]:
             for word, form in _forms(verb):
                 verbs[form][word] = action

@@ -1,8 +1,9 @@
 """What a preposition says after a verb.
 
 A table of places maps a preposition, and the kind of what comes after it (`*`: any other), to what is so:
-`hits` is a deed of the subject's, `!hits` one that must not come about, `<hits` one done to it, `@on` a
-relation; several are set apart by semicolons. What no table holds is refused.
+`hits` is a deed of the subject's, `!hits` one that must not come about, `<hits` one done to it, `=hits` one
+to each other, `@on` a relation; several are set apart by semicolons. Little words without anything after
+them ("side by side") stand there with the kind ``. What no table holds is refused.
 """
 
 from __future__ import annotations
@@ -21,6 +22,11 @@ STAND: Places = {
     "at": {**_TABLE, **_NEAR, "foot of ramp": "@foot", "top of ramp": "@on", "end of seesaw": "@on"},
     "between": {"*": "@between"},
     "in the way of": {"*": "<hits"},
+    "on each other": {"": "@stack"},
+    "in a row": {"": "@row"},
+    "side by side": {"": "@side by side"},
+    "same height": {"": ""},
+    "in the way": {"": ""},
     **{side: {**_NEAR, "*": f"@{side}"} for side in SIDES},
 }
 STAND = {**STAND, "onto": STAND["on"], "over": STAND["above"]}
@@ -33,9 +39,20 @@ TRAVEL: Places = {
     "on": {**_TABLE, **_NEAR, "*": "@on"},
     "onto": {**_TABLE, "container": "lands in"},
     "in": {**_TABLE, **_NEAR, "container": "@in; stays in"},
-    "off": {"table": "leaves", "edge": "leaves", "ramp": "@on", "top of ramp": "@on", "*": "@on; drops off"},
+    "off": {
+        "table": "leaves",
+        "edge": "leaves",
+        "ramp": "@on",
+        "top of ramp": "@on",
+        "": "off",
+        "*": "@on; drops off",
+    },
     "down": {"ramp": "@on", "top of ramp": "@on"},
     "over": {"table": "leaves", "edge": "leaves"},
+    "each other": {"": "=nears"},
+    "side by side": {"": "@side by side"},
+    "same height": {"": "@same height"},
+    "in a row": {"": "@row"},
     "past": {"*": "passes"},
     "by": {"*": "passes"},
     "behind": {"*": "passes behind"},
@@ -50,7 +67,13 @@ _ONTO = {"on": {**_NEAR, "container": "lands in", "*": "lands on"}, "in": {**_NE
 FLY: Places = {**MOVE, **_ONTO, "onto": _ONTO["on"]}
 FALL: Places = {**FLY, "over": TRAVEL["over"], **{s: {"*": f"@{s}"} for s in (*SIDES, "between")},
                  "at": {**_NEAR, "top of ramp": "@on", "*": "hits"}}  # fmt: skip
-TURN: Places = {**FALL, **{prep: STAND[prep] for prep in ("on", "in")}}
+TURN: Places = {
+    **FALL,
+    "each other": {"": "=hits"},
+    "on the spot": {"": ""},
+    "down": {"": ""},
+    **{prep: STAND[prep] for prep in ("on", "in")},
+}
 STOP: Places = {
     **_SHORT,
     **{prep: {**_TABLE, "middle": "", "edge": _SHORT["short of"]["edge"], "*": f"ends {prep}"}

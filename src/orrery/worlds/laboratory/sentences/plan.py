@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 
 from orrery.worlds.laboratory.sentences.deeds import DEEDS
@@ -12,6 +12,8 @@ __all__ = ["Plan", "things"]
 
 _WAY_TO = {"left of": "right", "right of": "left", "in front of": "back", "behind": "forward"}
 _OFF = ("leaves", "drops off")
+_CROWD = 4
+"""More things than this are small."""
 
 
 class Plan:
@@ -41,7 +43,7 @@ class Plan:
         return [d for d in self.story.deeds if d.verb in verbs and not d.never]
 
     def own(self, k: int) -> list[Deed]:
-        """What a thing does by itself, in order: nothing for one that rests until something else strikes it."""
+        """What a thing does by itself, in order: nothing for one that waits for another to strike it."""
         deeds = [d for d in self.story.deeds if k in d.a and not d.is_caused and not d.never]
         return [d for d in deeds if d.verb not in ("rests", "topples")]
 
@@ -90,57 +92,51 @@ class Plan:
                 return deed.heading
         if self.deeds("passes over") and self.deeds("ends behind"):
             return "back"
-        for deed in self.deeds("hits"):
-            for relation in self.relations:
-                if (
-                    set(relation.a) & set(deed.a)
-                    and set(relation.b) & set(deed.b)
-                    and relation.kind in _WAY_TO
-                ):
-                    return _WAY_TO[relation.kind]
+        for relation in (r for r in self.relations if r.kind in _WAY_TO):
+            if any({*relation.a} & {*d.a} and {*relation.b} & {*d.b} for d in self.deeds("hits")):
+                return _WAY_TO[relation.kind]
         return None
 
     @property
     def open_edge(self) -> bool:
         """Whether something falls off the table, or might."""
-        return any(d.verb == "leaves" for d in self.story.deeds) or any(
-            r.kind == "edge" for r in self.relations
-        )
+        kinds = {d.verb for d in self.story.deeds} | {r.kind for r in self.relations}
+        return bool({"leaves", "edge"} & kinds)
 
     def _traits(self, k: int) -> frozenset[str]:
         """What counts for how a thing is drawn, and where it stands."""
-        story, motion, group = self.story, self.motion(k), self.group(k)
+
+        def does(who: Collection[Who], *verbs: str) -> bool:
+            return any({*who} & {*d.a} for d in self.deeds(*verbs))
+
+        def bears(*verbs: str) -> bool:
+            return any(k in d.b for d in self.deeds(*verbs))
+
         struck = {j for deed in self.deeds("hits") if k in deed.a for j in deed.b} - {k}
-        relations = {r.kind: r for r in self.relations if k in r.a}
+        groups = [group.a for j in things(tuple(struck)) if (group := self.group(j)) is not None]
+        boxes = [j for j in things(tuple(struck)) if self.story.things[j].shape == "box"]
+        stands = {r.kind for r in self.relations if k in r.a}
+        topples = [d for d in self.story.deeds if d.verb == "topples" and k in d.a]
         found = {
             "strikes": bool(struck),
-            "struck": any(k in d.b for d in self.deeds("hits", "pokes", "pushes")),
-            "topples": any(k in d.a for d in story.deeds if d.verb == "topples") and "stack" not in relations,
-            "topples with others": any(k in d.a and len(d.a) > 1 for d in self.deeds("topples")),
-            "leaves": any(k in d.a for d in self.deeds("leaves")),
-            "sends off": any(struck & set(d.a) - {k} for d in self.deeds("leaves"))
-            and not self._is_box(struck),
-            "needs force": any(
-                struck & set(d.a) for d in self.deeds("topples", "hits", "returns", "rolls", *_OFF)
-            )
-            or any(group and struck & set(group.a) for group in map(self.group, things(tuple(struck)))),
-            "shoves a box off": self._is_box(struck) and any(struck & set(d.a) for d in self.deeds(*_OFF)),
+            "struck": bears("hits", "pokes", "pushes"),
+            "pushed": bears(*FINGER_DEEDS),
+            "flown over": bears("passes over"),
+            "base": bears("lands on") or any(r.kind == "on" and k in r.b for r in self.relations),
+            "leaves": does((k,), "leaves"),
+            "topples": bool(topples) and "stack" not in stands,
+            "topples together": any(len(d.a) > 1 for d in topples),
+            "sends off": does(struck, "leaves") and not boxes,
+            "shoves a box off": does(boxes, *_OFF),
+            "needs force": bool(groups) or does(struck, "topples", "hits", "returns", "rolls", *_OFF),
             "counts": any(deed.times for deed in self.own(k)),
-            "carried": bool({"on", "in"} & set(relations)) or any(k in d.a for d in self.deeds("lands in")),
-            "base": any(r.kind == "on" and k in r.b for r in self.relations)
-            or any(k in d.b for d in self.deeds("lands on")),
-            "stacked": "stack" in relations,
-            "crowd": len(self.movable) > 4,
-            "box": story.things[k].shape == "box",
-            "alone": group is None,
-            "pushed": any(k in d.b for d in self.deeds(*FINGER_DEEDS)),
-            "flown over": any(k in d.b for d in self.deeds("passes over")),
-            str(motion): True,
+            "carried": bool({"on", "in"} & stands) or does((k,), "lands in"),
+            "stacked": "stack" in stands,
+            "crowd": len(self.movable) > _CROWD,
+            "box": self.story.things[k].shape == "box",
         }
-        return frozenset(name for name, holds in found.items() if holds) | story.things[k].qualities
-
-    def _is_box(self, who: set[Who]) -> bool:
-        return any(self.story.things[k].shape == "box" for k in things(tuple(who)))
+        named = {name for name, holds in found.items() if holds}
+        return frozenset(named | self.story.things[k].qualities | {self.motion(k) or "rest"})
 
 
 def things(who: Sequence[Who]) -> list[int]:

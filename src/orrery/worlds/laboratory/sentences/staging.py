@@ -120,8 +120,8 @@ def _finger(layout: Layout) -> None:
     traits, deed = plan.traits(target), told[0]
     if deed.verb == "lifts":
         verb, speed, distance = "lift", layout.uniform(0.15, 0.25), layout.uniform(0.1, 0.18)
-    elif deed.verb == "pokes" or traits & {"topples", "topples with others"}:
-        reach = 0.05 if traits & {"topples", "topples with others"} else 0.035
+    elif deed.verb == "pokes" or traits & {"topples", "topples together"}:
+        reach = 0.05 if traits & {"topples", "topples together"} else 0.035
         verb, speed, distance = "poke", layout.uniform(0.5, 0.7), reach
     else:
         to_edge = layout.half[0] - layout.spots[target].place[0] + layout.uniform(0.0, 0.03)
@@ -149,9 +149,9 @@ def _turned(layout: Layout) -> Staged:
         cast[fixture.name] = (*cast.get(fixture.name, ()), f"fixture{n}")
     rng, story = layout.rng, plan.story
     scene = LabScene(
-        "story", tuple(_thing(layout, k, turn) for k in plan.movable), fixtures, _orbit(layout), layout.surface,
-        story.light or str(rng.choice(list(LIGHTS))), str(rng.choice(list(BACKGROUNDS))), task,
-        tuple(layout.ignored), layout.way if plan.open_edge else None,
+        "story", tuple(_thing(layout, k, turn) for k in plan.movable), fixtures, _orbit(layout),
+        layout.surface, story.light or str(rng.choice(list(LIGHTS))), str(rng.choice(list(BACKGROUNDS))),
+        task, tuple(layout.ignored), layout.way if plan.open_edge else None,
     )  # fmt: skip
     return Staged(scene, cast)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from orrery.errors import UserError
-from orrery.worlds.laboratory.sentences.draft import EXAMPLE, SPEEDS, Draft, Phrase, Verb
+from orrery.worlds.laboratory.sentences.draft import EXAMPLE, FIXTURES, SHAPES, SPEEDS, Draft, Phrase, Verb
 from orrery.worlds.laboratory.sentences.places import (
     FALL,
     FLY,
@@ -25,6 +25,7 @@ from orrery.worlds.laboratory.sentences.story import FINGER_DEEDS
 __all__ = ["SOMEONE", "act", "stand"]
 
 SOMEONE = Phrase(("someone",), "someone", "someone")
+NOTHING = Phrase((), "", "")
 _HARMLESS = ("along", "just", "from above", "in", "down", "out", "all", "in turn", "past", "away", "up")
 """Particles that say no more than the verb itself."""
 
@@ -35,6 +36,20 @@ def act(draft: Draft, subject: Phrase, verb: Verb) -> None:
         verb.speed = SPEEDS[subject.manner]
     _negated(verb)
     action = ACTIONS[verb.action]
+    who, by = _roles(draft, subject, verb, action)
+    if who.is_hand and action.read not in (_strike, _land):
+        raise UserError(f'the {who.kind} cannot "{verb.word}"; it can push, lift or poke something')
+    stands_fast = len(who.numbers) < len(who.who) or any(draft.things[k].fixture for k in who.numbers)
+    if stands_fast and action.read not in (_rest, _strike, _made, _land):
+        raise UserError(f'"{who.word}" stands fast; it cannot "{verb.word}"')
+    action.read(draft, verb, who, by)
+    _nothing_left(who, verb)
+    if draft.subject is subject:  # "a fast ball hits a wall and comes back": its speed has been told
+        draft.subject = replace(subject, manner=None)
+
+
+def _roles(draft: Draft, subject: Phrase, verb: Verb, action: Action) -> tuple[Phrase, Phrase | None]:
+    """Whom a verb is about, and who does it to them, if someone does."""
     who, by = subject, None
     if verb.is_passive:
         agents = verb.take("by")
@@ -42,18 +57,13 @@ def act(draft: Draft, subject: Phrase, verb: Verb) -> None:
     elif verb.target is not None and (action.is_done or subject.is_hand):
         who, by, verb.target = verb.target, subject, None
         draft.subject = who if subject.kind == "someone" else subject
-    elif subject.is_hand and action.read is not _strike:
-        if action.read is not _land:
-            raise UserError(f'the {subject.kind} cannot "{verb.word}"; it can push, lift or poke something')
-        _nothing_left(subject, verb)  # "the finger comes down"
-        return
-    stands_fast = len(who.numbers) < len(who.who) or any(draft.things[k].fixture for k in who.numbers)
-    if stands_fast and action.read not in (_rest, _strike, _made):
-        raise UserError(f'"{who.word}" stands fast; it cannot "{verb.word}"')
-    action.read(draft, verb, who, by)
-    _nothing_left(who, verb)
-    if draft.subject is subject:  # "a fast ball hits a wall and comes back": its speed has been told
-        draft.subject = replace(subject, manner=None)
+    elif verb.target is not None and action.object:  # "passes a box" is past it
+        verb.places.append((action.object, verb.target))
+        verb.target = None
+    if by is not None and by.kind in action.by:  # what a ramp sends rolls down it
+        verb.places.append((action.by[by.kind], by))
+        by = SOMEONE
+    return who, by
 
 
 def stand(draft: Draft, subject: Phrase, verb: Verb) -> None:
@@ -66,13 +76,6 @@ def stand(draft: Draft, subject: Phrase, verb: Verb) -> None:
     for _, phrase in verb.take("with"):
         _hold(draft, subject, phrase)
     _placed(draft, verb, subject, STAND)
-    for particle, kind in _GROUPED.items():
-        if verb.has(particle):
-            draft.relate(kind, subject.who)
-    verb.has("same height", "in the way")
-
-
-_GROUPED = {"on each other": "stack", "in a row": "row", "side by side": "side by side"}
 
 
 def _negated(verb: Verb) -> None:
@@ -98,10 +101,11 @@ def _nothing_left(subject: Phrase, verb: Verb) -> None:
         raise UserError(f'"{subject.word} {verb.word} ... {left[0]}" cannot be held; {EXAMPLE}')
 
 
-def _placed(draft: Draft, verb: Verb, subject: Phrase, places: Places) -> bool:
-    """Note what prepositions say of a subject. Returns whether it is a deed."""
-    num_deeds = len(draft.deeds)
-    for prep, phrase in verb.take():
+def _placed(draft: Draft, verb: Verb, subject: Phrase, places: Places) -> None:
+    """Note what prepositions and little words say of a subject."""
+    alone = [particle for particle in verb.particles if "" in places.get(particle, {})]
+    verb.has(*alone)
+    for prep, phrase in [*verb.take(), *((particle, NOTHING) for particle in alone)]:
         kinds = places.get(prep, {})
         says = kinds.get(phrase.kind, kinds.get("*"))
         if says is None:
@@ -110,23 +114,34 @@ def _placed(draft: Draft, verb: Verb, subject: Phrase, places: Places) -> bool:
         if phrase.kind == "table" and says.startswith("@"):
             raise UserError(f'everything is on the table; "{prep} {phrase.word}" is no place')
         for said in filter(None, says.split("; ")):
-            if said[0] == "@":
-                alone = said in ("@middle", "@edge", "@row")
-                draft.relate(said[1:], subject.who, () if alone else phrase.who)
-            elif said[0] == "<":
-                draft.do(said[1:], phrase.who, subject.who)
-            else:
-                other = () if said.endswith("leaves") else phrase.who
-                draft.do(said.lstrip("!"), subject.who, other, never=said[0] == "!", each=subject.is_each)
-    return len(draft.deeds) > num_deeds
+            _say(draft, said, subject, phrase)
+
+
+def _say(draft: Draft, said: str, subject: Phrase, phrase: Phrase) -> None:
+    """Note one entry of a table of places."""
+    sign, name = (said[0], said[1:]) if said[0] in "@!<=" else ("", said)
+    if name == "off":
+        _drop_off(draft, subject, {})
+    elif sign == "@":
+        is_alone = name in ("middle", "edge", "row")
+        draft.relate(name, subject.who, () if is_alone else phrase.who)
+    elif sign in "<=" and sign:
+        draft.do(name, (phrase if sign == "<" else subject).who, subject.who)
+    else:
+        other = () if name == "leaves" else phrase.who
+        draft.do(name, subject.who, other, never=sign == "!", each=subject.is_each)
+
+
+def _drop_off(draft: Draft, who: Phrase, said: dict[str, bool]) -> None:
+    """ "... off": what it stands on, or the table."""
+    base = draft.bases(who.who)
+    draft.do("drops off" if base else "leaves", who.who, base, **said)
 
 
 # How verbs are read: who it is about, and by whom, if something does it to them ---------------------------
 
 
 def _rest(draft: Draft, verb: Verb, who: Phrase, by: Phrase | None) -> None:
-    if by is not None and by.kind == "seesaw":  # "a seesaw carries a ball"
-        draft.relate("on", who.who, by.who)
     if verb.action == "stack" and not verb.places and not verb.particles:
         verb.particles.append("on each other")
     stand(draft, who, verb)
@@ -140,7 +155,7 @@ def _hang(draft: Draft, verb: Verb, who: Phrase, by: Phrase | None) -> None:
 
 def _move(draft: Draft, verb: Verb, who: Phrase, by: Phrase | None) -> None:
     """Rolls, slides, falls, flies, bounces, swings, spins, moves."""
-    if by is not None and by.kind == "finger" and draft.does("lifts"):
+    if draft.does("lifts") and by is not None and by.is_hand and verb.action in ("fall", "release"):
         return  # what it has lifted it lets fall
     who = _moved_by(draft, verb, who, by)
     row = ACTIONS[verb.action]
@@ -157,45 +172,23 @@ def _move(draft: Draft, verb: Verb, who: Phrase, by: Phrase | None) -> None:
     if row.deed == "falls" and any(phrase.kind in ("ramp", "top of ramp") for _, phrase in verb.places):
         verb.places = [("down" if "ramp" in p.kind else prep, p) for prep, p in verb.places]
         row = ACTIONS["roll"]  # "is let go at the top of a ramp"
-    said = {"each": who.is_each, "times": verb.times, **verb.aim()}
-    if not (row.deed == "falls" and any(p.kind in ("table", "edge") and q == "off" for q, p in verb.places)):
-        draft.do(row.deed, who.who, **said)
+    off = [phrase.kind for prep, phrase in verb.places if prep == "off"]
+    if not (row.deed == "falls" and {"table", "edge"} & {*off}):  # to leave the table says it all
+        draft.do(row.deed, who.who, each=who.is_each, times=verb.times, **verb.aim())
     verb.times = 0
-    verb.has("on the spot")
+    if row.deed == "bounces":
+        verb.has("off")
     _placed(draft, verb, who, row.places)
-    _particles(draft, verb, who, row.deed)
-
-
-def _particles(draft: Draft, verb: Verb, who: Phrase, deed: str) -> None:
-    """What the little words after a motion say."""
-    if verb.has("each other"):
-        draft.do("nears" if deed in ("rolls", "slides", "moves", "flies") else "hits", who.who, who.who)
-    if verb.has("other side") and not any(d.verb.startswith("passes") for d in draft.deeds):
-        raise UserError("say behind what it comes out again")
-    base = draft.bases(who.who)
-    if base and verb.has("off", "over"):
-        draft.do("drops off", who.who, base)
-    elif verb.has("off") and deed != "bounces":
-        draft.do("leaves", who.who, each=who.is_each)
-    for particle in ("side by side", "same height", "in a row"):
-        if verb.has(particle):
-            draft.relate(_GROUPED.get(particle, particle), who.who)
 
 
 def _moved_by(draft: Draft, verb: Verb, who: Phrase, by: Phrase | None) -> Phrase:
-    """What moves, where something makes it: "a ramp sends a ball", "a pendulum swings a box into a can"."""
+    """What moves, where something makes it: "a pendulum swings a box into a can"."""
     if by is None or by.kind == "someone":
         return who
-    if by.kind == "ramp":
-        verb.places.append(("down", by))
-    elif by.kind == "pendulum" and verb.action == "swing":
+    if by.kind == "pendulum" and verb.action == "swing":
         return _hold(draft, by, who)
-    elif by.kind == "seesaw" and verb.action == "throw":
-        draft.relate("on", who.who, by.who)
-    else:
-        can = "push, lift or poke something" if by.kind == "finger" else "hit or push another"
-        raise UserError(f'the {by.word.removeprefix("the ")} cannot "{verb.word}" that; it can {can}')
-    return who
+    can = "push, lift or poke something" if by.kind == "finger" else "hit or push another"
+    raise UserError(f'the {by.word.removeprefix("the ")} cannot "{verb.word}" that; it can {can}')
 
 
 def _hold(draft: Draft, holder: Phrase, held: Phrase) -> Phrase:
@@ -280,8 +273,7 @@ def _becomes(draft: Draft, verb: Verb, struck: Phrase) -> None:
             draft.relate("on", struck.who, phrase.who)
             draft.do("drops off", struck.who, phrase.who, is_caused=True)
     if verb.has("off") and not places:
-        base = draft.bases(struck.who)
-        draft.do("drops off" if base else "leaves", struck.who, base, is_caused=True)
+        _drop_off(draft, struck, {"is_caused": True})
 
 
 def _with_finger(draft: Draft, verb: Verb, who: Phrase, by: Phrase | None) -> None:
@@ -289,9 +281,6 @@ def _with_finger(draft: Draft, verb: Verb, who: Phrase, by: Phrase | None) -> No
     deed, aim = ACTIONS[verb.action].deed, verb.aim()
     if by is None:
         raise UserError(f'"{verb.word}" what? say "the finger {verb.word} the box"')
-    if by.kind == "seesaw":
-        _rest(draft, verb, who, by)
-        return
     if not by.is_hand:
         if deed == "lifts":
             raise UserError(f'only the finger can "{verb.word}"; a thing can hit or push another')
@@ -319,19 +308,25 @@ def _finger(draft: Draft, verb: Verb, who: Phrase, deed: str, aim: dict[str, Any
         draft.deeds = [replace(d, heading=aim["heading"]) if d.verb == deed else d for d in draft.deeds]
 
 
-def _release(draft: Draft, verb: Verb, who: Phrase, by: Phrase | None) -> None:
-    if not draft.does("lifts"):
-        _move(draft, verb, who, by)
+def _carry(draft: Draft, verb: Verb, who: Phrase, by: Phrase | None) -> None:
+    (_rest if any(phrase.kind == "seesaw" for _, phrase in verb.places) else _with_finger)(
+        draft, verb, who, by
+    )
 
 
 def _simple(draft: Draft, verb: Verb, who: Phrase, by: Phrase | None) -> None:
-    """The deed of the row, and where."""
-    row = ACTIONS[verb.action]
+    """The deed of the row, and what its places say."""
+    row, num_deeds = ACTIONS[verb.action], len(draft.deeds)
+    if row.deed:
+        draft.do(row.deed, who.who)
     _placed(draft, verb, who, row.places)
-    draft.do(row.deed, who.who, is_caused=row.deed == "parts")
+    if len(draft.deeds) == num_deeds or not (by is None or by.kind == "someone"):
+        raise UserError(f'"{who.word} {verb.word}" what, or where? {EXAMPLE}')
 
 
 def _land(draft: Draft, verb: Verb, who: Phrase, by: Phrase | None) -> None:
+    if who.is_hand:
+        return  # "the finger comes down and pushes a box"
     if not any(prep in ("on", "onto", "in", "into") for prep, _ in verb.places):
         draft.do("lands on", who.who, ("table",))
     _placed(draft, verb, who, LAND)
@@ -347,45 +342,11 @@ def _miss(draft: Draft, verb: Verb, who: Phrase, by: Phrase | None) -> None:
     draft.do("hits", who.who, other.who, never=True)
 
 
-def _pass(draft: Draft, verb: Verb, who: Phrase, by: Phrase | None) -> None:
-    """Passes another, or is hidden: a screen hides a ball."""
-    other = verb.target or by
-    if other is not None and other.kind != "someone":
-        verb.places.append(("behind" if by else "past", other))
-        verb.target = None
-    if not _placed(draft, verb, who, MOVE):
-        raise UserError(f'nothing can "{verb.word}"; it can pass another, or roll behind a screen')
-    verb.has("other side")
-
-
 def _emerge(draft: Draft, verb: Verb, who: Phrase, by: Phrase | None) -> None:
     if not any(d.verb.startswith("passes") and set(d.a) & set(who.who) for d in draft.deeds):
         raise UserError(f'"{verb.word}" from behind what? say "rolls behind a box and comes out"')
     verb.has("other side")
     verb.take("behind")
-
-
-def _catch(draft: Draft, verb: Verb, who: Phrase, by: Phrase | None) -> None:
-    if by is None or by.kind != "container":
-        raise UserError(f'only a crate, a bowl or a cup can "{verb.word}" something')
-    draft.do("falls", who.who)
-    draft.do("lands in", who.who, by.who)
-
-
-def _leave(draft: Draft, verb: Verb, who: Phrase, by: Phrase | None) -> None:
-    if verb.target is None or verb.target.kind not in ("table", "edge"):
-        raise UserError('"leaves" what? say "leaves the table"')
-    verb.target = None
-    draft.do("leaves", who.who)
-
-
-def _follow(draft: Draft, verb: Verb, who: Phrase, by: Phrase | None) -> None:
-    """Does what was done last by another, after it."""
-    verb.target = None
-    earlier = [d for d in draft.deeds if d.verb != "rests" and not set(d.a) & set(who.who)]
-    if not earlier:
-        raise UserError('"follows" what? say first what another does')
-    draft.deeds += [replace(d, a=who.who, is_then=True) for d in earlier if d.a == earlier[-1].a]
 
 
 def _made(draft: Draft, verb: Verb, who: Phrase, by: Phrase | None) -> None:
@@ -397,12 +358,15 @@ def _made(draft: Draft, verb: Verb, who: Phrase, by: Phrase | None) -> None:
 @dataclass(frozen=True)
 class Action:
     """How a verb is read. deed: what comes about. places: what prepositions say after it. is_done: whether
-    it may be done to what is named after it."""
+    it may be done to what is named after it. object: the preposition that what is named right after it stands
+    for. by: kind of who does it to the one that the preposition then stands for."""
 
     read: Callable[[Draft, Verb, Phrase, Phrase | None], None]
     deed: str = ""
     places: Places = field(default_factory=dict)
     is_done: bool = False
+    object: str = ""
+    by: Mapping[str, str] = field(default_factory=dict)
 
 
 ACTIONS: dict[str, Action] = {
@@ -410,18 +374,20 @@ ACTIONS: dict[str, Action] = {
     "place": Action(_rest, is_done=True),
     "stack": Action(_rest, is_done=True),
     "hang": Action(_hang),
+    "made": Action(_made),
     "roll": Action(_move, "rolls", TRAVEL),
     "slide": Action(_move, "slides", TRAVEL),
     "move": Action(_move, "moves", MOVE),
-    "send": Action(_move, "rolls", TRAVEL, is_done=True),
+    "send": Action(_move, "rolls", TRAVEL, is_done=True, by={"ramp": "down"}),
     "fly": Action(_move, "flies", FLY),
-    "throw": Action(_move, "flies", FLY, is_done=True),
+    "throw": Action(_move, "flies", FLY, is_done=True, by={"seesaw": "off"}),
     "fall": Action(_move, "falls", FALL),
     "fall down": Action(_move, "falls", FALL),
-    "release": Action(_release, "falls", FALL, is_done=True),
+    "release": Action(_move, "falls", FALL, is_done=True),
     "bounce": Action(_move, "bounces", FALL),
     "spin": Action(_move, "spins", TURN),
     "swing": Action(_move, "swings", TURN, is_done=True),
+    "catch": Action(_simple, "falls", FALL, is_done=True, by={"container": "in"}),
     "hit": Action(_strike, "hits", is_done=True),
     "strike each other": Action(lambda d, v, who, by: d.do("hits", who.who, who.who, each=False)),
     "topple": Action(_topple, "topples", is_done=True),
@@ -429,19 +395,15 @@ ACTIONS: dict[str, Action] = {
     "push": Action(_with_finger, "pushes", is_done=True),
     "poke": Action(_with_finger, "pokes", is_done=True),
     "lift": Action(_with_finger, "lifts", is_done=True),
-    "carry": Action(_with_finger, "lifts", is_done=True),
+    "carry": Action(_carry, "lifts", is_done=True, by={"seesaw": "on"}),
     "land": Action(_land),
     "stop": Action(_simple, "stops", STOP),
     "return": Action(_simple, "returns", {"off": {"*": ""}}),
-    "part": Action(_simple, "parts"),
+    "leave": Action(_simple, "", TRAVEL, object="off"),
+    "pass": Action(_simple, "", MOVE, object="past"),
+    "vanish": Action(_simple, "", MOVE),
+    "hide": Action(_simple, "", MOVE, is_done=True, by={kind: "behind" for kind in (*SHAPES, *FIXTURES)}),
     "miss": Action(_miss),
-    "pass": Action(_pass),
-    "vanish": Action(_pass),
-    "hide": Action(_pass, is_done=True),
     "emerge": Action(_emerge),
-    "catch": Action(_catch, is_done=True),
-    "leave": Action(_leave),
-    "follow": Action(_follow),
-    "made": Action(_made),
 }
 """A key of `lexicon.ACTIONS` to how it is read."""
