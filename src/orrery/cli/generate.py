@@ -40,8 +40,8 @@ class Filming:
     """How the exact world is filmed (with --exact).
 
     Attributes:
-        world: which exact world, see `orrery worlds`; each has sentences of its own. Where it is left out, the
-            tabletop where that can do all of the sentence, else the laboratory.
+        world: which exact world, see `orrery worlds`; each has sentences of its own. If left out, the one
+            that can do the sentence: the tabletop, else the laboratory.
         look: `draft` is small and quick; `soft` is path traced, in a studio's light (needs the studio extra).
         fps: frames a second: 24, 25, 30 or 60.
         size: WIDTHxHEIGHT in pixels, such as 1280x720 (which it is if left out), 720x1280 or 1024x1024; of

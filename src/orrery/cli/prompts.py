@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orrery.errors import UserError
+from orrery.worlds import WORLDS
 from orrery.worlds.tabletop.language import parse, tells_of_collisions, vocabulary
 
 if TYPE_CHECKING:
@@ -30,8 +31,7 @@ _SHAPES = ("ball", "box", "cylinder", None)
 @dataclass(frozen=True)
 class Asked:
     """A sentence as a world is given it. world: the world's name. why: what to tell the user of that choice,
-    or
-    nothing. seconds: how long the sentence says that it lasts."""
+    or nothing. seconds: how long the sentence says that it lasts."""
 
     prompt: str
     world: str
@@ -46,8 +46,8 @@ def for_exact_world(prompt: str, world: str | None = None) -> Asked:
     UserError where it is not read.
     """
     if world is not None:
-        seconds = _read(prompt, None).seconds if world == "laboratory" else None
-        return Asked(prompt, world, seconds=seconds)
+        is_read = world == "laboratory" and world in WORLDS
+        return Asked(prompt, world, seconds=_read(prompt).seconds if is_read else None)
     try:
         parse(prompt)
     except UserError as narrow:
@@ -78,17 +78,18 @@ def for_model(prompt: str) -> Asked:
     return Asked(prompt, "tabletop")
 
 
-def _read(prompt: str, narrow: UserError) -> Story:
-    """The sentence as the laboratory reads it. narrow: what the tabletop says of it."""
+def _read(prompt: str, narrow: UserError | None = None) -> Story:
+    """The sentence as the laboratory reads it. narrow: what the tabletop says of it, and is told where the
+    laboratory is not there, or knows no better."""
     try:
         from orrery.worlds.laboratory.sentences.parser import parse_laboratory
-    except ImportError:  # an installation without the laboratory
-        raise narrow from None
-    try:
+
         return parse_laboratory(prompt)
-    except UserError:
+    except (ImportError, UserError) as problem:
         known = set(vocabulary())
-        if all(word in known for word in prompt.lower().split()):
+        if narrow is not None and (
+            isinstance(problem, ImportError) or all(word in known for word in prompt.lower().split())
+        ):
             raise narrow from None
         raise
 

@@ -112,7 +112,7 @@ def test_what_never_happens_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match=said):
         world.told(
             np.random.default_rng(0),
-            "a wooden ball bounces five times on a tablecloth, for half a second",
+            "a rubber ball bounces three times, for half a second",
             Clock(),
         )
 

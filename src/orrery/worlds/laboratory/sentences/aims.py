@@ -69,8 +69,9 @@ def at(layout: Layout, k: int, deed: Deed) -> Aim:
     height = top if lands else max(0.5 * top, layout.kinds[k].reach_m)
     traits = layout.plan.traits(k)
     speed = (0.9, 1.4) if "needs force" in traits else (0.65, 1.0)
-    speed = (1.5, 2.2) if "shoves a box off" in traits else speed
     run = reach + layout.wide(k) + layout.uniform(0.12, 0.2)
+    if "shoves a box off" in traits:
+        speed, run = (1.5, 2.2), run + 0.1
     return Aim(
         np.array([*(middle[:2] + aside), height]), way, run, speed, (0.34, 0.42) if lands else (0.2, 0.28)
     )
@@ -109,7 +110,7 @@ def _clear_way(layout: Layout, k: int, others: Sequence[int], middle: Array) -> 
         way = np.array([math.cos(angle), math.sin(angle)])
         starts = [middle[:2] - way * (run + layout.wide(k)) for run in (0.12, 0.2)]
         inside = (abs(starts[1]) < layout.half - layout.wide(k)).all()
-        if inside and all(layout.is_clear(*map(float, start), layout.wide(k), struck) for start in starts):
+        if inside and all(layout.is_clear(start, layout.wide(k), struck) for start in starts):
             return way
     return _FORWARD
 
@@ -217,7 +218,7 @@ def _anywhere(layout: Layout, k: int) -> Aim:
         start = _across(way) * lane - way * run
         steps = np.linspace(0.0, min(0.5, 0.9 * speed), 4 if tried < 0.7 * _TRIES else 1)
         inside = (np.abs(start) < layout.half - reach - 0.01).all()
-        if inside and all(layout.is_clear(*map(float, start + step * way), reach) for step in steps):
+        if inside and all(layout.is_clear(start + step * way, reach) for step in steps):
             point = np.array([*(_across(way) * lane + 0.1 * way), layout.kinds[k].reach_m])
             return Aim(point, way, run + 0.1, (speed, speed), (0.3, 0.45))
     raise NoRoom
@@ -285,16 +286,16 @@ def _fall(layout: Layout, k: int, aim: Aim | None) -> None:
             is_middle = layout.plan.relation("middle", k) or len(layout.plan.movable) == 1
             layout.rest(k, *((0.1 * x, 0.1 * y) if is_middle else (x, y)))
         x, y, height = layout.spots[k].place
-        is_shared = layout.plan.group(k) or layout.plan.relation("same height", k)
-        height += layout.fall_m if is_shared else _drop_m(layout, k)
+        height += _drop_m(layout, k)
     layout.put(k, np.array([x, y, height]), yawed(layout.uniform(-3, 3)))
 
 
 def _drop_m(layout: Layout, k: int) -> float:
     """How far it falls."""
     times = max((deed.times for deed in layout.plan.own(k)), default=0)
-    if not times:
-        return layout.uniform(0.12, 0.28)
+    if not times:  # what stands in a relation falls from the same height
+        is_shared = any(k in r.a or k in r.b for r in layout.plan.relations)
+        return layout.fall_m if is_shared else layout.uniform(0.12, 0.28)
     back = table_bounce(layout.kinds[k].material, layout.surface)
     height = _VISIBLE_BOUNCE_M * layout.uniform(0.7, 1.6) / back ** (2 * times + 0.6)
     if height > _HIGHEST_DROP_M:

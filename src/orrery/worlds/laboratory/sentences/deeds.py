@@ -73,7 +73,7 @@ def untold(story: Story, run: Run) -> list[Deed]:
     missing = []
     last: list[tuple[set[Who], float]] = []
     for deed in story.deeds:
-        who = {k for k in (*deed.a, *deed.b) if isinstance(k, int)}
+        who: set[Who] = {k for k in (*deed.a, *deed.b) if isinstance(k, int)}
         shared = [when for others, when in last if deed.is_then or others & who]
         when = _when(deed, run, max(shared, default=0.0))
         if deed.never == (when is not None):

@@ -129,6 +129,8 @@ class Draft:
         return [deed for deed in self.deeds if deed.verb in verbs]
 
     def relate(self, kind: str, a: tuple[Who, ...], b: tuple[Who, ...] = ()) -> None:
+        if kind == "side by side":
+            kind, a, b = "next to", a[1:], a[:1]
         if Relation(kind, a, b) not in self.relations:
             self.relations.append(Relation(kind, a, b))
 

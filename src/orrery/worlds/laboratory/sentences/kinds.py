@@ -74,7 +74,8 @@ def draw_kinds(rng: np.random.Generator, plan: Plan) -> dict[int, Kind]:
             kinds[k] = twin or replace(kind, role="domino", half_extents_m=(x, y, z))
             continue
         asked = ((wish.shape, _SHAPES), (wish.material, _MATERIALS), (wish.size, _SIZES))
-        kind = draw.kind(str(k), *([said or _drawn(draw, table, traits)] for said, table in asked))
+        shape, material, size = (said or _drawn(draw, table, traits) for said, table in asked)
+        kind = draw.kind(str(k), [shape], [material], [size])
         x, y, z = kind.half_extents_m
         tall = next((by for trait, by in _SLIM if trait in traits and kind.shape in ("box", "cylinder")), 1.0)
         half = (x * tall**-0.5, y * tall**-0.5, z * tall)

@@ -174,7 +174,9 @@ class Layout:
             gap = 0.03 + sum(2 * self.wide(j) + 0.01 for j in things(relation.a) if j in self.spots)
             self.rest(k, gap + self.wide(k), self.lane)
         else:
-            gap = self.uniform(0.14, 0.22) if "strikes" in self.plan.traits(k) else self.uniform(0.02, 0.05)
+            near, far = (0.02, 0.04) if relation.kind == "next to" else (0.05, 0.1)
+            near, far = (0.14, 0.22) if "strikes" in self.plan.traits(k) else (near, far)
+            gap = self.uniform(near, far)
             out = 0.9 * reach + self.wide(k) + gap + before * (2 * self.wide(k) + 0.02)
             x, y = middle[:2] + out * self._aside(relation.kind)
             self.rest(k, x, y)
@@ -188,7 +190,7 @@ class Layout:
         return self.along((math.cos(angle), math.sin(angle)))
 
     def _default(self, k: int) -> None:
-        if self.plan.relation("middle", k) and self.is_clear(0.0, 0.0, self.wide(k)):
+        if self.plan.relation("middle", k) and self.is_clear(np.zeros(2), self.wide(k)):
             self.rest(k, self.uniform(-0.01, 0.01), self.uniform(-0.01, 0.01))
         elif self.plan.relation("edge", k):
             self.rest(k, self.half[0] - self.wide(k) - self.uniform(0.005, 0.02), self.lane)
@@ -210,7 +212,7 @@ class Layout:
             if abs(spot.place[1] - self.lane) < 0.06 and not spot.velocity.any() and j not in self.plan.riders
         ]
         if ahead:
-            pitch = 0.7 * self.kinds[who[0]].half_extents_m[2] if "topples together" in traits else 0.0
+            pitch = 0.45 * self.kinds[who[0]].half_extents_m[2] if "topples together" in traits else 0.0
             return max(ahead) + max(self.uniform(0.015, 0.05), pitch)
         if "leaves" in traits:
             return self.half[0] - length - self.uniform(0.01, 0.04) - (0.05 if len(who) > 1 else 0.0)
@@ -221,21 +223,20 @@ class Layout:
         """A place clear of all others, and of the ways of what moves."""
         reach = self.half - self.wide(k) - _CLEAR_M
         for _ in range(60):
-            x, y = (float(v) for v in self.rng.uniform(-0.8 * reach, 0.8 * reach))
-            if self.is_clear(x, y, self.wide(k)):
-                return x, y
+            place = self.rng.uniform(-0.8 * reach, 0.8 * reach)
+            if self.is_clear(place, self.wide(k)):
+                return float(place[0]), float(place[1])
         raise NoRoom
 
-    def is_clear(self, x: float, y: float, reach: float, but: Collection[int] = ()) -> bool:
+    def is_clear(self, here: Array, reach: float, but: Collection[int] = ()) -> bool:
         """Whether something of this reach would be in nothing's way, `but` left aside."""
-        here = np.array([x, y])
         for k, spot in self.spots.items():
             room = reach + self.wide(k) + _CLEAR_M
             if k not in but and _distance_m(here, spot.place[:2], spot.velocity[:2]) < room:
                 return False
-        if self.task is not None and abs(y - self.spots[self.task.target].place[1]) < reach + 0.08:
+        if self.task is not None and abs(here[1] - self.spots[self.task.target].place[1]) < reach + 0.08:
             return False
-        if self.plan.riders and abs(y - self.lane) < reach + 0.08:
+        if self.plan.riders and abs(here[1] - self.lane) < reach + 0.08:
             return False
         return all(fixtures.distance_m(f, here) > reach + _CLEAR_M for f in self.fixtures)
 
@@ -298,14 +299,4 @@ def _stack(layout: Layout, who: list[int]) -> None:
         height += 2 * kinds[k].rest_height_m + _LIFT_M
 
 
-def _side_by_side(layout: Layout, who: list[int]) -> None:
-    """Next to each other, as the camera sees it."""
-    widths = [2 * layout.wide(k) + layout.uniform(0.02, 0.04) for k in who]
-    at = -0.5 * sum(widths)
-    for k, width in zip(who, widths, strict=True):
-        x, y = (at + width / 2) * layout.along((1.0, 0.0))
-        layout.rest(k, x, y)
-        at += width
-
-
-_GROUPS = {"row": _row, "stack": _stack, "side by side": _side_by_side}
+_GROUPS = {"row": _row, "stack": _stack}

@@ -63,7 +63,7 @@ ACTIONS: dict[str, str] = {
     "release": "release,let go",
     "place": "place put set arrange",
     "hit": "hit strike bump knock collide crash smash slam bang touch meet",
-    "topple": "topple tip overturn",
+    "topple": "topple tip overturn,knock over,knock down",
     "push": "push shove nudge",
     "lift": "lift raise,pick up,take",
     "carry": "carry",

@@ -51,7 +51,7 @@ TRAVEL: Places = {
     "over": {"table": "leaves", "edge": "leaves"},
     "each other": {"": "=nears"},
     "side by side": {"": "@side by side"},
-    "same height": {"": "@same height"},
+    "same height": {"": ""},
     "in a row": {"": "@row"},
     "past": {"*": "passes"},
     "by": {"*": "passes"},

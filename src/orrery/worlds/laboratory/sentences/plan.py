@@ -51,10 +51,8 @@ class Plan:
         return next((r for r in self.relations if r.kind == kind and k in r.a), None)
 
     def group(self, k: int) -> Relation | None:
-        """The row, stack or pair side by side that a thing is part of."""
-        return next(
-            (r for r in self.relations if r.kind in ("row", "stack", "side by side") and k in r.a), None
-        )
+        """The row or stack that a thing is part of."""
+        return next((r for r in self.relations if r.kind in ("row", "stack") and k in r.a), None)
 
     def motion(self, k: int) -> str | None:
         """How it moves at first: `roll`, `slide`, `fall`, `fly`, `swing`, `spin`, or not at all."""

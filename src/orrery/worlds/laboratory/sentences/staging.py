@@ -57,11 +57,10 @@ class Staged:
 def stage(rng: np.random.Generator, story: Story) -> Staged:
     """A scene for `story`, drawn from `rng`. UserError where there is no room for it."""
     plan = Plan(story)
+    set_up = _seesaw if plan.is_a("seesaw", range(len(story.things))) else _set_up
     for _ in range(_LAYOUTS):
         try:
-            staged = (
-                _seesaw(rng, plan) if plan.is_a("seesaw", range(len(story.things))) else _set_up(rng, plan)
-            )
+            staged = set_up(rng, plan)
         except NoRoom:
             continue
         if not _overlaps(staged.scene):
@@ -78,18 +77,8 @@ def _overlaps(scene: LabScene) -> bool:
 
 def _set_up(rng: np.random.Generator, plan: Plan) -> Staged:
     layout = Layout(rng, plan)
-    lane, movers = layout.lane, 0
-    for k in plan.movable:
-        motion, goal = plan.motion(k), plan.goal(k)
-        if motion is None:
-            continue
-        if goal is not None and goal.a[0] == k and motion in ("roll", "slide", "fly"):
-            layout.lane = lane + math.copysign(0.13 * ((movers + 1) // 2), 0.5 - movers % 2)
-            movers += 1
-        if any(r.kind != "above" and (r.b or r.kind == "side by side") for r in plan.relations if k in r.a):
-            layout.place(k)
-        aim = DEEDS[goal.verb].aim if goal is not None else None
-        launch(layout, k, motion, aim(layout, k, goal) if aim is not None and goal is not None else None)
+    lane = layout.lane
+    _start(layout)
     layout.lane = lane
     _finger(layout)
     for deed in plan.deeds("hits", "nears"):  # what is struck by something that was struck
@@ -101,6 +90,22 @@ def _set_up(rng: np.random.Generator, plan: Plan) -> Staged:
     for k in plan.movable:
         layout.place(k)
     return _turned(layout)
+
+
+def _start(layout: Layout) -> None:
+    """What moves by itself, with what it goes to; each that is sent along the table on a lane of its own."""
+    plan, lane, lanes = layout.plan, layout.lane, 0
+    for k in plan.movable:
+        motion, goal = plan.motion(k), plan.goal(k)
+        if motion is None:
+            continue
+        if goal is not None and goal.a[0] == k and motion in ("roll", "slide", "fly"):
+            layout.lane = lane + math.copysign(0.13 * ((lanes + 1) // 2), 0.5 - lanes % 2)
+            lanes += 1
+        if any(r.kind != "above" and r.b for r in plan.relations if k in r.a):
+            layout.place(k)
+        aim = DEEDS[goal.verb].aim if goal is not None else None
+        launch(layout, k, motion, aim(layout, k, goal) if goal is not None and aim is not None else None)
 
 
 def _finger(layout: Layout) -> None:

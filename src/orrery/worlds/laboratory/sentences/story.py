@@ -42,7 +42,7 @@ class Relation:
     """How things stand at first: each of `a` towards each of `b`.
 
     kind: `left of`, `right of`, `behind`, `in front of`, `next to`, `above`, `on`, `in`, `between`, `foot`
-    (of a ramp); of `a` alone `row`, `stack`, `side by side`, `middle`, `edge`.
+    (of a ramp); of `a` alone `row`, `stack`, `middle`, `edge`.
     """
 
     kind: str

@@ -7,19 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from orrery.errors import UserError
+from orrery.worlds.laboratory.sentences import places
 from orrery.worlds.laboratory.sentences.draft import EXAMPLE, FIXTURES, SHAPES, SPEEDS, Draft, Phrase, Verb
-from orrery.worlds.laboratory.sentences.places import (
-    FALL,
-    FLY,
-    LAND,
-    MOVE,
-    STAND,
-    STOP,
-    STRIKE,
-    TRAVEL,
-    TURN,
-    Places,
-)
 from orrery.worlds.laboratory.sentences.story import FINGER_DEEDS
 
 __all__ = ["SOMEONE", "act", "stand"]
@@ -75,7 +64,7 @@ def stand(draft: Draft, subject: Phrase, verb: Verb) -> None:
             verb.places.append((prep, phrase))
     for _, phrase in verb.take("with"):
         _hold(draft, subject, phrase)
-    _placed(draft, verb, subject, STAND)
+    _placed(draft, verb, subject, places.STAND)
 
 
 def _negated(verb: Verb) -> None:
@@ -101,12 +90,12 @@ def _nothing_left(subject: Phrase, verb: Verb) -> None:
         raise UserError(f'"{subject.word} {verb.word} ... {left[0]}" cannot be held; {EXAMPLE}')
 
 
-def _placed(draft: Draft, verb: Verb, subject: Phrase, places: Places) -> None:
+def _placed(draft: Draft, verb: Verb, subject: Phrase, table: places.Places) -> None:
     """Note what prepositions and little words say of a subject."""
-    alone = [particle for particle in verb.particles if "" in places.get(particle, {})]
+    alone = [particle for particle in verb.particles if "" in table.get(particle, {})]
     verb.has(*alone)
     for prep, phrase in [*verb.take(), *((particle, NOTHING) for particle in alone)]:
-        kinds = places.get(prep, {})
+        kinds = table.get(prep, {})
         says = kinds.get(phrase.kind, kinds.get("*"))
         if says is None:
             hint = {"in": "a crate, a bowl or a cup can hold things", "over": "a thing flies over another"}
@@ -178,7 +167,7 @@ def _move(draft: Draft, verb: Verb, who: Phrase, by: Phrase | None) -> None:
     verb.times = 0
     if row.deed == "bounces":
         verb.has("off")
-    _placed(draft, verb, who, row.places)
+    _placed(draft, verb, who, row.after)
 
 
 def _moved_by(draft: Draft, verb: Verb, who: Phrase, by: Phrase | None) -> Phrase:
@@ -240,13 +229,10 @@ def _strike(draft: Draft, verb: Verb, who: Phrase, by: Phrase | None) -> None:
     hitter, struck = (who, None) if by is None else (by, who)
     is_mutual = verb.has("each other")
     if struck is None and not is_mutual:
-        over = [p for p in verb.places if p[0] in ("over", "down") and p[1].kind not in ("table", "edge")]
         into = [p for p in verb.places if p[0] in ("into", "against", "on", "onto", "with", "at")]
-        if over or into:
-            place = (over or into)[-1]
-            verb.places.remove(place)
-            verb.particles += ["over"] if over else []
-            struck = place[1]
+        if into:
+            verb.places.remove(into[-1])
+            struck = into[-1][1]
     if struck is None:
         if len(hitter.who) < 2 and not is_mutual:
             raise UserError(f'"{verb.word}" what? say "hits the blue box", or "two balls collide"')
@@ -258,7 +244,7 @@ def _strike(draft: Draft, verb: Verb, who: Phrase, by: Phrase | None) -> None:
     for _, phrase in verb.take("into", "against"):
         draft.do("hits", struck.who, phrase.who)
     _becomes(draft, verb, struck)
-    _placed(draft, verb, hitter, STRIKE)
+    _placed(draft, verb, hitter, places.STRIKE)
 
 
 def _becomes(draft: Draft, verb: Verb, struck: Phrase) -> None:
@@ -294,7 +280,7 @@ def _with_finger(draft: Draft, verb: Verb, who: Phrase, by: Phrase | None) -> No
     for prep, phrase in verb.take("into", "against", "towards"):
         draft.do("nears" if prep == "towards" else "hits", who.who, phrase.who, is_caused=True)
     _becomes(draft, verb, who)
-    _placed(draft, verb, who, STRIKE)
+    _placed(draft, verb, who, places.STRIKE)
 
 
 def _finger(draft: Draft, verb: Verb, who: Phrase, deed: str, aim: dict[str, Any]) -> None:
@@ -309,9 +295,8 @@ def _finger(draft: Draft, verb: Verb, who: Phrase, deed: str, aim: dict[str, Any
 
 
 def _carry(draft: Draft, verb: Verb, who: Phrase, by: Phrase | None) -> None:
-    (_rest if any(phrase.kind == "seesaw" for _, phrase in verb.places) else _with_finger)(
-        draft, verb, who, by
-    )
+    is_on_seesaw = any(phrase.kind == "seesaw" for _, phrase in verb.places)
+    (_rest if is_on_seesaw else _with_finger)(draft, verb, who, by)
 
 
 def _simple(draft: Draft, verb: Verb, who: Phrase, by: Phrase | None) -> None:
@@ -319,7 +304,7 @@ def _simple(draft: Draft, verb: Verb, who: Phrase, by: Phrase | None) -> None:
     row, num_deeds = ACTIONS[verb.action], len(draft.deeds)
     if row.deed:
         draft.do(row.deed, who.who)
-    _placed(draft, verb, who, row.places)
+    _placed(draft, verb, who, row.after)
     if len(draft.deeds) == num_deeds or not (by is None or by.kind == "someone"):
         raise UserError(f'"{who.word} {verb.word}" what, or where? {EXAMPLE}')
 
@@ -329,7 +314,7 @@ def _land(draft: Draft, verb: Verb, who: Phrase, by: Phrase | None) -> None:
         return  # "the finger comes down and pushes a box"
     if not any(prep in ("on", "onto", "in", "into") for prep, _ in verb.places):
         draft.do("lands on", who.who, ("table",))
-    _placed(draft, verb, who, LAND)
+    _placed(draft, verb, who, places.LAND)
 
 
 def _miss(draft: Draft, verb: Verb, who: Phrase, by: Phrase | None) -> None:
@@ -357,13 +342,13 @@ def _made(draft: Draft, verb: Verb, who: Phrase, by: Phrase | None) -> None:
 
 @dataclass(frozen=True)
 class Action:
-    """How a verb is read. deed: what comes about. places: what prepositions say after it. is_done: whether
+    """How a verb is read. deed: what comes about. after: what prepositions say after it. is_done: whether
     it may be done to what is named after it. object: the preposition that what is named right after it stands
     for. by: kind of who does it to the one that the preposition then stands for."""
 
     read: Callable[[Draft, Verb, Phrase, Phrase | None], None]
     deed: str = ""
-    places: Places = field(default_factory=dict)
+    after: places.Places = field(default_factory=dict)
     is_done: bool = False
     object: str = ""
     by: Mapping[str, str] = field(default_factory=dict)
@@ -375,19 +360,19 @@ ACTIONS: dict[str, Action] = {
     "stack": Action(_rest, is_done=True),
     "hang": Action(_hang),
     "made": Action(_made),
-    "roll": Action(_move, "rolls", TRAVEL),
-    "slide": Action(_move, "slides", TRAVEL),
-    "move": Action(_move, "moves", MOVE),
-    "send": Action(_move, "rolls", TRAVEL, is_done=True, by={"ramp": "down"}),
-    "fly": Action(_move, "flies", FLY),
-    "throw": Action(_move, "flies", FLY, is_done=True, by={"seesaw": "off"}),
-    "fall": Action(_move, "falls", FALL),
-    "fall down": Action(_move, "falls", FALL),
-    "release": Action(_move, "falls", FALL, is_done=True),
-    "bounce": Action(_move, "bounces", FALL),
-    "spin": Action(_move, "spins", TURN),
-    "swing": Action(_move, "swings", TURN, is_done=True),
-    "catch": Action(_simple, "falls", FALL, is_done=True, by={"container": "in"}),
+    "roll": Action(_move, "rolls", places.TRAVEL),
+    "slide": Action(_move, "slides", places.TRAVEL),
+    "move": Action(_move, "moves", places.MOVE),
+    "send": Action(_move, "rolls", places.TRAVEL, is_done=True, by={"ramp": "down"}),
+    "fly": Action(_move, "flies", places.FLY),
+    "throw": Action(_move, "flies", places.FLY, is_done=True, by={"seesaw": "off"}),
+    "fall": Action(_move, "falls", places.FALL),
+    "fall down": Action(_move, "falls", places.FALL),
+    "release": Action(_move, "falls", places.FALL, is_done=True),
+    "bounce": Action(_move, "bounces", places.FALL),
+    "spin": Action(_move, "spins", places.TURN),
+    "swing": Action(_move, "swings", places.TURN, is_done=True),
+    "catch": Action(_simple, "falls", places.FALL, is_done=True, by={"container": "in"}),
     "hit": Action(_strike, "hits", is_done=True),
     "strike each other": Action(lambda d, v, who, by: d.do("hits", who.who, who.who, each=False)),
     "topple": Action(_topple, "topples", is_done=True),
@@ -397,12 +382,14 @@ ACTIONS: dict[str, Action] = {
     "lift": Action(_with_finger, "lifts", is_done=True),
     "carry": Action(_carry, "lifts", is_done=True, by={"seesaw": "on"}),
     "land": Action(_land),
-    "stop": Action(_simple, "stops", STOP),
+    "stop": Action(_simple, "stops", places.STOP),
     "return": Action(_simple, "returns", {"off": {"*": ""}}),
-    "leave": Action(_simple, "", TRAVEL, object="off"),
-    "pass": Action(_simple, "", MOVE, object="past"),
-    "vanish": Action(_simple, "", MOVE),
-    "hide": Action(_simple, "", MOVE, is_done=True, by={kind: "behind" for kind in (*SHAPES, *FIXTURES)}),
+    "leave": Action(_simple, "", places.TRAVEL, object="off"),
+    "pass": Action(_simple, "", places.MOVE, object="past"),
+    "vanish": Action(_simple, "", places.MOVE),
+    "hide": Action(
+        _simple, "", places.MOVE, is_done=True, by={kind: "behind" for kind in (*SHAPES, *FIXTURES)}
+    ),
     "miss": Action(_miss),
     "emerge": Action(_emerge),
 }
