@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from orrery.errors import UserError
 from orrery.streams import Event
-from orrery.worlds.laboratory.captions import MAX_TALE_WORDS, caption_laboratory
+from orrery.worlds.laboratory.captions import MAX_TALE_WORDS, _Writer, caption_laboratory, roles_of
 from orrery.worlds.laboratory.drawing import Happening, LabRequest, Reference, ThingRequest
 from orrery.worlds.laboratory.families import FAMILIES, sample_laboratory
 from orrery.worlds.laboratory.happenings import told_happenings
@@ -17,7 +18,7 @@ from orrery.worlds.laboratory.scene import LabScene
 from orrery.worlds.laboratory.sentences.agreement import disagreements
 from orrery.worlds.laboratory.sentences.parser import parse_laboratory
 from orrery.worlds.laboratory.sentences.story import Story, Wish
-from orrery.worlds.laboratory.tales import MATERIALS, SHAPES
+from orrery.worlds.laboratory.tales import MATERIALS, SHAPES, TALES
 from orrery.worlds.rigid_bodies.materials import COLOURS
 
 NUM_CASES = 96
@@ -45,6 +46,15 @@ def test_what_is_written_is_read_back_as_its_scene(cases: list[tuple[LabScene, l
     """The scene satisfies its own caption, happenings and all."""
     for scene, events, text in cases:
         assert disagreements(parse_laboratory(text), scene, events) == [], text
+
+
+@pytest.mark.parametrize("family", TALES)
+def test_every_tale_is_read_back_as_its_scene(family: str) -> None:
+    for pattern in TALES[family]:
+        scenes = (sample_laboratory(np.random.default_rng(k), LabRequest(family)) for k in itertools.count())
+        scene = next(s for s in scenes if {*roles_of(pattern)} <= {thing.role for thing in s.things})
+        text = _Writer(scene, None, brief=True).filled(pattern)
+        assert disagreements(parse_laboratory(text), scene) == [], text
 
 
 def test_another_scene_can_be_set_up_for_what_is_written(

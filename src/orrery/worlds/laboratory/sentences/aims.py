@@ -60,9 +60,7 @@ def at(layout: Layout, k: int, deed: Deed) -> Aim:
         return _meeting(layout, k, deed)
     others = _placed(layout, k, deed)
     middle, reach = layout.middle(others[:1])
-    top = float(middle[2]) + (
-        middle[2] if others[0] in layout.parts else layout.kinds[others[0]].rest_height_m
-    )
+    top = layout.top_m(others[0])
     way = _clear_way(layout, k, others, middle)
     aside = 0.25 * min(reach, layout.wide(k)) * layout.uniform(-1, 1) * _across(way)
     lands = deed.verb in ("lands in", "lands on") or layout.plan.motion(k) == "fall"
@@ -78,7 +76,7 @@ def at(layout: Layout, k: int, deed: Deed) -> Aim:
 
 
 def _placed(layout: Layout, k: int, deed: Deed) -> list[int]:
-    """The others of a deed, each in its place; what is to leave the table has to stand on the main way."""
+    """The others of a deed, each in its place."""
     others = [j for j in deed.b if isinstance(j, int) and j != k]
     for j in others:
         layout.place(j)
@@ -121,12 +119,12 @@ def beside(layout: Layout, k: int, deed: Deed) -> Aim:
     middle, reach = layout.middle(others)
     is_screen = others[0] in layout.parts
     thick = reach if is_screen else max(layout.wide(j) for j in others)
-    away = float(layout.along((0.0, 1.0))[1])
-    if abs(away) < 0.5:  # the main way goes to the camera or from it
-        raise NoRoom
+    away = float(np.sign(layout.along((0.0, 1.0))[1].round()))
+    if not away and deed.verb != "passes":
+        raise UserError(f"what {deed.verb} another goes to the left or to the right")
     is_near = deed.verb == "passes in front of" or (deed.verb == "passes" and layout.rng.random() < 0.7)
     gap = layout.uniform(0.05, 0.08) if is_screen else layout.uniform(0.012, 0.04)
-    side = math.copysign(thick + layout.wide(k) + gap, -away if is_near else away)
+    side = (thick + layout.wide(k) + gap) * (away or 1.0) * (-1 if is_near else 1)
     height = layout.kinds[k].reach_m + 0.02
     point = np.array([middle[0] + 0.1, middle[1] + side, height])
     run = layout.uniform(0.32, 0.38)
@@ -146,7 +144,7 @@ def _placed_in_row(layout: Layout, k: int, deed: Deed) -> list[int]:
 
 def between(layout: Layout, k: int, deed: Deed) -> Aim:
     """Through between two things."""
-    first, *_, last = [j for j in deed.b if isinstance(j, int)] or [k]
+    first, *_, last = [j for j in deed.b if isinstance(j, int)]
     for j, sign in ((first, -1), (last, 1)):
         if not layout.has_place(j):
             out = layout.wide(k) + layout.wide(j) + layout.uniform(0.025, 0.05)
@@ -162,9 +160,8 @@ def over(layout: Layout, k: int, deed: Deed) -> Aim:
     """Highest above what it flies over."""
     others, reach_m = _placed(layout, k, deed), layout.kinds[k].reach_m
     middle, reach = layout.middle(others)
-    top = max(2 * middle[2] if j in layout.parts else layout.middle([j])[0][2] + layout.kinds[j].rest_height_m
-              for j in others)  # fmt: skip
-    height = float(top) + reach_m + layout.uniform(0.03, 0.06)
+    top = max(map(layout.top_m, others))
+    height = top + reach_m + layout.uniform(0.03, 0.06)
     seconds = math.sqrt(2 * (height - reach_m - 0.02) / GRAVITY_M_S2)
     run = reach + reach_m + layout.uniform(0.05, 0.09)
     return Aim(np.array([*middle[:2], height]), _FORWARD, run, seconds=(seconds, seconds))
@@ -184,16 +181,12 @@ def stopping(layout: Layout, k: int, deed: Deed) -> Aim:
     """Until friction stops it; near the edge, if that is told."""
     kind, near_edge = layout.kinds[k], layout.plan.relation("edge", k) is not None
     slides = layout.plan.motion(k) == "slide"
-    slow = table_friction(kind.material, layout.surface)
-    slow = (
-        slow if slides else ALL_MATERIALS[kind.material].rolling_m / kind.half_extents_m[0]
-    ) * GRAVITY_M_S2
-    run = layout.uniform(0.3, 0.45) if near_edge else layout.uniform(0.2, 0.35 if slides else 0.25)
-    end = (
-        layout.half[0] - layout.wide(k) - layout.uniform(0.015, 0.04)
-        if near_edge
-        else layout.uniform(0.1, 0.2)
-    )
+    rolling = ALL_MATERIALS[kind.material].rolling_m / kind.half_extents_m[0]
+    slow = (table_friction(kind.material, layout.surface) if slides else rolling) * GRAVITY_M_S2
+    run, end = layout.uniform(0.2, 0.35 if slides else 0.25), layout.uniform(0.1, 0.2)
+    if near_edge:
+        run = layout.uniform(0.3, 0.45)
+        end = layout.half[0] - layout.wide(k) - layout.uniform(0.015, 0.04)
     speed = layout.plan.speed_m_s(k) or math.sqrt(2 * slow * run)
     run = min(0.5 * speed**2 / slow, end + layout.half[0] - 0.06)
     return Aim(np.array([end, layout.lane, 0.0]), _FORWARD, run, (speed, speed))

@@ -93,6 +93,11 @@ class Layout:
         middle = np.mean([self.spots[k].place for k in who], axis=0)
         return middle, max(math.dist(self.spots[k].place[:2], middle[:2]) + self.wide(k) for k in who)
 
+    def top_m(self, k: int) -> float:
+        """Height of a thing's or of a fixture's top."""
+        z = float(self.middle([k])[0][2])
+        return 2 * z if k in self.parts else z + self.kinds[k].rest_height_m
+
     # Fixtures, and what is on a ramp ----------------------------------------------------------------------
 
     def _build(self) -> None:
@@ -163,8 +168,7 @@ class Layout:
             if b[0] in self.parts:
                 raise UserError(f"nothing can stand on {self.plan.story.things[b[0]].name}")
             free = 0.15 * self.kinds[b[0]].half_extents_m[0]
-            top = middle[2] + self.kinds[b[0]].rest_height_m
-            self.rest(k, middle[0] + self.uniform(-free, free), middle[1] + 0.05 * before, top)
+            self.rest(k, middle[0] + self.uniform(-free, free), middle[1] + 0.05 * before, self.top_m(b[0]))
         elif relation.kind == "in":
             free = max(fixtures.inside_m(self)[0] - self.wide(k) - 0.012, 0.0)
             out = (0.7 if self.plan.motion(k) else 0.4) * free

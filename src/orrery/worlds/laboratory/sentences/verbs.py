@@ -109,6 +109,8 @@ def _placed(draft: Draft, verb: Verb, subject: Phrase, table: places.Places) -> 
 def _say(draft: Draft, said: str, subject: Phrase, phrase: Phrase) -> None:
     """Note one entry of a table of places."""
     sign, name = (said[0], said[1:]) if said[0] in "@!<=" else ("", said)
+    if name.endswith("between") and len(phrase.numbers) < 2:
+        raise UserError(f'between "{phrase.word}" and what? say "between two boxes"')
     if name == "off":
         _drop_off(draft, subject, {})
     elif sign == "@":
