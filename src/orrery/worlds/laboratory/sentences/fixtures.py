@@ -80,9 +80,10 @@ def _screen(layout: Layout, wish: Wish) -> list[Fixture]:
 
 
 def _container(layout: Layout, wish: Wish) -> list[Fixture]:
-    """Walls around: four, or, for what is round, six if there is room for so many parts."""
+    """Walls around: four, or, for what is round and the only fixture, six."""
     radius, half = inside_m(layout)
-    sides = 6 if wish.noun in _INSIDE_M and len(layout.fixtures) + 6 <= MAX_FIXTURES else 4
+    is_only = sum(bool(other.fixture) or other.hangs for other in layout.plan.story.things) == 1
+    sides = MAX_FIXTURES if wish.noun in _INSIDE_M and is_only else 4
     x = _FOOT_X - 0.02 + radius + _WALL_M + 0.012 if _fills(layout) else layout.uniform(-0.04, 0.06)
     material, walls = _material(layout, wish), []
     for n in range(sides):

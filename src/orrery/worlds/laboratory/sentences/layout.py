@@ -165,10 +165,12 @@ class Layout:
         middle, reach = self.middle(b)
         before = sum(j in self.spots for j in relation.a if j != k)
         if relation.kind == "on":
-            if b[0] in self.parts:
-                raise UserError(f"nothing can stand on {self.plan.story.things[b[0]].name}")
-            free = 0.15 * self.kinds[b[0]].half_extents_m[0]
-            self.rest(k, middle[0] + self.uniform(-free, free), middle[1] + 0.05 * before, self.top_m(b[0]))
+            base = max(b, key=self.top_m)
+            if base in self.parts:
+                raise UserError(f"nothing can stand on {self.plan.story.things[base].name}")
+            x, y, _ = self.spots[base].place
+            free = 0.15 * self.kinds[base].half_extents_m[0]
+            self.rest(k, x + self.uniform(-free, free), y + 0.05 * before, self.top_m(base))
         elif relation.kind == "in":
             free = max(fixtures.inside_m(self)[0] - self.wide(k) - 0.012, 0.0)
             out = (0.7 if self.plan.motion(k) else 0.4) * free
