@@ -69,7 +69,7 @@ def at(layout: Layout, k: int, deed: Deed) -> Aim:
     speed = (0.9, 1.4) if "needs force" in traits else (0.65, 1.0)
     run = reach + layout.wide(k) + layout.uniform(0.12, 0.2)
     if "shoves a box off" in traits:
-        speed, run = (1.1, 1.7), run + 0.05
+        speed, run = (1.0, 1.5), run + 0.05
     return Aim(
         np.array([*(middle[:2] + aside), height]), way, run, speed, (0.34, 0.42) if lands else (0.2, 0.28)
     )

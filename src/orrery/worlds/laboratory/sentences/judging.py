@@ -101,8 +101,8 @@ def bounces(deed: Deed, body: Body) -> Array:
 
 def rests(deed: Deed, body: Body) -> Array:
     """At first, for as long as one sees it; that it is not moved later is for `contradictions`."""
-    speed = np.linalg.norm(body.get("linear_velocity")[:4], axis=1)
-    return np.full(len(body.place), bool(body.moved[:4].max() < 0.01 and speed.max() < 0.03))
+    speed = np.linalg.norm(body.get("linear_velocity")[:3], axis=1)
+    return np.full(len(body.place), bool(body.moved[:3].max() < 0.01 and speed.max() < 0.03))
 
 
 def stops(deed: Deed, body: Body) -> Array:

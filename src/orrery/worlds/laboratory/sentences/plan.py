@@ -128,7 +128,7 @@ class Plan:
             "shoves a box off": does(boxes, *_OFF),
             "needs force": bool(groups) or does(struck, "topples", "hits", "returns", "rolls", *_OFF),
             "counts": any(deed.times for deed in self.own(k)),
-            "carried": bool({"on", "in"} & stands) or does((k,), "lands in"),
+            "carried": does((k,), "lands in") or bool({"on", "in"} & stands and k not in self.riders),
             "stacked": "stack" in stands,
             "crowd": len(self.movable) > _CROWD,
             "box": self.story.things[k].shape == "box",
