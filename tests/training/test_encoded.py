@@ -50,11 +50,11 @@ def test_of_a_cut_clip_nothing_before_its_first_tick_is_known_and_that_tick_is_n
 
 
 def test_starts_are_of_all_episodes_alike_however_long_they_are() -> None:
-    clip = episodes().draw_starts(np.random.default_rng(0), 300, 2)
+    clip = episodes().draw_starts(np.random.default_rng(0), 300)
     assert not clip.valid[:, 0].any()
     first = clip.latents["state"][:, 1, 0, 0]
     assert [int((first == 100 * e).sum()) > 70 for e in range(3)] == [True] * 3
-    assert clip.valid[first == 200, 2].tolist() == [False] * int((first == 200).sum())  # of one tick
+    assert clip.valid.shape == (300, 2)
 
 
 def test_changes_of_a_clip_that_begins_anywhere_are_those_of_a_rollout_that_does() -> None:

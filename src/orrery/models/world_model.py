@@ -23,9 +23,14 @@ from torch import Tensor, nn
 from orrery.models.blocks import LAGS, Attention, FewBlock, GridBlock, LevelEmbedding, rms_norm, rotation
 from orrery.models.cells import SUMMARY_TOKENS, CellsIn, Out, Summary
 from orrery.models.located import LocatedCells
+from orrery.models.sentences import Sentences
 from orrery.models.tokens import Noisy, StreamTokens, Ticks, WorldModelConfig, grid_of, module_key
 
 __all__ = ["Hidden", "TrunkCache", "WorldModel"]
+
+PLACE_STD = 0.5
+"""Of what tells tokens of a stream from one another at first: of the size of what is else said of them. Where
+it was 0.02, slots that hold nothing yet were alike for hundreds of steps."""
 
 
 class TrunkCache(NamedTuple):
@@ -63,12 +68,12 @@ class WorldModel(nn.Module):
         runs = [s.tokens for s in self.few] + [SUMMARY_TOKENS + 1] * len(self.pictures)
         self.num_few = sum(runs)
         self.level = LevelEmbedding(width)
-        self.places = nn.Parameter(0.02 * torch.randn(self.num_few, width))
+        self.places = nn.Parameter(PLACE_STD * torch.randn(self.num_few, width))
         self.few_in = _by_name((s, nn.Linear(s.width, width)) for s in self.few)
         self.few_blocks = nn.ModuleList(
             FewBlock(width, config.num_heads, runs) for _ in range(config.few_layers)
         )
-        self.head_places = nn.Parameter(0.02 * torch.randn(self.num_few, width))
+        self.head_places = nn.Parameter(PLACE_STD * torch.randn(self.num_few, width))
         self.head_in = _by_name((s, nn.Linear(s.width, width)) for s in self.few)
         self.head_from_trunk = nn.Linear(width, width)
         self.head_blocks = nn.ModuleList(
@@ -76,10 +81,7 @@ class WorldModel(nn.Module):
         )
         self.few_out = _by_name((s, Out(width, s.width)) for s in self.few)
         if self.texts:
-            words = sum(s.tokens for s in self.texts)
-            self.text_places = nn.Parameter(0.02 * torch.randn(words, width))
-            self.text_in = _by_name((s, nn.Linear(s.width, width)) for s in self.texts)
-            self.text_blocks = nn.ModuleList(FewBlock(width, config.num_heads, [words]) for _ in range(2))
+            self.sentences = Sentences(self.texts, width, config.num_heads)
         if self.pictures:
             head_width = config.grid_head_width
             self.condition = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
@@ -116,7 +118,7 @@ class WorldModel(nn.Module):
         tick (of text one tick serves all). seconds: `[T]`, of each tick. cache: of the ticks before these (T
         is 1 then), advanced in what is returned; None for a clip from its start.
         """
-        text = self._read_text(given)
+        text = self.sentences(given) if all(s.name in given for s in self.texts) and self.texts else None
         embedded = self._embed_few(past, given)
         batch, ticks = embedded.shape[:2] if self.few else _lead(past, given)
         grids, summaries, grid_memory = self._grid_trunk(past, embedded, batch, ticks, cache)
@@ -151,20 +153,6 @@ class WorldModel(nn.Module):
             torch.zeros(batch, config.window_ticks, dtype=torch.bool, device=device),
             grids,
         )
-
-    def _read_text(self, given: Ticks) -> tuple[Tensor, Tensor] | None:
-        known = [given[s.name] for s in self.texts if s.name in given]
-        if not self.texts or len(known) < len(self.texts):
-            return None
-        words = [k.visible[:, 0] for k in known]
-        mask = torch.cat([(w.abs().amax(-1) > 0) for w in words], 1)
-        x = torch.cat(
-            [self.text_in[module_key(s.name)](w) for s, w in zip(self.texts, words, strict=True)], 1
-        )
-        x = (x + self.text_places)[:, None]
-        for block in self.text_blocks:
-            x, _ = block(x, None, mask[:, None, None], None)
-        return rms_norm(x[:, 0]), mask
 
     def _embed_few(self, past: Ticks, given: Ticks) -> Tensor:
         """Tokens `[B, T, few tokens, width]` of the tick before, and of what is given for this one."""

@@ -77,9 +77,9 @@ class EncodedEpisodes:
         firsts = np.where(rng.random(batch) < START_SHARE, 0, rng.integers(0, latest + 1))
         return self.clip(episodes, firsts, ticks, rng.random(batch) < CUT_SHARE)
 
-    def draw_starts(self, rng: np.random.Generator, batch: int, ticks: int) -> Clip:
-        """Clips of the first ticks of episodes."""
-        return self.clip(rng.integers(0, len(self.lengths), batch), np.zeros(batch, int), ticks)
+    def draw_starts(self, rng: np.random.Generator, batch: int) -> Clip:
+        """Clips of one tick, the first of any episode."""
+        return self.clip(rng.integers(0, len(self.lengths), batch), np.zeros(batch, int), 1)
 
     def clip(self, episodes: Array, firsts: Array, ticks: int, cut: Array | None = None) -> Clip:
         """The clips that begin at tick `firsts` of `episodes`. cut: `[B]` bool, those of which nothing

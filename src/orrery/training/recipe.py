@@ -39,8 +39,9 @@ class Recipe:
     (`video.<camera>`, `video.<camera> decoder`, `audio.<mic>`, `world`). batch, ticks: clips of a step
     with pictures; few_batch, few_ticks: of a step without, and few_share: how many of the steps those
     are, where there are numbers to learn beside pictures. start_share: of the steps, where there are
-    sentences, in which clips are the first two ticks of episodes, and more of them: how a world begins is
-    seen in its first tick alone. own_from: share of the budget from which on part of the context is the
+    sentences, in which clips are the first ticks of episodes alone, and as many as other clips have ticks: in
+    the first tick it is seen what a sentence asks for; in start_absent_share of them it is told from nothing
+    but the sentence. own_from: share of the budget from which on part of the context is the
     model's own, in some steps. held_out: share of the episodes that are kept for evaluation. sizes: of the
     network, see `WorldModelConfig`. loss, few_loss: of steps with pictures and without.
     """
@@ -55,6 +56,7 @@ class Recipe:
     few_ticks: int = 16
     few_share: float = 0.0
     start_share: float = 0.25
+    start_absent_share: float = 0.8
     own_from: float = 0.05
     held_out: float = 0.08
     sizes: dict[str, int] = field(default_factory=dict)

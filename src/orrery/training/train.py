@@ -9,6 +9,7 @@ where it was.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,6 @@ __all__ = ["train"]
 
 NUM_STARTS = 64
 START_TICKS = 4
-FIRST_TICKS = 2
-"""Of the clips of episodes' beginnings: what moves is seen in the second."""
 START_BYTES = 700_000
 
 
@@ -108,10 +107,10 @@ def world_stage(model: WorldModel, training: EncodedEpisodes, recipe: Recipe) ->
         own = context.progress >= recipe.own_from and context.shared.random() < config.own_chance
         batch, ticks = (recipe.few_batch, recipe.few_ticks) if without else (recipe.batch, recipe.ticks)
         if model.texts and context.shared.random() < recipe.start_share:
-            own, clip = False, training.draw_starts(context.rng, batch * ticks // FIRST_TICKS, FIRST_TICKS)
+            own, config = False, replace(config, absent_share=recipe.start_absent_share)
+            clip = training.draw_starts(context.rng, batch * ticks).to(device)
         else:
-            clip = training.draw(context.rng, batch, ticks)
-        clip = clip.to(device)
+            clip = training.draw(context.rng, batch, ticks).to(device)
         if without:
             clip = clip.without(pictures)
         with mixed_precision(device, wanted=not without):
