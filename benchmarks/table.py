@@ -25,12 +25,13 @@ Row = tuple[str, str, str, str]
 @dataclass
 class Settings:
     """results: folder of JSON files. readme, figures: files with the markers of ten figures, and of all.
-    report: of the faults."""
+    report: of the faults. laboratory: of the sentences."""
 
     results: Path = RESULTS
     readme: Path = Path(__file__).parent.parent / "README.md"
     figures: Path = Path(__file__).parent.parent / "docs" / "figures.md"
     report: Path = Path(__file__).parent.parent / "docs" / "report.md"
+    laboratory: Path = Path(__file__).parent.parent / "docs" / "laboratory.md"
 
 
 def newest(results: Path, exact: bool = False) -> dict[str, dict[str, Any]]:
@@ -289,6 +290,20 @@ def film_report(record: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def sentences(record: dict[str, Any]) -> str:
+    """What becomes of sentences that people type, in Markdown."""
+    bars, rows = record["bars"], []
+    for label, key in (
+        ("understood, of those that the laboratory can do", "understood"),
+        ("of these, what they say happens", "happens"),
+        ("refused with a useful word, of those that it cannot", "refused_with_a_useful_word"),
+    ):
+        bar = f"≥ {100 * bars[key]:.0f} %" if key in bars else ""
+        rows.append(f"| {label} | {percent(record[key])} of {record[key]['trials']} | {bar} |")
+    rows.append(f"| filmed though something said is not so | {record['ignored']} | {bars['ignored']} |")
+    return "\n".join([f"| {record['num_sentences']} sentences | | bar |", "|---|---|---|", *rows])
+
+
 def fill(file: Path, name: str, text: str) -> None:
     """Put a text between the markers `<!-- name -->` and `<!-- /name -->` of a file."""
     begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
@@ -316,6 +331,9 @@ def main(settings: Settings) -> None:
     films = newest(settings.results, exact=True).get("film_report")
     if films is not None:
         fill(settings.report, "film report", film_report(films))
+    typed = newest(settings.results, exact=True).get("sentences")
+    if typed is not None:
+        fill(settings.laboratory, "sentences", sentences(typed))
 
 
 if __name__ == "__main__":
