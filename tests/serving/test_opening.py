@@ -53,6 +53,26 @@ def test_what_cannot_be_opened_is_named(name: str, options: dict[str, Any], said
         open_world(name, **options)
 
 
+def test_a_learned_world_is_started_from_a_sentence_if_it_learned_any(
+    tmp_path: Path,
+) -> None:
+    pytest.importorskip("mujoco")
+    from orrery.models.trained import save_world
+    from untrained_world import untrained_world
+
+    playable = open_world(str(save_world(tmp_path / "table", untrained_world())))
+    assert playable.sentences
+    red, blue = (
+        playable.make().reset(Start(0, prompt=f"a {colour} ball drops")).observation["state"]
+        for colour in ("red", "blue")
+    )
+    assert not np.array_equal(red, blue)
+    mute = open_world("pong")
+    assert not mute.sentences
+    with pytest.raises(BadUse, match="without sentences"):
+        mute.make().reset(Start(0, prompt="a red ball drops"))
+
+
 def test_a_folder_that_is_no_checkpoint_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="it is not a checkpoint"):
         open_world(str(tmp_path))

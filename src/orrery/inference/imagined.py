@@ -110,6 +110,8 @@ class ImaginedWorld:
         chosen = np.arange(self.num_worlds) if mask is None else np.flatnonzero(mask)
         if self._state is None and len(chosen) < self.num_worlds:
             raise BadUse("the first reset starts every world; leave the mask out")
+        if prompt:
+            self.check_prompt(prompt)
         for name, value in (given or {}).items():
             self._check_given(name, value)
         lives = [self._life(seed, int(b), prompt, given) for b in chosen]
@@ -158,7 +160,8 @@ class ImaginedWorld:
 
     def check_prompt(self, prompt: str) -> None:
         """See `Promptable`."""
-        self.engine.encode_text([prompt])
+        if not self.engine.encode_text([prompt]):
+            raise BadUse("the model learned from data without sentences, and follows none; leave it out")
 
     def text(self, index: int = 0) -> str:
         """The sentence that world `index` started from."""

@@ -80,10 +80,14 @@ def load_trained(folder: str | Path) -> TrainedWorld:
         for name, entry in checkpoint.config["tokenizers"].items():
             stream = StreamSpec.from_json(entry["spec"])
             tokenizers[name] = TOKENIZERS[stream.kind].from_config(stream, entry["config"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         raise UserError(f"{folder}: its config is of another version or was edited ({error})") from error
     for name, module in {"world": model, **tokenizers}.items():
-        values = unpack(checkpoint.tensors[name])
+        try:
+            values = unpack(checkpoint.tensors[name])
+        except RuntimeError as error:
+            problem = f"its scales do not fit ({error}); was it edited?"
+            raise UserError(f"{folder}/{name}.safetensors: {problem}") from error
         require(values, module.state_dict(), f"{folder}/{name}.safetensors")
         module.load_state_dict(values)
         module.eval().requires_grad_(False)

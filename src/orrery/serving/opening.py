@@ -161,7 +161,8 @@ def _learned(folder: Path) -> tuple[Callable[..., World], bool, str]:
     from orrery.serving.batch import Batch
 
     trained = load_trained(folder)
-    return Batch(TorchEngine(trained)).make_world, bool(trained.spec.of_kind("text")), trained.hash
+    engine = TorchEngine(trained)
+    return Batch(engine).make_world, any(s.text for s in engine.streams.values()), trained.hash
 
 
 def _real_name(spec: WorldSpec, beside: str | None) -> str:

@@ -55,7 +55,7 @@ class Recipe:
     few_batch: int = 8
     few_ticks: int = 16
     few_share: float = 0.0
-    start_share: float = 0.25
+    start_share: float = 0.4
     start_absent_share: float = 0.8
     own_from: float = 0.05
     held_out: float = 0.08
