@@ -57,6 +57,17 @@ def test_starts_are_of_all_episodes_alike_however_long_they_are() -> None:
     assert clip.valid.shape == (300, 2)
 
 
+def test_sentences_tell_scenes_where_each_episode_has_its_own() -> None:
+    def of(sentences: list[int]) -> float:
+        words = np.eye(4)[sentences][:, None]
+        latents = {**episodes().latents, "text": words}
+        return EncodedEpisodes(latents, LENGTHS, 0.1, ("text",)).sentence_share
+
+    assert of([0, 1, 2]) == 1.0
+    assert of([0, 1, 0]) == 2 / 3
+    assert episodes().sentence_share == 0.0
+
+
 def test_changes_of_a_clip_that_begins_anywhere_are_those_of_a_rollout_that_does() -> None:
     spec = StreamSpec("state", "vector", "observed", (2, 3), "float32")
     tokenizer = VectorTokenizer(spec)

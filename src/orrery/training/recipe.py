@@ -38,12 +38,12 @@ class Recipe:
     side of pictures in pixels; larger ones are averaged down. budgets: of each stage, by name
     (`video.<camera>`, `video.<camera> decoder`, `audio.<mic>`, `world`). batch, ticks: clips of a step
     with pictures; few_batch, few_ticks: of a step without, and few_share: how many of the steps those
-    are, where there are numbers to learn beside pictures. start_share: of the steps, where there are
-    sentences, in which clips are the first ticks of episodes alone, and as many as other clips have ticks: in
-    the first tick it is seen what a sentence asks for; in start_absent_share of them it is told from nothing
-    but the sentence. own_from: share of the budget from which on part of the context is the
-    model's own, in some steps. held_out: share of the episodes that are kept for evaluation. sizes: of the
-    network, see `WorldModelConfig`. loss, few_loss: of steps with pictures and without.
+    are, where there are numbers to learn beside pictures. start_share: of the steps, where
+    each episode has a sentence of its own, in which clips are the first ticks of episodes alone, and as many
+    as other clips have ticks: in the first tick it is seen what a sentence asks for; in start_absent_share of
+    them it is told from nothing but the sentence. own_from: share of the budget from which on part of the
+    context is the model's own, in some steps. held_out: share of the episodes that are kept for evaluation.
+    sizes: of the network, see `WorldModelConfig`. loss, few_loss: of steps with pictures and without.
     """
 
     streams: tuple[str, ...]

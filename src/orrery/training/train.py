@@ -99,6 +99,7 @@ def world_stage(model: WorldModel, training: EncodedEpisodes, recipe: Recipe) ->
     """The stage that teaches the world model itself."""
     pictures = [s.name for s in model.pictures]
     device = model.places.device
+    start_share = recipe.start_share * training.sentence_share
 
     def losses(context: StepContext) -> dict[str, Tensor]:
         """Of one step's clip, by stream."""
@@ -106,7 +107,7 @@ def world_stage(model: WorldModel, training: EncodedEpisodes, recipe: Recipe) ->
         config = recipe.few_loss if without else recipe.loss
         own = context.progress >= recipe.own_from and context.shared.random() < config.own_chance
         batch, ticks = (recipe.few_batch, recipe.few_ticks) if without else (recipe.batch, recipe.ticks)
-        if model.texts and context.shared.random() < recipe.start_share:
+        if model.texts and context.shared.random() < start_share:
             own, config = False, replace(config, absent_share=recipe.start_absent_share)
             clip = training.draw_starts(context.rng, batch * ticks).to(device)
         else:
