@@ -74,8 +74,11 @@ class EncodedEpisodes:
     def sentence_share(self) -> float:
         """Different sentences over episodes: 1 where each has its own, which tells its scene; near 0 where a
         few tasks are done again and again."""
-        told = [np.asarray(self.latents[name]).reshape(len(self.lengths), -1) for name in self.text_streams]
-        return len(np.unique(np.concatenate(told, 1), axis=0)) / len(self.lengths) if told else 0.0
+        told = {
+            tuple(np.asarray(self.latents[name][episode]).tobytes() for name in self.text_streams)
+            for episode in range(len(self.lengths))
+        }
+        return len(told) / len(self.lengths) if self.text_streams else 0.0
 
     def draw(self, rng: np.random.Generator, batch: int, ticks: int) -> Clip:
         """Clips from anywhere, by how long each episode is; and some from their episode's start."""
