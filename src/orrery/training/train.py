@@ -83,14 +83,14 @@ def train(
     model = WorldModel(model_config(episodes, tokenizers, recipe)).to(on)
     place_located(model, tokenizers)
     losses = train_stage(world_stage(model, training, recipe), run.stage("world"), seed, watch)
-    trained = TrainedWorld(
-        episodes.spec,
-        {name: tokenizer.cpu() for name, tokenizer in tokenizers.items()},
-        model.cpu().eval(),
-        starts_of(training),
-        _provenance(run, data, recipe, seed, losses, on),
-    )
-    if parallel.rank() == 0:
+    if parallel.rank() == 0:  # the others may be here before the log's last line is written
+        trained = TrainedWorld(
+            episodes.spec,
+            {name: tokenizer.cpu() for name, tokenizer in tokenizers.items()},
+            model.cpu().eval(),
+            starts_of(training),
+            _provenance(run, data, recipe, seed, losses, on),
+        )
         save_world(run.checkpoint, trained)
     return run.checkpoint
 
