@@ -5,13 +5,16 @@ from __future__ import annotations
 import inspect
 import os
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
 from orrery.cli.console import needs, progress_bar
+from orrery.cli.shoot import print_told
 from orrery.errors import BadUse
 from orrery.registry import DEFAULT_MODEL
 from orrery.studio.looks import check_look, check_rate, read_size
@@ -20,6 +23,7 @@ from orrery.world import Promptable
 if TYPE_CHECKING:
     from orrery.cli.prompts import Asked
     from orrery.inference.generate import FilmResult
+    from orrery.studio.drawn_world import KeepingLook, Look
     from orrery.world import World
 
 __all__ = ["generate"]
@@ -48,6 +52,9 @@ class Filming:
             --look soft.
         samples: paths a pixel, of --look soft; twice as many take twice as long. 16 if left out.
         light: `softbox`, `window` or `evening`, of --look soft. `softbox` if left out.
+        controls: what is where, exact, of --look soft, as films and arrays in FILM.controls: some of depth,
+            segmentation, edges, flow, tracks, camera, such as depth,edges; or all.
+        for_model: controls in this model's sizes and rates, such as wan-vace; see `orrery shoot --help`.
     """
 
     world: str | None = None
@@ -56,15 +63,19 @@ class Filming:
     size: str | None = None
     samples: int | None = None
     light: str | None = None
+    controls: str | None = None
+    for_model: Annotated[str | None, tyro.conf.arg(name="for")] = None
 
     def check(self, exact: bool, side_by_side: bool) -> None:
         """BadUse for what no film could be made with, before anything is loaded."""
         check_look(self.look)
         check_rate(self.fps)
         if self.look == "draft":
-            for name in ("size", "samples", "light"):
+            for name in ("size", "samples", "light", "controls"):
                 if getattr(self, name) is not None:
                     raise BadUse(f"--{name} is of --look soft; add that, or leave --{name} out")
+        if self.for_model is not None and self.controls is None:
+            raise BadUse("--for is of --controls; add that, such as --controls depth,edges")
         if self != Filming() and (side_by_side or not exact):
             raise BadUse(
                 "--world, --look and --fps are of the exact world: add --exact, and leave --side-by-side out"
@@ -114,7 +125,9 @@ def generate(
     check_request(seconds, seed, out, image, force, sheet)
     if image is not None and (exact or side_by_side):
         raise BadUse("--image starts the imagined world; the exact one cannot be built from a picture")
-    world, about = _filmed_world(filming, asked) if is_exact else _world(model, exact, side_by_side)
+    controls = None if filming.controls is None else _Controls(filming, out, force)
+    filmed = _filmed_world(filming, asked, controls) if is_exact else _world(model, exact, side_by_side)
+    world, about = filmed
     if asked.prompt != prompt:
         about = {**about, "sentence": prompt}
     if asked.why:
@@ -122,6 +135,8 @@ def generate(
     with progress_bar(out.name, "ticks") as on_tick:
         film = make_film(world, asked.prompt, seconds, seed, out, image, force, sheet, on_tick, about)
     print(_summary(film))
+    if controls is not None:
+        controls.write(film)
     return 0
 
 
@@ -160,7 +175,9 @@ def _exact_world(image_size: int) -> World:
         return world_factory("tabletop")(streams=("video.main", "audio.main"), image_size=image_size)
 
 
-def _filmed_world(filming: Filming, asked: Asked) -> tuple[World, dict[str, Any]]:
+def _filmed_world(
+    filming: Filming, asked: Asked, controls: _Controls | None = None
+) -> tuple[World, dict[str, Any]]:
     """An exact world in a look, and what the sidecar says of it. UserError for a sentence that it refuses."""
     about = _about("exact", "exact")
     about |= {} if asked.world == "tabletop" else {"exact_world": asked.world}
@@ -177,13 +194,15 @@ def _filmed_world(filming: Filming, asked: Asked) -> tuple[World, dict[str, Any]
         if filming.look == "soft":
             wanted.discard("video.main")
         world = factory(streams=tuple(sorted(wanted)), image_size=IMAGE_SIZE, **options)
-    filmed = (world, about) if filming.look == "draft" else _in_soft_look(world, filming, about)
+    filmed = (world, about) if filming.look == "draft" else _in_soft_look(world, filming, about, controls)
     if isinstance(world, Promptable):
         world.check_prompt(asked.prompt)
     return filmed
 
 
-def _in_soft_look(world: World, filming: Filming, about: dict[str, Any]) -> tuple[World, dict[str, Any]]:
+def _in_soft_look(
+    world: World, filming: Filming, about: dict[str, Any], controls: _Controls | None
+) -> tuple[World, dict[str, Any]]:
     given = {"samples": filming.samples, "light": filming.light}
     size = None if filming.size is None else read_size(filming.size)
     with needs("studio", "--look soft"):
@@ -195,7 +214,49 @@ def _in_soft_look(world: World, filming: Filming, about: dict[str, Any]) -> tupl
     settings = SoftSettings(**{k: v for k, v in {**given, "size": size}.items() if v is not None})
     look = SoftLook(settings)
     libraries = _about("soft", "exact")["libraries"]
-    return DrawnWorld(world, look), {**about, "look": look.describe(), "libraries": libraries}
+    drawn = look if controls is None else controls.keep(look, world.spec.clock.frames_per_second)
+    return DrawnWorld(world, drawn), {**about, "look": look.describe(), "libraries": libraries}
+
+
+class _Controls:
+    """The controls of a film that is about to be made. BadUse and UserError for what cannot be."""
+
+    def __init__(self, filming: Filming, out: Path, force: bool) -> None:
+        with needs("studio", "--controls"):
+            from orrery.studio.controls.board import controls_folder
+            from orrery.studio.controls.shot import check_controls_folder, plan_controls
+            from orrery.studio.soft import SoftSettings
+        default = SoftSettings()
+        size = default.size if filming.size is None else read_size(filming.size)
+        self._fps, self._light = filming.fps, filming.light or default.light
+        self._plan_at = partial(plan_controls, filming.controls or "", size, model=filming.for_model)
+        self._plan_at(self._fps)
+        self._folder = controls_folder(out)
+        check_controls_folder(self._folder, force)
+        self._kept: KeepingLook | None = None
+
+    def keep(self, look: Look, frames_per_second: int) -> KeepingLook:
+        """The look to film a world of this rate with, so that the controls know what was filmed."""
+        from orrery.studio.drawn_world import KeepingLook
+
+        self._fps, self._kept = frames_per_second, KeepingLook(look)
+        return self._kept
+
+    def write(self, film: FilmResult) -> None:
+        """Write them, once the film is made."""
+        from orrery.studio.controls.shot import FilmedScenes, write_controls
+        from orrery.studio.controls.timing import first_frames
+
+        assert self._kept is not None
+        num_frames = round(film.seconds * self._fps)
+        scenes = first_frames(self._kept.scenes, num_frames)
+        filmed = FilmedScenes(scenes, scenes[0], self._fps, self._light)
+        plan = self._plan_at(self._fps)
+        total = plan.num_frames(num_frames, self._fps)
+        with progress_bar(self._folder.name, "frames") as on_frame:
+            done = count(1)
+            about = write_controls(self._folder, filmed, plan, lambda: on_frame(next(done), total))
+        print_told(self._folder, about)
 
 
 def _about(world: str, checkpoint: str) -> dict[str, Any]:

@@ -17,6 +17,12 @@ __all__ = ["AAC_BITS_PER_SECOND", "FilmEncoder", "sound_frame"]
 AAC_BITS_PER_SECOND = 160_000
 BT709 = 1
 """Code of BT.709 in H.264 for primaries, transfer and matrix alike."""
+RGB = 0
+"""Code of no matrix at all."""
+
+
+LOSSLESS = {"qp": "0"}
+"""Of x264, with which what is read is what was written, as long as the colours stay red, green and blue."""
 
 
 class FilmEncoder:
@@ -24,7 +30,8 @@ class FilmEncoder:
 
     samples_per_second: one of AAC's rates, or None for a silent film. size: (height, width) of the frames;
     that of the film is even, as H.264 asks: an odd side is one longer, by its last line once more.
-    options: of x264. tags: what the file says of itself, such as `title` and `comment`.
+    options: of x264. tags: what the file says of itself, such as `title` and `comment`. lossless: every byte
+    of the frames is kept, as red, green and blue; few browsers play such films.
     """
 
     def __init__(
@@ -35,16 +42,20 @@ class FilmEncoder:
         size: tuple[int, int],
         options: Mapping[str, str],
         tags: Mapping[str, str] | None = None,
+        lossless: bool = False,
     ) -> None:
         self._container, self.size = container, (size[0] + size[0] % 2, size[1] + size[1] % 2)
         self.frames_per_second, self.samples_per_second = frames_per_second, samples_per_second
         self.num_frames = self._num_samples = 0
         container.metadata.update(tags or {})
-        self._video = container.add_stream("libx264", rate=frames_per_second, options=dict(options))
+        codec = "libx264rgb" if lossless else "libx264"
+        self._lossless, options = lossless, {**options, **(LOSSLESS if lossless else {})}
+        self._video = container.add_stream(codec, rate=frames_per_second, options=options)
         self._video.height, self._video.width = self.size
-        self._video.pix_fmt = "yuv420p"
+        self._video.pix_fmt = "rgb24" if lossless else "yuv420p"
         context = self._video.codec_context
-        context.colorspace = context.color_primaries = context.color_trc = BT709
+        context.color_primaries = context.color_trc = BT709
+        context.colorspace = RGB if lossless else BT709
         self._audio = None
         if samples_per_second is not None:
             self._audio = container.add_stream("aac", rate=samples_per_second, layout="stereo")
@@ -80,8 +91,9 @@ class FilmEncoder:
         self._container.close()
 
     def _write_frame(self, pixels: Array) -> None:
-        rgb = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
-        frame = rgb.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709)
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
+        if not self._lossless:
+            frame = frame.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709)
         frame.pts, frame.time_base = self.num_frames, Fraction(1, self.frames_per_second)
         self.num_frames += 1
         self._container.mux(self._video.encode(frame))

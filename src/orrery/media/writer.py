@@ -47,7 +47,8 @@ class FilmWriter:
     path: ends in `.mp4`; its folder exists. size: (height, width) of the frames; see `FilmEncoder`.
     samples_per_second: one of AAC's rates, or None for a silent film.
     force: replace an existing file. crf: quality of the pictures, near transparent unless said otherwise.
-    tags: what the file says of itself, such as `title` and `comment`.
+    tags: what the file says of itself, such as `title` and `comment`. lossless: see `FilmEncoder`; `crf` is
+    then of no matter.
 
     The same frames and samples give the same bytes. Raises BadUse for bad numbers and UserError for a path
     that cannot be written, both before any work.
@@ -62,10 +63,11 @@ class FilmWriter:
         force: bool = False,
         crf: int = 16,
         tags: Mapping[str, str] | None = None,
+        lossless: bool = False,
     ) -> None:
         self.path = Path(path)
-        self._tags = dict(tags or {})
-        self._options = X264_OPTIONS | {"crf": str(crf)}
+        self._tags, self._lossless = dict(tags or {}), lossless
+        self._options = X264_OPTIONS | ({} if lossless else {"crf": str(crf)})
         self.frames_per_second = frames_per_second
         self.samples_per_second = samples_per_second
         self.size = size
@@ -103,6 +105,7 @@ class FilmWriter:
             self.size,
             self._options,
             self._tags,
+            self._lossless,
         )
 
     def write(self, frames: Array, audio: Array | None = None) -> None:

@@ -12,7 +12,7 @@ from orrery.streams import Array, Event, Observation, StreamSpec, WorldSpec
 from orrery.world import World
 from orrery.worlds.rigid_bodies.mujoco_scene import HasMujocoScene, MujocoScene
 
-__all__ = ["DrawnWorld", "Look"]
+__all__ = ["DrawnWorld", "KeepingLook", "Look"]
 
 
 class Look(Protocol):
@@ -23,6 +23,19 @@ class Look(Protocol):
     def draw(self, scene: MujocoScene) -> Array:
         """A tick's pictures, `[F, H, W, 3]` uint8 sRGB."""
         ...
+
+
+class KeepingLook:
+    """Draws as another look does, and keeps what it was given. scenes: one for each tick, in order."""
+
+    def __init__(self, look: Look) -> None:
+        self._look, self.size = look, look.size
+        self.scenes: list[MujocoScene] = []
+
+    def draw(self, scene: MujocoScene) -> Array:
+        """See `Look`."""
+        self.scenes.append(scene)
+        return self._look.draw(scene)
 
 
 class DrawnWorld:

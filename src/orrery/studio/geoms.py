@@ -19,7 +19,7 @@ from orrery.studio.tone import linear
 from orrery.worlds.rigid_bodies.geometry import rotate
 from orrery.worlds.rigid_bodies.mujoco_scene import GeomLook, MujocoScene
 
-__all__ = ["SceneGeoms", "Sweep", "floor_m"]
+__all__ = ["SceneGeoms", "Sweep", "bevel_m", "floor_m", "seen_geoms"]
 
 KINDS = {
     mujoco.mjtGeom.mjGEOM_PLANE: shapes.PLANE,
@@ -52,13 +52,14 @@ class Sweep:
 class SceneGeoms:
     """The geoms of a scene that are seen, and the sweep behind them.
 
-    looks: what the path tracer knows of their materials. Raises BadUse for a kind of geom that it does not
-    draw, or a material that it does not have.
+    ids: MuJoCo's numbers of the geoms, in the order that the kernels count them in; the sweep comes after
+    them. looks: what the path tracer knows of their materials. Raises BadUse for a kind of geom that it does
+    not draw, or a material that it does not have.
     """
 
     def __init__(self, scene: MujocoScene, sweep: Sweep | None, device: wp.Device | str) -> None:
         self.model, self._device, self._sweep = scene.model, device, sweep
-        self._ids = _seen(scene)
+        self.ids = seen_geoms(scene)
         self._meshes: list[wp.Mesh] = []
         self._geoms = self._shapes()
         self.looks = self._looks(scene.looks)
@@ -68,13 +69,17 @@ class SceneGeoms:
         as a shutter is open."""
         total = scene.positions_m.shape[1]
         chosen = total - 1 - np.arange(instants)[::-1] * (total // 2) // max(instants, 1)
-        bodies = self.model.geom_bodyid[self._ids]
-        positions = scene.positions_m[frame][chosen][:, bodies]
-        turns = scene.quaternions[frame][chosen][:, bodies]
-        local = np.broadcast_to(self.model.geom_pos[self._ids], positions.shape)
+        return self.at(scene.positions_m[frame][chosen], scene.quaternions[frame][chosen])
+
+    def at(self, positions_m: Array, quaternions: Array) -> Any:
+        """The geoms where MuJoCo's bodies are at these instants, `[instants, bodies, 3]` and `[instants,
+        bodies, 4]`."""
+        instants, bodies = len(positions_m), self.model.geom_bodyid[self.ids]
+        positions, turns = positions_m[:, bodies], quaternions[:, bodies]
+        local = np.broadcast_to(self.model.geom_pos[self.ids], positions.shape)
         axes = np.eye(3)[:, None, None]
         inner = rotate(
-            self.model.geom_quat[self._ids][None, None], np.broadcast_to(axes, (3, *positions.shape))
+            self.model.geom_quat[self.ids][None, None], np.broadcast_to(axes, (3, *positions.shape))
         )
         columns = rotate(turns[None], inner)
         places = positions + rotate(turns, local)
@@ -90,14 +95,14 @@ class SceneGeoms:
         model, geoms = self.model, shapes.Geoms()
         kinds, sizes, bevels, reach = [], [], [], []
         mesh_ids, first_normals, normals = [], [], [np.zeros((0, 3))]
-        for geom in self._ids:
+        for geom in self.ids:
             kind = KINDS[mujoco.mjtGeom(model.geom_type[geom])]
             size = model.geom_size[geom].copy()
             if model.geom_type[geom] == mujoco.mjtGeom.mjGEOM_SPHERE:
                 size[:] = size[0]
             kinds.append(kind)
             sizes.append(size)
-            bevels.append(_bevel(kind, size))
+            bevels.append(bevel_m(model, geom))
             reach.append(0.0 if kind == shapes.PLANE else float(model.geom_rbound[geom]) * 1.001 + 1e-5)
             first_normals.append(sum(map(len, normals)))
             mesh_ids.append(0)
@@ -120,7 +125,7 @@ class SceneGeoms:
         return geoms
 
     def _looks(self, named: Mapping[str, GeomLook]) -> Any:
-        rows = [self._look(int(geom), named) for geom in self._ids]
+        rows = [self._look(int(geom), named) for geom in self.ids]
         if self._sweep is not None:
             rows.append((material("paper"), self._sweep.colour, True))
         colours = linear(np.array([colour for _, colour, _ in rows]))
@@ -168,8 +173,8 @@ def floor_m(scene: MujocoScene) -> float:
     return float(middles[planes].min() if planes.any() else (middles - model.geom_rbound).min())
 
 
-def _seen(scene: MujocoScene) -> Array:
-    """Ids of the geoms that are to be drawn."""
+def seen_geoms(scene: MujocoScene) -> Array:
+    """MuJoCo's numbers of the geoms that are to be drawn. BadUse for one of a kind that cannot be."""
     model = scene.model
     ids = [
         geom for geom in range(model.ngeom)
@@ -186,11 +191,13 @@ def _seen(scene: MujocoScene) -> Array:
     return np.array(ids, int)
 
 
-def _bevel(kind: int, size: Array) -> float:
-    if kind == shapes.CAPSULE:
+def bevel_m(model: mujoco.MjModel, geom: int) -> float:
+    """Radius of a geom's rounded edges as it is drawn, metres; of a capsule, its own."""
+    size, kind = model.geom_size[geom], mujoco.mjtGeom(model.geom_type[geom])
+    if kind == mujoco.mjtGeom.mjGEOM_CAPSULE:
         return float(size[0])
-    smallest = {shapes.BOX: size.min(), shapes.CYLINDER: size[:2].min()}.get(kind, 0.0)
-    return float(min(BEVEL_SHARE * smallest, MOST_BEVEL_M))
+    smallest = {mujoco.mjtGeom.mjGEOM_BOX: size.min(), mujoco.mjtGeom.mjGEOM_CYLINDER: size[:2].min()}
+    return float(min(BEVEL_SHARE * smallest.get(kind, 0.0), MOST_BEVEL_M))
 
 
 def _mesh(model: mujoco.MjModel, mesh: int, device: wp.Device | str) -> tuple[wp.Mesh, Array]:

@@ -7,7 +7,6 @@ depends on. A shot whose hash is as it was is not drawn again, and its bytes sta
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -15,17 +14,16 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from scipy.io import wavfile
 
 from orrery import __version__
-from orrery.atomic import check_destination, disk_failure, write_atomically
+from orrery.atomic import check_destination, disk_failure
 from orrery.errors import BadUse
 from orrery.media import FilmWriter, sidecar_path, write_sidecar
 from orrery.media.join import join_films
-from orrery.streams import Array
 from orrery.studio.shots import Storyboard
 from orrery.studio.soft import SoftLook, SoftSettings
-from orrery.studio.take import SAMPLE_RATE, Take, takes
+from orrery.studio.sound import SAMPLE_RATE, write_wav
+from orrery.studio.take import Take, takes
 from orrery.studio.timeline import ADAPTERS, Clip, write_timelines
 from orrery.worlds.rigid_bodies.mujoco_scene import MujocoScene
 
@@ -99,7 +97,7 @@ def shoot(
     sounds = [take.audio for take in acted]
     tags = {"title": board.title, "comment": json.dumps({"generated_by": f"orrery {__version__}"})}
     join_films([shot.path for shot in shots], out, sounds, SAMPLE_RATE, force, tags)
-    _write_wav(out.with_suffix(".wav"), np.concatenate(sounds))
+    write_wav(out.with_suffix(".wav"), np.concatenate(sounds))
     write_sidecar(out, {"orrery": __version__, "storyboard": board.model_dump(mode="json")})
     clips = [
         Clip(name, shot.path, len(shot.take.scenes), shot.take.events)
@@ -161,7 +159,7 @@ class _Shot:
             for k, scene in enumerate(take.scenes):
                 writer.write(look.draw(scene), take.audio[k * per_frame : (k + 1) * per_frame])
                 yield
-        _write_wav(self.path.with_suffix(".wav"), take.audio)
+        write_wav(self.path.with_suffix(".wav"), take.audio)
         came_of_it = {"events": [asdict(e) for e in take.events], "led": [asdict(led) for led in take.led]}
         write_sidecar(self.path, {"key": self.key, **came_of_it, "scene": take.scene.to_json()})
 
@@ -172,10 +170,3 @@ def _where(scene: MujocoScene, frame: int) -> list[list[float]]:
     assert scene.lens_radius_m is not None
     lens = [scene.focus_m[frame], scene.lens_radius_m[frame]]
     return [[float(v) for v in values] for values in (scene.cameras[frame], scene.subjects_m[frame], lens)]
-
-
-def _write_wav(path: Path, samples: Array) -> None:
-    """`[N, 2]` float32, as it is."""
-    buffer = io.BytesIO()
-    wavfile.write(buffer, SAMPLE_RATE, samples)
-    write_atomically(path, buffer.getvalue())

@@ -5,10 +5,6 @@ Area lights, soft shadows, rough and polished materials, glass, depth of field a
 
 from __future__ import annotations
 
-import math
-import os
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
@@ -18,22 +14,17 @@ import warp as wp
 
 from orrery.errors import BadUse
 from orrery.streams import Array
-from orrery.studio.geoms import SceneGeoms, Sweep, floor_m
-from orrery.studio.kernels.path_tracer import Camera, Light, Picture, trace
+from orrery.studio.geoms import SceneGeoms, Sweep
+from orrery.studio.kernels.path_tracer import Light, Picture, trace
 from orrery.studio.lights import LightRig, light_rig, place_lights
 from orrery.studio.tone import picture_bytes
-from orrery.worlds.rigid_bodies.geometry import rotate
+from orrery.studio.views import backdrop, camera_axes, launch_rows, picture_camera
 from orrery.worlds.rigid_bodies.mujoco_scene import MujocoScene
 from orrery.worlds.rigid_bodies.ray_tracer import start_warp
 
 __all__ = ["SoftLook", "SoftSettings", "Traced"]
 
 MOST_SAMPLES = 4096
-SWEEP_UNITS = (2.6, 1.2, 3.6)
-"""The sweep's floor, curve and wall, in distances of the camera from its subject."""
-BELOW_M = 0.001
-"""How far the sweep lies under the lowest plane."""
-ROWS_AT_ONCE = 16
 KERNEL: Any = trace
 """Warp's kernels have no types."""
 
@@ -108,7 +99,9 @@ class SoftLook:
         instants = min(self.settings.samples, scene.positions_m.shape[1] // 2) or 1
         geoms = self._geoms.posed(scene, frame, instants)
         camera = self._camera(scene, frame)
-        self._launch([geoms, self._geoms.looks, self._light, camera])
+        settings = self.settings
+        what = [geoms, self._geoms.looks, self._light, camera, settings.samples, settings.bounces]
+        launch_rows(KERNEL, self.size, what, self._picture, self._device)
         return Traced(self._picture.light.numpy(), self._picture.colour.numpy(), self._picture.normal.numpy())
 
     def finish(self, traced: Traced) -> Array:
@@ -121,24 +114,6 @@ class SoftLook:
 
         return Denoiser(self.size[1], self.size[0])
 
-    def _launch(self, what: Sequence[Any]) -> None:
-        """Trace all rows: on a processor in as many threads as the process may use."""
-        width, height = self.size
-        settings = self.settings
-
-        def rows(first: int, count: int) -> None:
-            inputs = [*what, settings.samples, settings.bounces, first, self._picture]
-            wp.launch(KERNEL, dim=(count, width), inputs=inputs, device=self._device)
-
-        if not self._device.is_cpu:
-            rows(0, height)
-            return
-        wp.load_module(KERNEL.module, device=self._device)
-        mine = getattr(os, "sched_getaffinity", None)  # Linux alone says which cores a process may use
-        with ThreadPoolExecutor(len(mine(0)) if mine is not None else os.cpu_count()) as pool:
-            starts = range(0, height, ROWS_AT_ONCE)
-            list(pool.map(lambda first: rows(first, min(ROWS_AT_ONCE, height - first)), starts))
-
     def place_lights(self, scene: MujocoScene) -> None:
         """Set the lights about what a scene's first camera looks at; they stand while the camera moves. Done
         by itself with the first scene of a model."""
@@ -148,24 +123,14 @@ class SoftLook:
         self._light.areas = wp.array(lights.reshape(-1, 4, 3), dtype=wp.vec3, device=self._device)
         self._light.above, self._light.level = wp.vec3(*rig.above), wp.vec3(*rig.level)
         self._light.below, self._light.brightest = wp.vec3(*rig.below), rig.brightest
-        self._backdrop = None
-        if rig.sweep is not None:
-            unit = float(np.linalg.norm(scene.cameras[0, :3] - scene.subjects_m[0]))
-            floor, curve, wall = (unit * share for share in SWEEP_UNITS)
-            x, y, _ = scene.subjects_m[0]
-            self._backdrop = Sweep((x, y, floor_m(scene) - BELOW_M), (floor, curve, wall), rig.sweep)
+        self._backdrop = backdrop(rig, scene)
 
     def _camera(self, scene: MujocoScene, frame: int) -> Any:
-        """The world's camera: what it sees in a square picture is in a picture of any shape."""
+        """The world's camera with its lens."""
+        camera = picture_camera(scene, frame, self.size)
         pose, subject_m = scene.cameras[frame], scene.subjects_m[frame]
-        width, height = self.size
-        half = math.tan(float(pose[7]) / 2)
-        shorter = min(width, height)
-        axes = rotate(np.asarray(pose[None, 3:7], float), np.eye(3)).T
-        camera = Camera()
-        camera.position, camera.axes = wp.vec3(*map(float, pose[:3])), wp.mat33(*axes.ravel())
-        camera.half = wp.vec2(half * width / shorter, half * height / shorter)
-        focus = (pose[:3] - subject_m) @ axes[:, 2] if scene.focus_m is None else scene.focus_m[frame]
+        to_subject = (pose[:3] - subject_m) @ camera_axes(pose)[:, 2]
+        focus = to_subject if scene.focus_m is None else scene.focus_m[frame]
         camera.focus = max(float(focus), 1e-3)
         if scene.lens_radius_m is None:
             camera.aperture = self.settings.aperture * camera.focus

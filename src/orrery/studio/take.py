@@ -13,6 +13,7 @@ from orrery.errors import UserError, nearest
 from orrery.streams import Array, Clock, Event, WorldSpec
 from orrery.studio.cameras import CameraPath, FilmCamera, standing
 from orrery.studio.shots import MAX_SECONDS, PathKey, Shot, ShotCamera, Storyboard
+from orrery.studio.sound import SAMPLE_RATE
 from orrery.worlds.laboratory.scene import LabScene
 from orrery.worlds.laboratory.world import LaboratoryBench, LaboratoryWorld
 from orrery.worlds.rigid_bodies.clearance import overlaps, overlaps_on_the_way
@@ -20,10 +21,10 @@ from orrery.worlds.rigid_bodies.exact import camera_pose
 from orrery.worlds.rigid_bodies.impacts import GRAVITY_M_S2
 from orrery.worlds.rigid_bodies.mujoco_scene import MujocoScene
 from orrery.worlds.rigid_bodies.physics import Motion
+from orrery.worlds.rigid_bodies.words import numbered
 
 __all__ = ["Led", "Take", "takes"]
 
-SAMPLE_RATE = 48_000
 FOLLOWED_RAD_S = 25.0
 """How stiffly a thing is led: natural frequency of the spring, critically damped."""
 GREATEST_FORCE = 20.0
@@ -88,18 +89,8 @@ def _new_stage(shot: Shot, clock: Clock) -> _Stage:
         world = LaboratoryWorld(streams=("state",), clock=clock)
         world.reset(shot.seed, prompt=shot.sentence)
         scene = LabScene.from_json(world.scene())
-        names = _names(scene)
+        names = numbered(f"{thing.colour} {thing.shape}" for thing in scene.things)
     return _Stage(scene, names, clock, shot.seed)
-
-
-def _names(scene: LabScene) -> list[str]:
-    """Colour and shape, numbered where there are several alike."""
-    names: list[str] = []
-    for thing in scene.things:
-        name = f"{thing.colour} {thing.shape}"
-        count = sum(other == name or other.startswith(f"{name} ") for other in names)
-        names.append(f"{name} {count + 1}" if count else name)
-    return names
 
 
 class _Stage(LaboratoryBench):
@@ -158,11 +149,10 @@ class _Stage(LaboratoryBench):
 
     def _called(self, body: str) -> str:
         """What the storyboard calls a body of the model."""
-        if body.startswith("object"):
-            return self._names[int(body[6:])]
-        if body.startswith("fixture"):
-            return self.scene.fixtures[int(body[7:])].name
-        return "table" if body == "world" else body
+        return self._body_names().get(body, body)
+
+    def _thing_names(self) -> Sequence[str]:
+        return self._names
 
     def _points(self, positions_m: Array) -> dict[str, Array]:
         return {name: np.array(positions_m[k]) for k, name in enumerate(self._names)}

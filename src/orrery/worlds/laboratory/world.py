@@ -10,7 +10,7 @@ elevation in rad/s, distance in m/s). Sentences tell what has happened so far, i
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -34,6 +34,7 @@ from orrery.worlds.rigid_bodies.finger import MAX_SPEED_M_S
 from orrery.worlds.rigid_bodies.materials import ALL_COLOURS, SURFACES
 from orrery.worlds.rigid_bodies.mujoco_scene import GeomLook
 from orrery.worlds.rigid_bodies.physics import TABLE_MATERIAL, Motion
+from orrery.worlds.rigid_bodies.words import numbered
 
 __all__ = ["LABELS", "NUM_SLOTS", "LaboratoryBench", "LaboratoryWorld", "laboratory_spec", "told", "watched"]
 
@@ -225,6 +226,13 @@ class LaboratoryBench(Bench):
             "segmentation.main": studio.segmentation,
         }
         return look | {name: make() for name, make in makers.items() if name in self._wanted}
+
+    def _thing_names(self) -> Sequence[str]:
+        return numbered(f"{thing.colour} {thing.shape}" for thing in self.scene.things)
+
+    def _body_names(self) -> dict[str, str]:
+        fixtures = numbered(fixture.name for fixture in self.scene.fixtures)
+        return super()._body_names() | {f"fixture{k}": name for k, name in enumerate(fixtures)}
 
     def _geom_looks(self) -> dict[str, GeomLook]:
         top = SURFACES[self.scene.surface]

@@ -279,7 +279,18 @@ class Bench(ABC):
         looks = {**self._geom_looks(), "finger": GeomLook(FINGER_MATERIAL, FINGER_COLOUR)}
         hidden = frozenset({"finger"} if is_parked else ())
         cameras = self.tick["camera.main"]
-        return MujocoScene(self._model, positions, quaternions, cameras, np.array(subjects), looks, hidden)
+        return MujocoScene(
+            self._model, positions, quaternions, cameras, np.array(subjects), looks, hidden,
+            self._body_names(),
+        )  # fmt: skip
+
+    def _body_names(self) -> dict[str, str]:
+        """What people call the model's bodies, by name."""
+        return {"world": "table", **{f"object{k}": name for k, name in enumerate(self._thing_names())}}
+
+    @abstractmethod
+    def _thing_names(self) -> Sequence[str]:
+        """What people call the objects, one after the other."""
 
     @abstractmethod
     def _geom_looks(self) -> dict[str, GeomLook]:

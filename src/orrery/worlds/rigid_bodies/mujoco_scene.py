@@ -32,6 +32,7 @@ class MujocoScene:
     (MuJoCo's camera frame) and vertical field of view of a square picture, radians, at the end of each frame.
     subjects_m `[F, 3]`: what the camera looks at. looks: by the geom's name; a geom that is not in it has the
     model's own colour. hidden: names of geoms that are not to be seen.
+    names: what people call bodies, by the model's names; not all need one.
     focus_m, lens_radius_m `[F]`: along the camera's axis, and half of its lens's opening; None: on the
     subject, and as the look would have it.
     """
@@ -43,6 +44,7 @@ class MujocoScene:
     subjects_m: Array
     looks: Mapping[str, GeomLook] = field(default_factory=dict)
     hidden: frozenset[str] = frozenset()
+    names: Mapping[str, str] = field(default_factory=dict)
     focus_m: Array | None = None
     lens_radius_m: Array | None = None
 

@@ -6,20 +6,15 @@ import numpy as np
 
 from orrery.streams import Array
 from orrery.worlds.rigid_bodies.geometry import Camera
+from orrery.worlds.rigid_bodies.outline import NEAREST_M, outermost, unit
 from orrery.worlds.rigid_bodies.state import StateLayout
 
 __all__ = ["TRACK_NUMBERS", "tracks_of"]
 
 TRACK_NUMBERS = 13
 """Of one thing: place, size and depth in the picture (5), its own x and y axis (6), present, visible."""
-NEAREST_M = 0.05
-"""What is behind the camera, or nearer to it than this, is placed as if it were this far away, without
-size."""
 FURTHEST_OUT = 1.0
 """How far outside of the picture a place is written, in pictures."""
-SEARCH_STEPS = 3
-_SIDES = np.array([[1.0, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0]])
-"""Right, left, down and up."""
 
 _PARTS = {
     "ball": (0, 0, 0, 0, 1),
@@ -35,7 +30,8 @@ def tracks_of(state: Array, layout: StateLayout, camera: Camera) -> Array:
     """The things of a state `[K, D]` as a camera sees them, `[K, TRACK_NUMBERS]` float32.
 
     u, v: the thing's centre in the picture, from the upper left corner, as shares of its width and height.
-    width, height: of the box round the whole thing, as if nothing hid it, likewise. depth: metres along the
+    width, height: of the box round the whole thing, as if nothing hid it, likewise; 0 of what is
+    nearer than NEAREST_M. depth: metres along the
     optical axis. Then the thing's own x and y axis in the camera's (right, up, backward), and what the state
     says of presence and visibility. Zeros for what is absent. The picture is square.
     """
@@ -68,24 +64,11 @@ def _hulls(state: Array, layout: StateLayout) -> tuple[Array, Array, Array]:
 
 
 def _extent(centre: Array, axes: Array, box: Array, disc: Array, ball: Array) -> Array:
-    """Width and height `[K, 2]` of things on a plane at depth 1.
+    """Width and height `[K, 2]` of things on a plane at depth 1; see `_hulls` and `outermost`."""
 
-    centre: `[K, 3]`, right, down, away; axes: `[K, 3, 3]` in the same, one in a row. The point that is
-    outermost on one side has the largest ratio of right (or down) to away. It is where `towards - ratio *
-    away` is largest, and found by putting in the ratio of the point found before (Dinkelbach's method).
-    """
-    ratio = (_SIDES @ centre.T) / np.maximum(centre[:, 2], NEAREST_M)  # [4, K]
-    for _ in range(SEARCH_STEPS):
-        towards = np.repeat(_SIDES[:, None], len(centre), axis=1)  # [4, K, 3]
-        towards[..., 2] = -ratio
-        own = (axes @ towards[..., None])[..., 0]  # in the thing's own axes
+    def support(own: Array) -> Array:
         across = own * (1, 1, 0)
-        reach = np.sign(own) * box + disc[:, None] * _unit(across) + ball[:, None] * _unit(own)
-        point = centre + (reach[..., None, :] @ axes)[..., 0, :]
-        ratio = (point * _SIDES[:, None]).sum(-1) / np.maximum(point[..., 2], NEAREST_M)
+        return np.sign(own) * box + disc[:, None] * unit(across) + ball[:, None] * unit(own)
+
+    ratio = outermost(centre, axes, support)
     return np.stack([ratio[0] + ratio[1], ratio[2] + ratio[3]], -1)
-
-
-def _unit(vectors: Array) -> Array:
-    """Vectors `[..., 3]` at length 1; those of no length stay."""
-    return vectors / np.sqrt((vectors * vectors).sum(-1, keepdims=True)).clip(1e-9)

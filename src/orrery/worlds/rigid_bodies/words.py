@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 
 from orrery.errors import UserError
 
@@ -13,6 +14,7 @@ __all__ = [
     "MAX_PROMPT_CHARACTERS",
     "SHAPE_WORDS",
     "check_text",
+    "numbered",
     "split_words",
 ]
 
@@ -98,3 +100,12 @@ def split_words(text: str) -> list[str]:
     folded = unicodedata.normalize("NFKC", text).lower()
     folded = re.sub(r"['’]s\b", " is", folded)
     return [word for word in _WORD.findall(folded) if unicodedata.category(word[0])[0] not in "PZC"]
+
+
+def numbered(names: Iterable[str]) -> list[str]:
+    """The names, with a number behind each that is not the first of its kind: `red ball`, `red ball 2`."""
+    told: list[str] = []
+    for name in names:
+        count = sum(other == name or other.startswith(f"{name} ") for other in told)
+        told.append(f"{name} {count + 1}" if count else name)
+    return told

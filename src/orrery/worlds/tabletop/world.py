@@ -7,7 +7,7 @@ is the finger. Group k of the tracks is the thing in slot k.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -32,6 +32,7 @@ from orrery.worlds.rigid_bodies.physics import (
 from orrery.worlds.rigid_bodies.sound import SoundingBody
 from orrery.worlds.rigid_bodies.state import StateLayout
 from orrery.worlds.rigid_bodies.tracks import TRACK_NUMBERS, tracks_of
+from orrery.worlds.rigid_bodies.words import numbered
 from orrery.worlds.tabletop.events import script_from, with_event
 from orrery.worlds.tabletop.finger import begins_clear, plan_script
 from orrery.worlds.tabletop.language import caption, parse
@@ -202,6 +203,9 @@ class _Table(Bench):
         if "video.main" in self._spec.streams:
             look["video.main"] = self._picture(motion)
         return look
+
+    def _thing_names(self) -> Sequence[str]:
+        return numbered(f"{body.colour} {body.shape}" for body in self.scene.bodies)
 
     def _geom_looks(self) -> dict[str, GeomLook]:
         looks = {"table": GeomLook(TABLE_MATERIAL, SURFACES[TABLE_MATERIAL].colour)}
