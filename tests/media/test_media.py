@@ -87,6 +87,13 @@ def test_colours_and_stereo_survive(tmp_path: Path) -> None:
     assert np.sqrt(np.mean((film.audio - audio)[2000:-2000] ** 2)) < 0.01
 
 
+def test_a_lossless_film_is_read_as_it_was_written(tmp_path: Path) -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (5, *SIZE, 3)).astype(np.uint8)
+    with FilmWriter(tmp_path / "film.mp4", FPS, None, SIZE, lossless=True) as writer:
+        writer.write(frames)
+    np.testing.assert_array_equal(read_film(tmp_path / "film.mp4").frames, frames)
+
+
 def test_matrix_is_bt709_and_says_so(tmp_path: Path) -> None:
     red = np.zeros((4, *SIZE, 3), np.uint8)
     red[..., 0] = 255

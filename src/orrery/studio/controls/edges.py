@@ -23,8 +23,14 @@ pixel there, so that a round limb is none."""
 def edges(seen: Seen) -> Array:
     """Where lines are in a frame, `[H, W]` bool, a pixel wide: on the left and the upper side of each
     change."""
-    points, pixel_m = _points(seen)
     lines = np.zeros(seen.depth_m.shape, bool)
+    with np.errstate(invalid="ignore"):  # infinity less infinity, where nothing is
+        _draw(seen, lines)
+    return lines
+
+
+def _draw(seen: Seen, lines: Array) -> None:
+    points, pixel_m = _points(seen)
     for axis in (0, 1):
         here, there = _pairs(seen.instance, axis)
         differ = here != there
@@ -32,13 +38,11 @@ def edges(seen: Seen) -> Array:
         crease = (near * far).sum(-1) < math.cos(math.radians(CREASE_DEG))
         p, q = _pairs(points, axis)
         wide = np.maximum(*_pairs(pixel_m, axis))
-        with np.errstate(invalid="ignore"):  # infinity less infinity, where nothing is
-            off = np.minimum(np.abs(((q - p) * near).sum(-1)), np.abs(((q - p) * far).sum(-1)))
-            step = off > STEP_PIXELS * wide
+        off = np.minimum(np.abs(((q - p) * near).sum(-1)), np.abs(((q - p) * far).sum(-1)))
+        step = off > STEP_PIXELS * wide
         nothing = np.isinf(_pairs(seen.depth_m, axis)).all(0)
         before, _ = _pairs(lines, axis)
         before |= differ | ((crease | step) & ~nothing)
-    return lines
 
 
 def edge_picture(lines: Array) -> Array:

@@ -13,9 +13,9 @@ from orrery.studio.controls.geometry import BACKGROUND
 __all__ = ["MOST_INSTANCES", "instance_names", "palette"]
 
 MOST_INSTANCES = 255
-GOLDEN = 0.61803398875
-"""Of the circle: hues that are this far apart never come close to one another soon."""
-TONES = ((0.85, 1.0), (0.6, 0.75), (1.0, 0.6), (0.35, 0.95))
+HUE_STEP = 0.5698403
+"""Of the circle, from one hue to the next, so that none comes close to another soon (Roberts 2018)."""
+TONES = ((0.85, 1.0), (0.6, 0.75), (1.0, 0.6), (0.35, 0.95), (0.9, 0.35))
 """Saturation and brightness, one after the other."""
 
 
@@ -23,7 +23,7 @@ def palette() -> Array:
     """A colour for each instance, `[MOST_INSTANCES + 1, 3]` uint8, all different; BACKGROUND is black."""
     colours = np.zeros((MOST_INSTANCES + 1, 3), np.uint8)
     for k in range(1, MOST_INSTANCES + 1):
-        rgb = colorsys.hsv_to_rgb(k * GOLDEN % 1.0, *TONES[k % len(TONES)])
+        rgb = colorsys.hsv_to_rgb(k * HUE_STEP % 1.0, *TONES[k % len(TONES)])
         colours[k] = np.rint(255.0 * np.array(rgb))
     return colours
 
