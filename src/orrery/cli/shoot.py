@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
@@ -13,8 +14,47 @@ from orrery.errors import BadUse
 if TYPE_CHECKING:
     from orrery.studio.controls.board import ShotControls
     from orrery.studio.shoot import BoardFilm
+    from orrery.studio.shots import Storyboard
 
 __all__ = ["print_told", "shoot"]
+
+
+@dataclass(frozen=True)
+class DressedBy:
+    """The large model that dresses a film.
+
+    Attributes:
+        dress: weights in diffusers' form: a folder, or an id on the Hugging Face Hub (with its own licence).
+        The film is then of the model's rate; --controls names what guides it, depth if left out.
+        backend: wan-vace or cogvideox-fun; found out from the weights if left out.
+        prompt: what the film is to look like; shots may have a `prompt` of their own beside it.
+        negative: what it is not to look like.
+        seed: another number gives other pictures.
+        steps: of denoising; the model's own number if left out.
+        guidance: how closely the prompt is followed; the model's own if left out.
+        strength: how closely the control is followed, from 0 to 2, where the model knows more or less.
+        memory: whole, offload (each part on the GPU while it works) or least (slow).
+    """
+
+    dress: str | None = None
+    backend: str | None = None
+    prompt: str = ""
+    negative: str = ""
+    seed: int = 0
+    steps: int | None = None
+    guidance: float | None = None
+    strength: float = 1.0
+    memory: Literal["whole", "offload", "least"] = "whole"
+
+    def check(self, for_model: str | None) -> bool:
+        """Whether a film is to be dressed. BadUse for options that go with nothing."""
+        if self.dress is None:
+            for name, value in vars(DressedBy()).items():
+                if getattr(self, name) != value:
+                    raise BadUse(f"--{name} is of --dress; add that, with the weights to use")
+        elif for_model is not None:
+            raise BadUse("--for: the weights of --dress say which model it is; leave it out")
+        return self.dress is not None
 
 
 def shoot(
@@ -25,8 +65,12 @@ def shoot(
     controls: str | None = None,
     for_model: Annotated[str | None, tyro.conf.arg(name="for")] = None,
     force: bool = False,
+    dressing: Annotated[DressedBy, tyro.conf.arg(name="")] = DressedBy(),
 ) -> int:
     """Make the film of a storyboard: exact motion and sound, shot by shot (needs the studio extra).
+
+    With --dress, a large model of your own makes the pictures, guided by the exact controls (needs the
+    backends extra).
 
     Each shot's film lies in a folder beside the whole one, and is made again only if something that it
     depends on has changed. Beside the film lie its sound as a WAV, its settings as JSON, and the edit as
@@ -51,6 +95,9 @@ def shoot(
         from orrery.studio.take import takes
     changed = {"size": size, "samples": samples}
     board = read_storyboard(storyboard, **{k: v for k, v in changed.items() if v is not None})
+    if dressing.check(for_model):
+        _dress(board, out, controls, dressing, force)
+        return 0
     if controls is None:
         if for_model is not None:
             raise BadUse("--for is of --controls; add that, such as --controls depth,edges")
@@ -71,6 +118,32 @@ def shoot(
         made = write_board_controls(board, acted or takes(board), folder, plan, on_frame)
     _print_controls(made)
     return 0
+
+
+def _dress(board: Storyboard, out: Path, controls: str | None, by: DressedBy, force: bool) -> None:
+    with needs("backends", "--dress"):
+        import diffusers  # noqa: F401 - found missing now, not after the controls
+
+        from orrery.studio.backends.dress import Dressing, dress
+        from orrery.studio.backends.pipeline import DiffusersPipeline, find_backend
+    from orrery.studio.controls.streams import read_controls
+
+    weights = by.dress or ""
+    backend = find_backend(weights, by.backend)
+    dressing = Dressing(
+        weights, backend, by.prompt, read_controls(controls or "depth"), by.negative, by.seed, by.steps,
+        by.guidance, by.strength,
+    )  # fmt: skip
+    with progress_bar(out.name, "steps") as on_step:
+        film = dress(
+            board, out, dressing, lambda: DiffusersPipeline(weights, backend, by.memory), force, on_step
+        )
+    _print_controls(list(film.controls))
+    for shot in film.shots:
+        print(f"{shot.path}: {shot.num_frames} frames, {'made' if shot.was_made else 'as it was'}")
+    for line in film.told:
+        print(f"  {line}")
+    print(f"{film.path}: {film.seconds:.2f} s of film, dressed by {backend.name} from {weights}")
 
 
 def _print_film(film: BoardFilm) -> None:

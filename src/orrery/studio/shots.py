@@ -227,7 +227,8 @@ class Shot(_Strict):
 
     surface: of the table, wood where nothing is said. light: see `orrery.studio.lights`. paths: where things
     are led, by name, by forces of up to twenty times their weight. level_db: of the sound. seed: of what a
-    sentence leaves open, and of a hand's unrest.
+    sentence leaves open, and of a hand's unrest. prompt: what a large model that dresses the film is told of
+    this shot.
     """
 
     name: str = ""
@@ -242,6 +243,7 @@ class Shot(_Strict):
     light: Annotated[str, _one_of("light", LIGHTS)] = "softbox"
     level_db: Annotated[float, Field(ge=-120, le=24)] = 0.0
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    prompt: str = ""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

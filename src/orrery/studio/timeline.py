@@ -14,10 +14,11 @@ import opentimelineio as otio
 from orrery.atomic import write_atomically
 from orrery.streams import Event
 
-__all__ = ["DROPPED", "Clip", "write_timelines"]
+__all__ = ["ADAPTERS", "DROPPED", "Clip", "writable", "write_timelines"]
 
 ADAPTERS = {"otio": "otio_json", "xml": "fcp_xml", "edl": "cmx_3600"}
 """Ending of a file to OpenTimelineIO's adapter that writes it."""
+IN_TIMECODE = ("xml", "edl")
 IMPULSES = "impulses and materials of impacts"
 DROPPED: Mapping[str, tuple[str, ...]] = {
     "otio": (),
@@ -42,9 +43,11 @@ class Clip:
 def write_timelines(
     out: Path, title: str, clips: Sequence[Clip], frames_per_second: int
 ) -> dict[str, tuple[str, ...]]:
-    """Write `out` with the endings of `ADAPTERS`; the files' names, each with what it cannot hold."""
+    """Write `out` with those endings of `ADAPTERS` that can say this rate; the files' names, each with what
+    it cannot hold."""
     told: dict[str, tuple[str, ...]] = {}
-    for ending, adapter in ADAPTERS.items():
+    for ending in writable(frames_per_second):
+        adapter = ADAPTERS[ending]
         timeline = _timeline(title, clips, frames_per_second, with_sound=ending != "edl")
         if ending == "edl":
             timeline.name = timeline.name[:EDL_TITLE]
@@ -53,6 +56,12 @@ def write_timelines(
         write_atomically(path, text.encode("utf-8"))
         told[path.name] = DROPPED[ending]
     return told
+
+
+def writable(frames_per_second: int) -> tuple[str, ...]:
+    """Those endings of `ADAPTERS` whose formats can say this rate: timecode knows few."""
+    known = otio.opentime.RationalTime.is_smpte_timecode_rate(frames_per_second)
+    return tuple(ending for ending in ADAPTERS if known or ending not in IN_TIMECODE)
 
 
 def _timeline(title: str, clips: Sequence[Clip], rate: int, with_sound: bool) -> otio.schema.Timeline:

@@ -1,0 +1,295 @@
+"""A storyboard's film dressed by a large model: exact motion and sound, the model's pictures.
+
+Each shot is guided by its exact controls and lies beside the film under a hash of all that it depends on:
+what is as it was is not made again, and stopped work goes on after the last finished shot.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from orrery import __version__
+from orrery.atomic import check_destination, disk_failure
+from orrery.errors import BadUse
+from orrery.media import FilmWriter, read_film, sidecar_path, write_sidecar
+from orrery.media.join import join_films
+from orrery.streams import Array
+from orrery.studio.backends.backend import Backend
+from orrery.studio.backends.pieces import film_in_pieces
+from orrery.studio.backends.request import Film, Guide, Request
+from orrery.studio.controls.board import ShotControls, controls_folder, write_board_controls
+from orrery.studio.controls.shot import ControlPlan, plan_controls
+from orrery.studio.shots import Storyboard
+from orrery.studio.sound import SAMPLE_RATE, write_wav
+from orrery.studio.take import Take, takes
+from orrery.studio.timeline import ADAPTERS, Clip, writable, write_timelines
+
+__all__ = ["DressedFilm", "DressedShot", "Dressing", "Model", "dress", "dressed_folder", "fitted_sound"]
+
+
+class Model(Protocol):
+    """Makes films; see `DiffusersPipeline`."""
+
+    @property
+    def default_steps(self) -> int: ...
+
+    def make(self, request: Request, on_step: Callable[[], None]) -> Film: ...
+
+
+@dataclass(frozen=True)
+class Dressing:
+    """How a film is dressed. weights: as the user named them; backend: that runs them. prompt: for all
+    shots, to which a shot's own is added. guides: controls. Others: see `Request` and `Guide`."""
+
+    weights: str
+    backend: Backend
+    prompt: str
+    guides: tuple[str, ...] = ("depth",)
+    negative: str = ""
+    seed: int = 0
+    steps: int | None = None
+    guidance: float | None = None
+    strength: float = 1.0
+
+    def __post_init__(self) -> None:
+        self.backend.check_guides(self.guides, self.strength)
+        if not 0 <= self.seed < 2**63:
+            raise BadUse(f"--seed {self.seed}: must be a whole number from 0 to {2**63 - 1}")
+        if self.steps is not None and not 1 <= self.steps <= 1000:
+            raise BadUse(f"--steps {self.steps}: must be from 1 to 1000")
+
+    def describe(self) -> dict[str, Any]:
+        """Plain values for sidecars."""
+        chosen = {key: value for key, value in vars(self).items() if key != "backend"}
+        return {**chosen, "guides": list(self.guides), "backend": self.backend.name}
+
+
+@dataclass(frozen=True)
+class DressedShot:
+    """path: of its film. was_made: whether it was made now, and was not there as it is."""
+
+    name: str
+    path: Path
+    was_made: bool
+    num_frames: int
+
+
+@dataclass(frozen=True)
+class DressedFilm:
+    """A finished film. controls: that it was guided by. edits: see `BoardFilm`. told: what was changed so
+    that sound and pictures end together."""
+
+    path: Path
+    seconds: float
+    shots: tuple[DressedShot, ...]
+    controls: tuple[ShotControls, ...]
+    edits: dict[str, tuple[str, ...]]
+    told: tuple[str, ...]
+
+
+def dressed_folder(out: str | Path) -> Path:
+    """Where the dressed shots of a film are: `film.dressed` beside `film.mp4`."""
+    return Path(out).with_suffix(".dressed")
+
+
+def dress(
+    board: Storyboard,
+    out: str | Path,
+    dressing: Dressing,
+    load: Callable[[], Model],
+    force: bool = False,
+    on_step: Callable[[int, int], None] | None = None,
+) -> DressedFilm:
+    """Make `out` (an MP4) from a storyboard by a large model; beside it the exact sound as a WAV, the
+    settings as JSON, the edit, the controls (`controls_folder`) and each shot (`dressed_folder`).
+
+    load: gives the model; not called where all shots are there as they are. on_step: called with (denoising
+    steps done, steps to do); what it raises ends the work, and finished shots are kept. The sound is the one
+    that was computed, sample for sample, from each shot's first frame on. Raises BadUse and UserError before
+    the model is loaded.
+    """
+    out = Path(out)
+    if out.suffix.lower() != ".mp4":
+        raise BadUse(f"{out}: a film is an MP4; end its name in .mp4")
+    for path in (out, sidecar_path(out), *(out.with_suffix(f".{e}") for e in ("wav", *ADAPTERS))):
+        check_destination(path, force)
+    plan = plan_controls(dressing.guides, board.width_height, board.frames_per_second, dressing.backend.name)
+    _check_prompts(board, dressing)
+    acted = takes(board)
+    controls = write_board_controls(board, acted, controls_folder(out), plan)
+    folder = dressed_folder(out)
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise disk_failure(folder, error) from error
+    shots = [
+        _Shot(folder / f"{one.name}.mp4", one, _prompt(dressing, shot.prompt), dressing, plan, take)
+        for one, shot, take in zip(controls, board.shots, acted, strict=True)
+    ]
+    made = _make_missing(shots, dressing.backend, load, on_step)
+    return _assembled(out, board, dressing, shots, made, force)
+
+
+def fitted_sound(audio: Array, num_frames: int, frames_per_second: int) -> Array:
+    """Sound `[N, 2]` as long as so many frames: cut at its end, or silence after it."""
+    length = num_frames * SAMPLE_RATE // frames_per_second
+    return np.pad(audio[:length], ((0, max(length - len(audio), 0)), (0, 0)))
+
+
+def _prompt(dressing: Dressing, of_shot: str) -> str:
+    return " ".join(part.strip() for part in (dressing.prompt, of_shot) if part.strip())
+
+
+def _check_prompts(board: Storyboard, dressing: Dressing) -> None:
+    for name, shot in zip(board.names, board.shots, strict=True):
+        if not _prompt(dressing, shot.prompt):
+            raise BadUse(f"shot {name!r} has no prompt; give --prompt, or `prompt` in the storyboard")
+
+
+@dataclass(frozen=True, eq=False)
+class _Shot:
+    """A shot, what it is guided by, and its film."""
+
+    path: Path
+    controls: ShotControls
+    prompt: str
+    dressing: Dressing
+    plan: ControlPlan
+    take: Take
+
+    @property
+    def num_frames(self) -> int:
+        return self.controls.about["num_frames"]
+
+    @property
+    def length(self) -> int:
+        """Frames that the model makes; those after `num_frames` are left out."""
+        return self.controls.about["film_frames"]
+
+    @property
+    def sound(self) -> Array:
+        return fitted_sound(self.take.audio, self.num_frames, self.plan.frames_per_second)
+
+    def told(self) -> list[str]:
+        """What was changed so that sound and pictures end together."""
+        more = len(self.sound) - len(self.take.audio)
+        if not more:
+            return []
+        what = "of silence after its sound" if more > 0 else "of its sound cut at the end"
+        seconds = abs(more) / SAMPLE_RATE
+        return [f"{self.controls.name}: {seconds:.4f} s {what}, so that it ends with its pictures"]
+
+    def _guide_path(self, kind: str) -> Path:
+        return self.controls.folder / self.controls.about["streams"][kind]["film"]
+
+    def key(self) -> str:
+        """A hash of all that its film depends on, but for the libraries and the weights' own bytes."""
+        about = [
+            __version__,
+            self.prompt,
+            self.dressing.describe(),
+            self.plan.size,
+            self.plan.frames_per_second,
+        ]
+        hashed = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
+        for kind in self.dressing.guides:
+            hashed.update(self._guide_path(kind).read_bytes())
+        hashed.update(self.sound.tobytes())
+        return hashed.hexdigest()
+
+    def is_made(self) -> bool:
+        """Whether its film is there, made from the same."""
+        try:
+            return (
+                self.path.is_file()
+                and json.loads(sidecar_path(self.path).read_text("utf-8"))["key"] == self.key()
+            )
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+
+    def request(self) -> Request:
+        dressing = self.dressing
+        guides = tuple(
+            Guide(kind, read_film(self._guide_path(kind)).frames, dressing.strength)
+            for kind in dressing.guides
+        )
+        return Request(
+            self.prompt, self.length, self.plan.size, self.plan.frames_per_second, guides, dressing.negative,
+            dressing.seed, dressing.steps, dressing.guidance,
+        )  # fmt: skip
+
+    def make(self, model: Model, on_step: Callable[[], None]) -> None:
+        """Its film, with its sound."""
+        sidecar_path(self.path).unlink(missing_ok=True)
+        film = film_in_pieces(self.dressing.backend, self.request(), lambda asked: model.make(asked, on_step))
+        rate, sound = film.frames_per_second, self.sound
+        per_frame = SAMPLE_RATE // rate
+        with FilmWriter(self.path, rate, SAMPLE_RATE, self.plan.size[::-1], force=True) as writer:
+            for k, frame in enumerate(film.frames[: self.num_frames]):
+                writer.write(frame[None], sound[k * per_frame : (k + 1) * per_frame])
+        about = {"key": self.key(), "prompt": self.prompt, "dressed": self.dressing.describe()}
+        write_sidecar(self.path, {**about, "events": [asdict(event) for event in self.take.events]})
+
+
+def _make_missing(
+    shots: Sequence[_Shot],
+    backend: Backend,
+    load: Callable[[], Model],
+    on_step: Callable[[int, int], None] | None,
+) -> list[_Shot]:
+    """Make what is not there; which that was."""
+    missing = [shot for shot in shots if not shot.is_made()]
+    if not missing:
+        return []
+    model = load()
+    steps = missing[0].dressing.steps or model.default_steps
+    total = sum(steps * len(backend.limits.pieces(shot.length)) for shot in missing)
+    done = 0
+
+    def one_more() -> None:
+        nonlocal done
+        done += 1
+        if on_step is not None:
+            on_step(done, total)
+
+    for shot in missing:
+        shot.make(model, one_more)
+    return missing
+
+
+def _assembled(
+    out: Path,
+    board: Storyboard,
+    dressing: Dressing,
+    shots: Sequence[_Shot],
+    made: Sequence[_Shot],
+    force: bool,
+) -> DressedFilm:
+    rate = shots[0].plan.frames_per_second
+    sounds = [shot.sound for shot in shots]
+    comment = {"generated_by": f"orrery {__version__}", "model": dressing.weights}
+    tags = {"title": board.title, "comment": json.dumps(comment)}
+    join_films([shot.path for shot in shots], out, sounds, SAMPLE_RATE, force, tags)
+    write_wav(out.with_suffix(".wav"), np.concatenate(sounds))
+    settings = {"dressed": dressing.describe(), "storyboard": board.model_dump(mode="json")}
+    write_sidecar(out, {"orrery": __version__, **settings})
+    clips = [Clip(shot.controls.name, shot.path, shot.num_frames, shot.take.events) for shot in shots]
+    edits = write_timelines(out, board.title, clips, rate)
+    told = [line for shot in shots for line in shot.told()]
+    unwritable = sorted(set(ADAPTERS) - set(writable(rate)))
+    for ending in unwritable:
+        out.with_suffix(f".{ending}").unlink(missing_ok=True)  # of another film of this name
+    if unwritable:
+        told.append(f"no edit as {' or '.join(unwritable)}: timecode knows no {rate} frames a second")
+    dressed = [DressedShot(s.controls.name, s.path, s in made, s.num_frames) for s in shots]
+    seconds = sum(shot.num_frames for shot in shots) / rate
+    return DressedFilm(
+        out, seconds, tuple(dressed), tuple(shot.controls for shot in shots), edits, tuple(told)
+    )
