@@ -231,7 +231,7 @@ class _Shot:
         film = film_in_pieces(self.dressing.backend, self.request(), lambda asked: model.make(asked, on_step))
         rate, sound = film.frames_per_second, self.sound
         per_frame = SAMPLE_RATE // rate
-        with FilmWriter(self.path, rate, SAMPLE_RATE, self.plan.size[::-1], force=True) as writer:
+        with FilmWriter(self.path, rate, SAMPLE_RATE, self.plan.height_width, force=True) as writer:
             for k, frame in enumerate(film.frames[: self.num_frames]):
                 writer.write(frame[None], sound[k * per_frame : (k + 1) * per_frame])
         about = {"key": self.key(), "prompt": self.prompt, "dressed": self.dressing.describe()}

@@ -55,6 +55,11 @@ class ControlPlan:
         return num_frames_at(num_frames, frames_per_second, self.frames_per_second)
 
     @property
+    def height_width(self) -> tuple[int, int]:
+        """The size as arrays have it."""
+        return self.size[1], self.size[0]
+
+    @property
     def model(self) -> str | None:
         """The model's name."""
         return None if self.limits is None else self.limits.name

@@ -42,7 +42,9 @@ class FilmForm:
     def film(self, name: str, pictures: Iterable[Array]) -> str:
         """Write pictures `[H, W, 3]` uint8 as `name`.mp4, lossless and padded; its name."""
         path = self.folder / f"{name}.mp4"
-        with FilmWriter(path, self.frames_per_second, None, self.size[::-1], lossless=True) as writer:
+        with FilmWriter(
+            path, self.frames_per_second, None, (self.size[1], self.size[0]), lossless=True
+        ) as writer:
             last = None
             for last in pictures:
                 writer.write(last[None])
