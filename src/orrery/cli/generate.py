@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from orrery.cli.console import needs, progress_bar
+from orrery.cli.signing import signing
 from orrery.errors import BadUse
 from orrery.registry import DEFAULT_MODEL
 from orrery.studio.looks import check_look, check_rate, read_size
@@ -82,6 +83,7 @@ def generate(
     side_by_side: bool = False,
     sheet: bool = False,
     force: bool = False,
+    sign: Path | None = None,
     filming: Annotated[Filming, tyro.conf.arg(name="")] = Filming(),
 ) -> int:
     """Make a film with sound from a sentence.
@@ -103,6 +105,8 @@ def generate(
             is the imagined one, or with --exact the exact one; the two are never mixed.
         sheet: draw a contact sheet too, frames above the sound's waveform, as a PNG of the same name.
         force: replace files that are there.
+        sign: a PEM file of a private key and its certificates: the film gets content credentials (C2PA) that
+            say what made it, signed with that key (needs the sign extra).
     """
     from orrery.cli.prompts import for_exact_world, for_model
     from orrery.inference.generate import check_request, make_film
@@ -112,6 +116,7 @@ def generate(
     asked = for_exact_world(prompt, filming.world) if is_exact else for_model(prompt)
     seconds = seconds if seconds is not None else asked.seconds or SECONDS
     check_request(seconds, seed, out, image, force, sheet)
+    sign_film = signing(sign)
     if image is not None and (exact or side_by_side):
         raise BadUse("--image starts the imagined world; the exact one cannot be built from a picture")
     world, about = _filmed_world(filming, asked) if is_exact else _world(model, exact, side_by_side)
@@ -121,6 +126,7 @@ def generate(
         print(f"{asked.world}: {asked.why}")
     with progress_bar(out.name, "ticks") as on_tick:
         film = make_film(world, asked.prompt, seconds, seed, out, image, force, sheet, on_tick, about)
+    sign_film(film.path, {"title": prompt, "prompt": asked.prompt, "seed": seed, **about}, not is_exact)
     print(_summary(film))
     return 0
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import tyro
 
 from orrery.cli.console import needs, progress_bar
+from orrery.cli.signing import signing
 
 __all__ = ["shoot"]
 
@@ -17,6 +18,7 @@ def shoot(
     size: str | None = None,
     samples: int | None = None,
     force: bool = False,
+    sign: Path | None = None,
 ) -> int:
     """Make the film of a storyboard: exact motion and sound, shot by shot (needs the studio extra).
 
@@ -30,7 +32,10 @@ def shoot(
         size: WIDTHxHEIGHT in pixels instead of the storyboard's, such as 320x180 for a quick look.
         samples: paths a pixel instead of the storyboard's.
         force: replace files that are there.
+        sign: a PEM file of a private key and its certificates: the film gets content credentials (C2PA) that
+            say what made it, signed with that key (needs the sign extra).
     """
+    sign_film = signing(sign)
     with needs("studio", "a storyboard"):
         from orrery.studio.shoot import shoot as shoot_film
         from orrery.studio.shots import read_storyboard
@@ -38,6 +43,7 @@ def shoot(
     board = read_storyboard(storyboard, **{k: v for k, v in changed.items() if v is not None})
     with progress_bar(out.name, "frames") as on_frame:
         film = shoot_film(board, out, force, on_frame)
+    sign_film(out, {"title": board.title, "storyboard": board.model_dump(mode="json")}, False)
     for shot in film.shots:
         print(f"{shot.path}: {len(shot.take.scenes)} frames, {'made' if shot.was_made else 'as it was'}")
         if shot.take.num_clipped:
