@@ -38,7 +38,7 @@ def shoot(
     sign_film = signing(sign)
     with needs("studio", "a storyboard"):
         from orrery.studio.shoot import shoot as shoot_film
-        from orrery.studio.shots import read_storyboard
+        from orrery.studio.storyboard import read_storyboard
     changed = {"size": size, "samples": samples}
     board = read_storyboard(storyboard, **{k: v for k, v in changed.items() if v is not None})
     with progress_bar(out.name, "frames") as on_frame:
@@ -46,6 +46,8 @@ def shoot(
     sign_film(out, {"title": board.title, "storyboard": board.model_dump(mode="json")}, False)
     for shot in film.shots:
         print(f"{shot.path}: {len(shot.take.scenes)} frames, {'made' if shot.was_made else 'as it was'}")
+        for note in shot.take.notes:
+            print(f"  {note}")
         if shot.take.num_clipped:
             print(
                 f"  {shot.take.num_clipped:,} samples beyond full scale: clipped in the film, not in the WAV"

@@ -18,6 +18,7 @@ from orrery.worlds.laboratory.world import LaboratoryBench, LaboratoryWorld
 from orrery.worlds.rigid_bodies.clearance import overlaps, overlaps_on_the_way
 from orrery.worlds.rigid_bodies.exact import camera_pose
 from orrery.worlds.rigid_bodies.impacts import GRAVITY_M_S2
+from orrery.worlds.rigid_bodies.mesh import read_mesh
 from orrery.worlds.rigid_bodies.mujoco_scene import MujocoScene
 from orrery.worlds.rigid_bodies.physics import Motion
 
@@ -49,7 +50,7 @@ class Led:
 class Take:
     """One shot. names: of the things. scenes: one for each frame. first: that of the stage's first frame,
     about which the lights stand. audio `[N, 2]` at 48 kHz. events: seconds from the shot's start; things by
-    name."""
+    name. notes: what a user should know of its meshes."""
 
     scene: LabScene
     names: tuple[str, ...]
@@ -58,6 +59,7 @@ class Take:
     audio: Array
     events: tuple[Event, ...]
     led: tuple[Led, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def num_clipped(self) -> int:
@@ -102,6 +104,11 @@ def _names(scene: LabScene) -> list[str]:
     return names
 
 
+def _mesh_notes(scene: LabScene) -> tuple[str, ...]:
+    meshes = [read_mesh(thing.mesh) for thing in scene.things if thing.mesh is not None]
+    return tuple(dict.fromkeys(note for mesh in meshes for note in mesh.notes))
+
+
 class _Stage(LaboratoryBench):
     """A laboratory that is filmed shot after shot and draws nothing itself."""
 
@@ -140,7 +147,7 @@ class _Stage(LaboratoryBench):
         audio = np.concatenate(sounds) * 10 ** (shot.level_db / 20)
         return Take(
             self.scene, self._names, tuple(scenes), self._first, audio.astype(np.float32),
-            self._events_since(first_event), led,
+            self._events_since(first_event), led, _mesh_notes(self.scene),
         )  # fmt: skip
 
     def _filmed(self, scene: MujocoScene) -> MujocoScene:
