@@ -18,16 +18,19 @@ from pathlib import Path
 from typing import Any
 
 import av
+import c2pa
 import pytest
 from PIL import Image
 
 pytest.importorskip("fastapi")
 pytest.importorskip("python_multipart")
 
+from certificates import Studio
 from served import Served
 
 from orrery.cli import main
 from orrery.media import read_film
+from orrery.media.credentials import ABOUT
 from orrery.serving.film_request import UNFOLLOWED
 from orrery.serving.jobs import MAX_CRASHES, Jobs
 
@@ -451,3 +454,17 @@ def _png(size: tuple[int, int], mode: str = "RGB") -> bytes:
     content = io.BytesIO()
     Image.new(mode, size, 255 if mode == "1" else "red").save(content, "PNG")
     return content.getvalue()
+
+
+def test_what_is_served_is_signed_where_it_is_asked(tmp_path: Path) -> None:
+    """Read back by C2PA's own reader."""
+    pem = Studio().written(tmp_path / "studio.pem")
+    with Served(tmp_path / "data", ("dummy",), "--sign", str(pem)) as server:
+        video = server.finished(server.film(seed=5)["id"])
+        _, content = server.ask(f"/v1/videos/{video['id']}/content")
+    reader = c2pa.Reader("video/mp4", io.BytesIO(content))
+    assert reader.get_validation_state() == "Valid"
+    manifest = reader.get_active_manifest()
+    assert manifest is not None
+    about = next(a["data"] for a in manifest["assertions"] if a["label"] == ABOUT)
+    assert (about["prompt"], about["seed"], about["model"]) == ("to the left", 5, "dummy")

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from orrery.errors import UserError
-from orrery.studio.shots import FixtureInShot, Shot, Storyboard, ThingInShot, read_storyboard
+from orrery.studio.shots import FixtureInShot, Shot, Storyboard, ThingInShot
+from orrery.studio.storyboard import read_storyboard
 from orrery.worlds.rigid_bodies.geometry import rotate
 
 THING = "{shape: ball, position_m: [0, 0]}"

@@ -15,6 +15,7 @@ import tyro
 
 from orrery.cli.console import needs, progress_bar
 from orrery.cli.shoot import print_told
+from orrery.cli.signing import signing
 from orrery.errors import BadUse
 from orrery.registry import DEFAULT_MODEL
 from orrery.studio.looks import check_look, check_rate, read_size
@@ -93,6 +94,7 @@ def generate(
     side_by_side: bool = False,
     sheet: bool = False,
     force: bool = False,
+    sign: Path | None = None,
     filming: Annotated[Filming, tyro.conf.arg(name="")] = Filming(),
 ) -> int:
     """Make a film with sound from a sentence.
@@ -114,6 +116,8 @@ def generate(
             is the imagined one, or with --exact the exact one; the two are never mixed.
         sheet: draw a contact sheet too, frames above the sound's waveform, as a PNG of the same name.
         force: replace files that are there.
+        sign: a PEM file of a private key and its certificates: the film gets content credentials (C2PA) that
+            say what made it, signed with that key (needs the sign extra).
     """
     from orrery.cli.prompts import for_exact_world, for_model
     from orrery.inference.generate import check_request, make_film
@@ -123,6 +127,7 @@ def generate(
     asked = for_exact_world(prompt, filming.world) if is_exact else for_model(prompt)
     seconds = seconds if seconds is not None else asked.seconds or SECONDS
     check_request(seconds, seed, out, image, force, sheet)
+    sign_film = signing(sign)
     if image is not None and (exact or side_by_side):
         raise BadUse("--image starts the imagined world; the exact one cannot be built from a picture")
     controls = None if filming.controls is None else _Controls(filming, out, force)
@@ -134,6 +139,7 @@ def generate(
         print(f"{asked.world}: {asked.why}")
     with progress_bar(out.name, "ticks") as on_tick:
         film = make_film(world, asked.prompt, seconds, seed, out, image, force, sheet, on_tick, about)
+    sign_film(film.path, {"title": prompt, "prompt": asked.prompt, "seed": seed, **about}, not is_exact)
     print(_summary(film))
     if controls is not None:
         controls.write(film)

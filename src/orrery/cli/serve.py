@@ -10,6 +10,7 @@ import tyro
 
 from orrery.cli.console import needs
 from orrery.cli.play import bound, one_thread_each
+from orrery.cli.signing import signing
 from orrery.errors import BadUse
 from orrery.registry import DEFAULT_MODEL
 
@@ -25,6 +26,7 @@ def serve(
     data: Path = Path("orrery-serve"),
     max_seconds: float = 60.0,
     max_job_minutes: float = 30.0,
+    sign: Path | None = None,
 ) -> int:
     """Serve films and live worlds to other programs (docs/serving.md).
 
@@ -40,7 +42,10 @@ def serve(
         data: folder of the jobs and their films; it is made.
         max_seconds: length of a film at most.
         max_job_minutes: that the making of one film takes at most.
+        sign: a PEM file of a private key and its certificates: every film gets content credentials (C2PA)
+            that say what made it, signed with that key (needs the sign extra).
     """
+    signing(sign)  # refused now, not with the first film
     if not 0 <= port <= 65535:
         raise BadUse(f"--port {port}: must be from 0 to 65535")
     if not 0 < max_seconds <= 3600:
@@ -73,7 +78,7 @@ def serve(
         if token is not None:
             print(f"token: {f'that of {TOKEN_VARIABLE}' if given else token}", flush=True)
         limits = FilmLimits(seconds=max_seconds, job_seconds=60 * max_job_minutes)
-        supervisor = Supervisor(jobs, {n: m.source for n, m in opened.items()}, limits.job_seconds)
+        supervisor = Supervisor(jobs, {n: m.source for n, m in opened.items()}, limits.job_seconds, sign)
         app = create_service(opened, jobs, supervisor, host, token, limits)
         config = uvicorn.Config(
             app,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
 from orrery.cli.console import needs, progress_bar
+from orrery.cli.signing import signing
 from orrery.errors import BadUse
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ def shoot(
     controls: str | None = None,
     for_model: Annotated[str | None, tyro.conf.arg(name="for")] = None,
     force: bool = False,
+    sign: Path | None = None,
     dressing: Annotated[DressedBy, tyro.conf.arg(name="")] = DressedBy(),
 ) -> int:
     """Make the film of a storyboard: exact motion and sound, shot by shot (needs the studio extra).
@@ -86,32 +88,42 @@ def shoot(
         for_model: in this model's sizes and rates: wan-vace, cogvideox-fun, ltx-2, cosmos-transfer2.5 or
             cosmos3; what is changed to fit is told.
         force: replace files that are there.
+        sign: a PEM file of a private key and its certificates: the film gets content credentials (C2PA) that
+            say what made it, signed with that key (needs the sign extra).
     """
+    sign_film = signing(sign)
     with needs("studio", "a storyboard"):
         from orrery.studio.controls.board import controls_folder, write_board_controls
         from orrery.studio.controls.shot import check_controls_folder, plan_controls
         from orrery.studio.shoot import shoot as shoot_film
-        from orrery.studio.shots import read_storyboard
+        from orrery.studio.storyboard import read_storyboard
         from orrery.studio.take import takes
     changed = {"size": size, "samples": samples}
     board = read_storyboard(storyboard, **{k: v for k, v in changed.items() if v is not None})
+    about = {"title": board.title, "storyboard": board.model_dump(mode="json")}
     if dressing.check(for_model):
-        _dress(board, out, controls, dressing, force)
+        settings = _dress(board, out, controls, dressing, force)
+        sign_film(out, {**about, **settings}, True)
         return 0
     if controls is None:
         if for_model is not None:
             raise BadUse("--for is of --controls; add that, such as --controls depth,edges")
         with progress_bar(out.name, "frames") as on_frame:
-            _print_film(shoot_film(board, out, force, on_frame))
+            film = shoot_film(board, out, force, on_frame)
+        sign_film(out, about, False)
+        _print_film(film)
         return 0
     plan = plan_controls(controls, board.width_height, board.frames_per_second, for_model)
     is_film = bool(out.suffix)
+    if sign is not None and not is_film:
+        raise BadUse("--sign: controls alone are no film; name an MP4 with --out, or leave it out")
     folder = controls_folder(out) if is_film else out
     check_controls_folder(folder, force)
     acted = None
     if is_film:
         with progress_bar(out.name, "frames") as on_frame:
             film = shoot_film(board, out, force, on_frame)
+        sign_film(out, about, False)
         _print_film(film)
         acted = [shot.take for shot in film.shots]
     with progress_bar(folder.name, "frames") as on_frame:
@@ -120,7 +132,8 @@ def shoot(
     return 0
 
 
-def _dress(board: Storyboard, out: Path, controls: str | None, by: DressedBy, force: bool) -> None:
+def _dress(board: Storyboard, out: Path, controls: str | None, by: DressedBy, force: bool) -> dict[str, Any]:
+    """Make the film and say what there is; how it was dressed, plain values."""
     with needs("backends", "--dress"):
         import diffusers  # noqa: F401 - found missing now, not after the controls
 
@@ -144,11 +157,14 @@ def _dress(board: Storyboard, out: Path, controls: str | None, by: DressedBy, fo
     for line in film.told:
         print(f"  {line}")
     print(f"{film.path}: {film.seconds:.2f} s of film, dressed by {backend.name} from {weights}")
+    return {"dressed": dressing.describe()}
 
 
 def _print_film(film: BoardFilm) -> None:
     for shot in film.shots:
         print(f"{shot.path}: {len(shot.take.scenes)} frames, {'made' if shot.was_made else 'as it was'}")
+        for note in shot.take.notes:
+            print(f"  {note}")
         if shot.take.num_clipped:
             print(
                 f"  {shot.take.num_clipped:,} samples beyond full scale: clipped in the film, not in the WAV"

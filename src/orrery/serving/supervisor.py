@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 
 from orrery.serving.jobs import Jobs
 
@@ -22,12 +23,16 @@ MAX_PAUSE_SECONDS = 30.0
 
 class Supervisor:
     """The worker of a folder of jobs. sources: of each model by its name. max_job_seconds: of one film.
+    credentials: a file with which films are signed, see `orrery.media.credentials`.
 
     `start` and `stop` from one thread; `wake` from any.
     """
 
-    def __init__(self, jobs: Jobs, sources: Mapping[str, str], max_job_seconds: float) -> None:
+    def __init__(
+        self, jobs: Jobs, sources: Mapping[str, str], max_job_seconds: float, credentials: Path | None = None
+    ) -> None:
         self._jobs, self._sources, self._max_job_seconds = jobs, dict(sources), max_job_seconds
+        self._credentials = credentials
         self._process: subprocess.Popen[bytes] | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="orrery-supervisor", daemon=True)
@@ -60,6 +65,7 @@ class Supervisor:
     def _spawn(self) -> None:
         sources = json.dumps(self._sources)
         command = [sys.executable, "-m", "orrery.serving.worker", str(self._jobs.folder), sources]
+        command += [] if self._credentials is None else [str(self._credentials)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE)
 
     def _watch(self) -> None:

@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -38,14 +39,18 @@ CELL_SIZE = 256
 """Pixels of the longer side of one of them at most."""
 
 
+SignFilm = Callable[[Path, Mapping[str, Any], bool], None]
+"""See `orrery.media.credentials.sign_film`."""
+
+
 class _NotWanted(Exception):
     """The job was deleted, or ended from outside, while it was made."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Work until standard input ends. arguments: the folder of the jobs, and JSON of name to source of each
-    model."""
-    folder, sources = sys.argv[1:] if arguments is None else arguments
+    model; and the file of the credentials with which films are signed, if they are."""
+    folder, sources, *credentials = sys.argv[1:] if arguments is None else arguments
     import torch
 
     torch.set_num_threads(1)  # small passes gain little from a second thread
@@ -55,12 +60,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     jobs = Jobs(Path(folder))
     with jobs.lock("worker", wait=True):  # the worker of a server that was killed may be about to end
         opened = functools.cache(functools.partial(_opened, json.loads(sources)))
+        sign = _signing(credentials[0]) if credentials else None
         while True:
             try:
                 jobs.recover()
                 while True:
                     wake.clear()
-                    if not work_once(jobs, opened):
+                    if not work_once(jobs, opened, sign):
                         wake.wait(PAUSE_SECONDS)
             except (sqlite3.Error, OSError) as error:  # the disk may be full for a while
                 print(f"{folder}: jobs cannot be kept ({error}); trying again", file=sys.stderr, flush=True)
@@ -79,13 +85,24 @@ def _opened(sources: Mapping[str, str], name: str) -> Model:
     return open_models([sources[name]])[name]
 
 
-def work_once(jobs: Jobs, opened: Callable[[str], Model]) -> bool:
-    """Do the oldest job of the queue; False where there is none. opened: the model of a name."""
+def _signing(credentials: str) -> SignFilm:
+    from orrery.media.credentials import read_credentials, sign_film  # of an extra
+
+    return functools.partial(sign_film, credentials=read_credentials(credentials))
+
+
+def work_once(
+    jobs: Jobs,
+    opened: Callable[[str], Model],
+    sign: SignFilm | None = None,
+) -> bool:
+    """Do the oldest job of the queue; False where there is none. opened: the model of a name. sign: called
+    with each film."""
     job = jobs.claim()
     if job is None:
         return False
     try:
-        _make(jobs, job, opened)
+        _make(jobs, job, opened, sign)
     except _NotWanted:
         jobs.remove_files(job.id)
     except UserError as error:
@@ -103,10 +120,16 @@ def work_once(jobs: Jobs, opened: Callable[[str], Model]) -> bool:
     return True
 
 
-def _make(jobs: Jobs, job: Job, opened: Callable[[str], Model]) -> None:
+def _make(
+    jobs: Jobs,
+    job: Job,
+    opened: Callable[[str], Model],
+    sign: SignFilm | None,
+) -> None:
     asked, film = job.film, jobs.file(job.id, ".mp4")
     model = opened(asked.model)
     percent = functools.partial(_report, jobs, job.id)
+    about = {**model.playable.about, "model": asked.model}
     made = make_film(
         model.film_world(asked.size, asked.generate_sound),
         asked.prompt or None,
@@ -116,8 +139,11 @@ def _make(jobs: Jobs, job: Job, opened: Callable[[str], Model]) -> None:
         image=jobs.file(job.id, ".png") if asked.has_picture else None,
         force=True,  # left by a worker that was killed before it could say so
         on_tick=percent,
-        sidecar_values={**model.playable.about, "model": asked.model},
+        sidecar_values=about,
     )
+    if sign is not None:
+        said = {"title": asked.prompt or asked.model, "prompt": asked.prompt, "seed": asked.seed, **about}
+        sign(film, said, model.playable.kind == "imagined")
     num_frames = round(made.seconds * model.spec.clock.frames_per_second)
     _save_stills(film, num_frames, jobs.file(job.id, ".webp"), jobs.file(job.id, ".jpg"))
     if not jobs.complete(job.id):

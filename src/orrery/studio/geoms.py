@@ -30,6 +30,7 @@ KINDS = {
     mujoco.mjtGeom.mjGEOM_CAPSULE: shapes.CAPSULE,
     mujoco.mjtGeom.mjGEOM_MESH: shapes.MESH,
 }
+NO_TEXTURE = (0, 0, 0)
 MOST_BEVEL_M = 0.004
 BEVEL_SHARE = 0.12
 """Of a body's smallest half extent, what its rounded edges take."""
@@ -94,7 +95,7 @@ class SceneGeoms:
     def _shapes(self) -> Any:
         model, geoms = self.model, shapes.Geoms()
         kinds, sizes, bevels, reach = [], [], [], []
-        mesh_ids, first_normals, normals = [], [], [np.zeros((0, 3))]
+        mesh_ids, first_corners, drawn = [], [], _Drawn()
         for geom in self.ids:
             kind = KINDS[mujoco.mjtGeom(model.geom_type[geom])]
             size = model.geom_size[geom].copy()
@@ -104,24 +105,27 @@ class SceneGeoms:
             sizes.append(size)
             bevels.append(bevel_m(model, geom))
             reach.append(0.0 if kind == shapes.PLANE else float(model.geom_rbound[geom]) * 1.001 + 1e-5)
-            first_normals.append(sum(map(len, normals)))
+            first_corners.append(drawn.num_corners)
             mesh_ids.append(0)
             if kind == shapes.MESH:
-                mesh, corners = _mesh(model, int(model.geom_dataid[geom]), self._device)
-                self._meshes.append(mesh)
-                mesh_ids[-1] = mesh.id
-                normals.append(corners)
+                self._meshes.append(_mesh(model, int(model.geom_dataid[geom]), self._device))
+                mesh_ids[-1] = self._meshes[-1].id
+            drawn.add(model, int(geom), kind == shapes.MESH)
         if self._sweep is not None:
             for values, value in zip(
-                (kinds, sizes, bevels, reach, mesh_ids, first_normals),
+                (kinds, sizes, bevels, reach, mesh_ids, first_corners),
                 (shapes.SWEEP, self._sweep.size_m, 0.0, 0.0, 0, 0), strict=True,
             ):  # fmt: skip
                 values.append(value)
+            drawn.textures.append(NO_TEXTURE)
         geoms.kind, geoms.mesh = self._array(kinds, wp.int32), self._array(mesh_ids, wp.uint64)
         geoms.size, geoms.bevel = self._array(sizes, wp.vec3), self._array(bevels, wp.float32)
         geoms.reach = self._array(reach, wp.float32)
-        geoms.first_normal = self._array(first_normals, wp.int32)
-        geoms.normals = self._array(np.concatenate([*normals, np.zeros((1, 3))]), wp.vec3)
+        geoms.first_corner = self._array(first_corners, wp.int32)
+        geoms.normals = self._array(np.concatenate([*drawn.normals, np.zeros((1, 3))]), wp.vec3)
+        geoms.texcoords = self._array(np.concatenate([*drawn.texcoords, np.zeros((1, 2))]), wp.vec2)
+        geoms.texture = self._array(drawn.textures, wp.vec3i)
+        geoms.texels = self._array(np.concatenate([*drawn.texels, np.ones((1, 3))]), wp.vec3)
         return geoms
 
     def _looks(self, named: Mapping[str, GeomLook]) -> Any:
@@ -200,13 +204,53 @@ def bevel_m(model: mujoco.MjModel, geom: int) -> float:
     return float(min(BEVEL_SHARE * smallest.get(kind, 0.0), MOST_BEVEL_M))
 
 
-def _mesh(model: mujoco.MjModel, mesh: int, device: wp.Device | str) -> tuple[wp.Mesh, Array]:
-    """One of the model's meshes, and the normals of its faces' corners, `[3 * faces, 3]`."""
+class _Drawn:
+    """What meshes are drawn with, one after the other: normals `[3 faces, 3]` and places in their textures
+    `[3 faces, 2]` of their faces' corners; and of every geom its texture's first texel, width and height."""
+
+    def __init__(self) -> None:
+        self.normals: list[Array] = []
+        self.texcoords: list[Array] = []
+        self.textures: list[tuple[int, int, int]] = []
+        self.texels: list[Array] = []
+        self.num_corners = 0
+
+    def add(self, model: mujoco.MjModel, geom: int, is_mesh: bool) -> None:
+        """The next geom."""
+        self.textures.append(NO_TEXTURE)
+        if not is_mesh:
+            return
+        mesh = int(model.geom_dataid[geom])
+        faces = slice(int(model.mesh_faceadr[mesh]), int(model.mesh_faceadr[mesh] + model.mesh_facenum[mesh]))
+        corners = model.mesh_facenormal[faces].ravel() + int(model.mesh_normaladr[mesh])
+        self.normals.append(model.mesh_normal[corners])
+        places, texture = np.zeros((len(corners), 2)), _texture(model, geom)
+        first = int(model.mesh_texcoordadr[mesh])
+        if texture is not None and first >= 0:
+            places = model.mesh_texcoord[model.mesh_facetexcoord[faces].ravel() + first]
+            height, width = texture.shape[:2]
+            self.textures[-1] = (sum(map(len, self.texels)), width, height)
+            self.texels.append(linear(texture.reshape(-1, 3) / 255.0))
+        self.texcoords.append(places)
+        self.num_corners += len(corners)
+
+
+def _texture(model: mujoco.MjModel, geom: int) -> Array | None:
+    """The texture that a geom's material is painted with, `[H, W, 3]` uint8."""
+    material = int(model.geom_matid[geom])
+    texture = -1 if material < 0 else int(model.mat_texid[material][mujoco.mjtTextureRole.mjTEXROLE_RGB])
+    if texture < 0 or model.tex_type[texture] != mujoco.mjtTexture.mjTEXTURE_2D:
+        return None
+    shape = (model.tex_height[texture], model.tex_width[texture], model.tex_nchannel[texture])
+    first = int(model.tex_adr[texture])
+    texels = model.tex_data[first : first + int(np.prod(shape))].reshape(shape)
+    return np.repeat(texels, 3, 2) if shape[2] == 1 else texels[..., :3]
+
+
+def _mesh(model: mujoco.MjModel, mesh: int, device: wp.Device | str) -> wp.Mesh:
+    """One of the model's meshes."""
     at, count = int(model.mesh_vertadr[mesh]), int(model.mesh_vertnum[mesh])
     first, faces = int(model.mesh_faceadr[mesh]), int(model.mesh_facenum[mesh])
     points = wp.array(model.mesh_vert[at : at + count], dtype=wp.vec3, device=device)
     corners = model.mesh_face[first : first + faces]
-    normals = model.mesh_normal[
-        int(model.mesh_normaladr[mesh]) + model.mesh_facenormal[first : first + faces].ravel()
-    ]
-    return wp.Mesh(points, wp.array(corners.ravel(), dtype=wp.int32, device=device)), normals
+    return wp.Mesh(points, wp.array(corners.ravel(), dtype=wp.int32, device=device))

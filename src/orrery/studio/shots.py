@@ -7,12 +7,11 @@ a shot's own start.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-import yaml
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -20,11 +19,10 @@ from pydantic import (
     Field,
     PlainSerializer,
     PlainValidator,
-    ValidationError,
     model_validator,
 )
 
-from orrery.errors import BadUse, UserError, nearest
+from orrery.errors import BadUse, nearest
 from orrery.studio.lights import LIGHTS
 from orrery.studio.looks import FRAME_RATES, read_size
 from orrery.worlds.laboratory.scene import (
@@ -38,10 +36,11 @@ from orrery.worlds.laboratory.scene import (
 )
 from orrery.worlds.rigid_bodies.geometry import lying, yawed
 from orrery.worlds.rigid_bodies.materials import ALL_MATERIALS, COLOURS, SURFACES
+from orrery.worlds.rigid_bodies.mesh import read_mesh
+from orrery.worlds.rigid_bodies.mesh_file import MeshFile
 
 __all__ = [
     "CameraKey", "FixtureInShot", "PathKey", "Shot", "ShotCamera", "Storyboard", "ThingInShot",
-    "read_storyboard",
 ]  # fmt: skip
 
 MAX_SECONDS = 600.0
@@ -92,6 +91,9 @@ def _one_of(what: str, options: Iterable[Any]) -> BeforeValidator:
 Colour = Annotated[str, _one_of("colour", COLOURS)]
 MaterialName = Annotated[str, _one_of("material", ALL_MATERIALS)]
 Shape = Annotated[str, _one_of("shape", ("ball", "box", "cylinder", "capsule"))]
+MESH = "mesh"
+"""Shape of a thing that is a file's mesh."""
+ThingShape = Annotated[str, _one_of("shape", ("ball", "box", "cylinder", "capsule", MESH))]
 Seconds = Annotated[float, Field(ge=0, le=MAX_SECONDS, allow_inf_nan=False)]
 Metres = Annotated[float, Field(gt=0.002, le=2.0, allow_inf_nan=False)]
 Sizes = Annotated[tuple[Metres, ...], BeforeValidator(_of_one), Field(min_length=1, max_length=3)]
@@ -109,10 +111,17 @@ class ThingInShot(_Strict):
     (a capsule lies along its x). turned_deg: about the vertical. velocity_m_s; spin_deg_s, about the world's
     axes; rolls: whether it spins as it must to roll at its velocity. name: for cameras and paths; its colour
     and shape where none is given.
+
+    shape `mesh`: what is in `file`, with its own textures, and with the name of the file. size_m is then its
+    longest side, as the file has it if left out; up: its axis that points up; mass_kg: what its material
+    weighs if left out.
     """
 
     name: str = ""
-    shape: Shape = "ball"
+    shape: ThingShape = "ball"
+    file: str | None = None
+    up: Annotated[str, _one_of("axis", ("y", "z"))] | None = None
+    mass_kg: Annotated[float, Field(gt=0, le=1000)] | None = None
     colour: Colour = "red"
     material: MaterialName = "plastic"
     size_m: Sizes = (0.06,)
@@ -124,21 +133,49 @@ class ThingInShot(_Strict):
 
     @property
     def called(self) -> str:
-        """Its name, or its colour and shape."""
-        return self.name or f"{self.colour} {self.shape}"
+        """Its name, or its file's, or its colour and shape."""
+        return self.name or (Path(self.file).stem if self.file else f"{self.colour} {self.shape}")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _mesh_of_a_file(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("file") and "shape" not in values:
+            return {**values, "shape": MESH}
+        return values
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        _half_extents(self.shape, self.size_m)
+        if self.shape == MESH:
+            self._check_mesh()
+        else:
+            _half_extents(self.shape, self.size_m)
+        if self.shape != MESH and (self.file or self.up or self.mass_kg):
+            raise ValueError("file, up and mass_kg are of a thing whose shape is mesh")
         if self.rolls and self.shape != "ball":
             raise ValueError(
                 f"only a ball rolls by itself in every direction; give the {self.shape} spin_deg_s"
             )
         return self
 
+    def _check_mesh(self) -> None:
+        if not self.file:
+            raise ValueError("a mesh is in a file: name it, such as `file: bottle.glb`")
+        if "size_m" in self.model_fields_set and len(self.size_m) > 1:
+            raise ValueError("a mesh has one size, its longest side")
+        if "colour" in self.model_fields_set:
+            raise ValueError("a mesh has the colours of its file; leave colour out")
+
+    def mesh(self) -> MeshFile | None:
+        """The file's mesh, of a thing that is one. UserError for a file that there is not."""
+        if self.file is None:
+            return None
+        longest = self.size_m[0] if "size_m" in self.model_fields_set else None
+        return MeshFile.of(self.file, longest_m=longest, up=self.up, mass_kg=self.mass_kg)
+
     def thing(self) -> Thing:
-        """As the laboratory has it."""
-        half = _half_extents(self.shape, self.size_m)
+        """As the laboratory has it. UserError for a mesh that cannot be a body."""
+        mesh = self.mesh()
+        half = _half_extents(self.shape, self.size_m) if mesh is None else read_mesh(mesh).half_extents_m
         rest = half[0] if self.shape == "capsule" else half[2]
         x, y = self.position_m[:2]
         z = self.position_m[2] if len(self.position_m) == 3 else rest
@@ -149,7 +186,7 @@ class ThingInShot(_Strict):
         turned = lying(yaw + math.pi / 2) if self.shape == "capsule" else yawed(yaw)
         return Thing(
             "thing", self.shape, self.colour, self.material, half, (x, y, z), turned, self.velocity_m_s,
-            (spin[0], spin[1], spin[2]),
+            (spin[0], spin[1], spin[2]), mesh=mesh,
         )  # fmt: skip
 
 
@@ -315,65 +352,6 @@ class Storyboard(_Strict):
         if twice:
             raise ValueError(f"two shots are called {sorted(twice)[0]!r}")
         return self
-
-
-def read_storyboard(path: str | Path, **changed: Any) -> Storyboard:
-    """The storyboard in a YAML (or JSON) file. changed: keys instead of the file's. UserError for a file that
-    is none, with place and nearest word."""
-    path = Path(path)
-    try:
-        values = yaml.load(path.read_text("utf-8"), _UniqueKeys)
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: is no text in UTF-8") from error
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: {' '.join(str(error).split())}") from error
-    if not isinstance(values, dict):
-        raise UserError(f"{path}: a storyboard has keys such as `size` and `shots`")
-    try:
-        return Storyboard.model_validate({**values, **changed})
-    except ValidationError as error:
-        raise UserError(f"{path}: {'; '.join(_problems(error))}") from error
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """Refuses a key that is given twice, of which PyYAML takes the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        """See PyYAML. YAMLError, with the line, for a key that is given twice."""
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                line = key_node.start_mark.line + 1
-                raise yaml.YAMLError(f"line {line}: {key!r} is given twice")
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
-def _problems(error: ValidationError) -> Iterator[str]:
-    """Each mistake once: where it is, and what is wrong."""
-    told: set[str] = set()
-    for problem in error.errors():
-        place = ""
-        for part in problem["loc"]:
-            if isinstance(part, int):
-                place += f" {part + 1}"
-            else:
-                place += f", {part}" if place else str(part)
-        why = str(problem["msg"]).removeprefix("Value error, ")
-        if problem["type"] == "extra_forbidden":
-            key = str(problem["loc"][-1])
-            near = nearest(key, _all_fields(), 1)
-            why = f"there is no such key{f'; perhaps {near[0]}' if near else ''}"
-        where = f"{place}: " if place else ""
-        if place not in told:
-            told.add(place)
-            yield f"{where}{why}"
-
-
-def _all_fields() -> set[str]:
-    models = (Storyboard, Shot, ThingInShot, FixtureInShot, ShotCamera, CameraKey, PathKey)
-    return {name for model in models for name in model.model_fields}
 
 
 def _check_in_order(keys: tuple[PathKey, ...] | tuple[CameraKey, ...]) -> None:

@@ -19,6 +19,7 @@ from orrery.worlds.laboratory.world import LaboratoryBench, LaboratoryWorld
 from orrery.worlds.rigid_bodies.clearance import overlaps, overlaps_on_the_way
 from orrery.worlds.rigid_bodies.exact import camera_pose
 from orrery.worlds.rigid_bodies.impacts import GRAVITY_M_S2
+from orrery.worlds.rigid_bodies.mesh import read_mesh
 from orrery.worlds.rigid_bodies.mujoco_scene import MujocoScene
 from orrery.worlds.rigid_bodies.physics import Motion
 from orrery.worlds.rigid_bodies.words import numbered
@@ -50,7 +51,7 @@ class Led:
 class Take:
     """One shot. names: of the things. scenes: one for each frame. first: that of the stage's first frame,
     about which the lights stand. audio `[N, 2]` at 48 kHz. events: seconds from the shot's start; things by
-    name."""
+    name. notes: what a user should know of its meshes."""
 
     scene: LabScene
     names: tuple[str, ...]
@@ -59,6 +60,7 @@ class Take:
     audio: Array
     events: tuple[Event, ...]
     led: tuple[Led, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def num_clipped(self) -> int:
@@ -91,6 +93,11 @@ def _new_stage(shot: Shot, clock: Clock) -> _Stage:
         scene = LabScene.from_json(world.scene())
         names = numbered(f"{thing.colour} {thing.shape}" for thing in scene.things)
     return _Stage(scene, names, clock, shot.seed)
+
+
+def _mesh_notes(scene: LabScene) -> tuple[str, ...]:
+    meshes = [read_mesh(thing.mesh) for thing in scene.things if thing.mesh is not None]
+    return tuple(dict.fromkeys(note for mesh in meshes for note in mesh.notes))
 
 
 class _Stage(LaboratoryBench):
@@ -131,7 +138,7 @@ class _Stage(LaboratoryBench):
         audio = np.concatenate(sounds) * 10 ** (shot.level_db / 20)
         return Take(
             self.scene, self._names, tuple(scenes), self._first, audio.astype(np.float32),
-            self._events_since(first_event), led,
+            self._events_since(first_event), led, _mesh_notes(self.scene),
         )  # fmt: skip
 
     def _filmed(self, scene: MujocoScene) -> MujocoScene:

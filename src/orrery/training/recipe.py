@@ -41,7 +41,8 @@ class Recipe:
     are, where there are numbers to learn beside pictures. start_share: of the steps, where
     each episode has a sentence of its own, in which clips are the first ticks of episodes alone, and as many
     as other clips have ticks: in the first tick it is seen what a sentence asks for; in start_absent_share of
-    them it is told from nothing but the sentence. own_from: share of the budget from which on part of the
+    them it is told from nothing but the sentence, and, without pictures, in start_first_share it is the first
+    group, which the others follow from. own_from: share of the budget from which on part of the
     context is the model's own, in some steps. held_out: share of the episodes that are kept for evaluation.
     sizes: of the network, see `WorldModelConfig`. loss, few_loss: of steps with pictures and without.
     """
@@ -56,7 +57,8 @@ class Recipe:
     few_ticks: int = 16
     few_share: float = 0.0
     start_share: float = 0.4
-    start_absent_share: float = 0.8
+    start_absent_share: float = 0.6
+    start_first_share: float = 0.7
     own_from: float = 0.05
     held_out: float = 0.08
     sizes: dict[str, int] = field(default_factory=dict)

@@ -108,7 +108,9 @@ def world_stage(model: WorldModel, training: EncodedEpisodes, recipe: Recipe) ->
         own = context.progress >= recipe.own_from and context.shared.random() < config.own_chance
         batch, ticks = (recipe.few_batch, recipe.few_ticks) if without else (recipe.batch, recipe.ticks)
         if model.texts and context.shared.random() < start_share:
-            own, config = False, replace(config, absent_share=recipe.start_absent_share)
+            first_share = recipe.start_first_share if without else None
+            own = False
+            config = replace(config, absent_share=recipe.start_absent_share, first_share=first_share)
             clip = training.draw_starts(context.rng, batch * ticks).to(device)
         else:
             clip = training.draw(context.rng, batch, ticks).to(device)

@@ -39,7 +39,8 @@ class LossConfig:
     of a tick to have any. drop_share: of clips in which a stream is absent throughout. known_share: in which
     actions are known. absent_share: of the streams that are being imagined, which begin from nothing.
     given_chance, outcome_chance: how often it is what is given, or an outcome, that is imagined, against any
-    other group.
+    other group. first_share: how often it is the first group of what is observed; None for as often as any
+    other.
 
     given_scale, outcome_scale: of the losses of what is given and of outcomes. inexact_scale: of ticks before
     which something was noised, absent, or the model's own, and of streams that are half known. What cannot be
@@ -62,6 +63,7 @@ class LossConfig:
     absent_share: float = 0.5
     given_chance: float = 0.2
     outcome_chance: float = 0.7
+    first_share: float | None = None
     given_scale: float = 1.0
     outcome_scale: float = 1.0
     inexact_scale: float = 1.0
@@ -102,7 +104,7 @@ def world_loss(
     order = [group for group in order if group]
     batch, ticks = clip.valid.shape[0], clip.valid.shape[1] - 1
     given, levels = _given(model, clip, config, draws)
-    chances = [_chance(model, group, config) for group in order]
+    chances = _chances(model, order, config)
     drawn = draw_levels(order, (batch, ticks), generator, config.absent_share, chances)
     levels = {**drawn, **levels}
     learned = [name for name in names if bool((levels[name] >= LOWEST_LEVEL).any())]
@@ -162,12 +164,19 @@ class _Counted(NamedTuple):
     certain: Tensor
 
 
-def _chance(model: WorldModel, group: Sequence[str], config: LossConfig) -> float:
-    """How often it is this group that is imagined, against others."""
-    streams = [_stream(model, name) for name in group]
-    if all(s.given for s in streams):
-        return config.given_chance
-    return config.outcome_chance if all(s.outcome for s in streams) else 1.0
+def _chances(model: WorldModel, order: Sequence[Sequence[str]], config: LossConfig) -> list[float]:
+    """How often it is each group that is imagined, against the others."""
+    streams = [[_stream(model, name) for name in group] for group in order]
+    is_given = [all(s.given for s in group) for group in streams]
+    chances = [
+        config.given_chance if given else config.outcome_chance if all(s.outcome for s in group) else 1.0
+        for group, given in zip(streams, is_given, strict=True)
+    ]
+    if config.first_share is not None and not all(is_given):
+        first = is_given.index(False)
+        others = sum(chances) - chances[first]
+        chances[first] = others * config.first_share / (1 - config.first_share) if others else 1.0
+    return chances
 
 
 def _given(

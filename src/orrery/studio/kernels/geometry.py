@@ -47,7 +47,9 @@ class Geoms:
 
     kind: see above. size: half extents, or as MuJoCo has them; a plane's are 0 where it has no end. bevel:
     radius of rounded edges, metres. reach: radius of a sphere about the middle; 0 without bounds. mesh:
-    Warp's id, of a mesh. first_normal: where a mesh's normals begin in `normals`, three for each face.
+    Warp's id, of a mesh. first_corner: where a mesh's corners begin, three for each face, in `normals` and
+    `texcoords`. texture: of a mesh, where its texels begin in `texels` (linear, row by row from the top), and
+    its width and height; 0 for none.
     position `[instants, n]`, rotation `[instants, n]` (geom to world).
     """
 
@@ -56,19 +58,24 @@ class Geoms:
     bevel: wp.array[wp.float32]
     reach: wp.array[wp.float32]
     mesh: wp.array[wp.uint64]
-    first_normal: wp.array[wp.int32]
+    first_corner: wp.array[wp.int32]
     normals: wp.array[wp.vec3]
+    texcoords: wp.array[wp.vec2]
+    texture: wp.array[wp.vec3i]
+    texels: wp.array[wp.vec3]
     position: wp.array2d[wp.vec3]
     rotation: wp.array2d[wp.mat33]
 
 
 @wp.struct
 class Hit:
-    """distance: along the ray; FAR where nothing is met. geom: index, or -1. normal: outward, unit, world."""
+    """distance: along the ray; FAR where nothing is met. geom: index, or -1. normal: outward, unit, world.
+    paint: what its texture says there, linear; 1 where it has none."""
 
     distance: wp.float32
     geom: wp.int32
     normal: wp.vec3
+    paint: wp.vec3
 
 
 @wp.func
@@ -257,10 +264,39 @@ def _normal(g: Geoms, i: int, o: wp.vec3, d: wp.vec3, t: float) -> wp.vec3:
         return _sweep_normal(g.size[i], p)
     if kind == MESH:
         query = wp.mesh_query_ray(g.mesh[i], o + d * NEAR, d, t + NEAR)
-        at = g.first_normal[i] + 3 * query.face
+        at = g.first_corner[i] + 3 * query.face
         smooth = g.normals[at] * query.u + g.normals[at + 1] * query.v
         return wp.normalize(smooth + g.normals[at + 2] * (1.0 - query.u - query.v))
     return _outward(kind, g.size[i], g.bevel[i], p)
+
+
+@wp.func
+def _texel(g: Geoms, texture: wp.vec3i, column: int, row: int) -> wp.vec3:
+    """Of a texture that repeats beyond its edges."""
+    x = column - texture[1] * int(wp.floor(float(column) / float(texture[1])))
+    y = row - texture[2] * int(wp.floor(float(row) / float(texture[2])))
+    return g.texels[texture[0] + y * texture[1] + x]
+
+
+@wp.func
+def _paint(g: Geoms, i: int, o: wp.vec3, d: wp.vec3, t: float) -> wp.vec3:
+    """A mesh's texture where a ray meets it after t, between the four texels around."""
+    texture = g.texture[i]
+    if texture[1] == 0:
+        return wp.vec3(1.0, 1.0, 1.0)
+    query = wp.mesh_query_ray(g.mesh[i], o + d * NEAR, d, t + NEAR)
+    at = g.first_corner[i] + 3 * query.face
+    place = g.texcoords[at] * query.u + g.texcoords[at + 1] * query.v
+    place = place + g.texcoords[at + 2] * (1.0 - query.u - query.v)
+    x = place[0] * float(texture[1]) - 0.5
+    y = place[1] * float(texture[2]) - 0.5
+    column = int(wp.floor(x))
+    row = int(wp.floor(y))
+    upper = wp.lerp(_texel(g, texture, column, row), _texel(g, texture, column + 1, row), x - float(column))
+    lower = wp.lerp(
+        _texel(g, texture, column, row + 1), _texel(g, texture, column + 1, row + 1), x - float(column)
+    )
+    return wp.lerp(upper, lower, y - float(row))
 
 
 @wp.func
@@ -282,6 +318,7 @@ def cast(g: Geoms, instant: int, o: wp.vec3, d: wp.vec3) -> Hit:
         to_geom = wp.transpose(turn)
         local = to_geom * (o - g.position[instant, hit.geom])
         hit.normal = turn * _normal(g, hit.geom, local, to_geom * d, hit.distance)
+        hit.paint = _paint(g, hit.geom, local, to_geom * d, hit.distance)
     return hit
 
 

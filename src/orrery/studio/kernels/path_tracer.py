@@ -208,9 +208,10 @@ def _arrive(light: Light, path: _Path, blocked: float) -> _Path:
 
 
 @wp.func
-def _surface(looks: Looks, i: int, bounces: int, local: wp.vec3, pixel_m: float) -> Surface:
+def _surface(looks: Looks, hit: Hit, bounces: int, local: wp.vec3, pixel_m: float) -> Surface:
     """What a path meets; patterns are too fine to matter after a bounce."""
-    colour = looks.colour[i]
+    i = hit.geom
+    colour = wp.cw_mul(looks.colour[i], hit.paint)
     shade = wp.vec4(colour[0], colour[1], colour[2], 1.0)
     if bounces == 0:
         shade = patterned(looks.pattern[i], colour, local, pixel_m)
@@ -285,7 +286,7 @@ def _at_surface(
     p = path.at + path.way * hit.distance
     wide = path.travelled * pixel / wp.max(wp.abs(wp.dot(path.way, hit.normal)), 0.15)
     local = wp.transpose(g.rotation[instant, i]) * (p - g.position[instant, i])
-    s = _surface(looks, i, path.bounces, local, wide)
+    s = _surface(looks, hit, path.bounces, local, wide)
     n = wp.where(wp.dot(path.way, hit.normal) > 0.0, -hit.normal, hit.normal)
     if path.mirrored:
         path.colour = wp.cw_mul(path.colour, s.colour)

@@ -15,6 +15,7 @@ from orrery.streams import Clock
 from orrery.worlds.laboratory.scene import FLOOR_M, LAB_TRAY, Fixture, LabScene, Thing
 from orrery.worlds.rigid_bodies.geometry import rotate
 from orrery.worlds.rigid_bodies.materials import ALL_MATERIALS, SURFACES
+from orrery.worlds.rigid_bodies.mesh_file import MeshFile
 from orrery.worlds.rigid_bodies.physics import (
     FINGER_HALF_LENGTH_M,
     FINGER_MATERIAL,
@@ -24,6 +25,7 @@ from orrery.worlds.rigid_bodies.physics import (
     bare_table,
     contact_friction,
     contact_solref,
+    material_contact,
 )
 from orrery.worlds.rigid_bodies.sound import SoundingBody
 
@@ -105,13 +107,17 @@ def _open_edge(spec: mujoco.MjSpec, side: str) -> None:
 def _add_thing(spec: mujoco.MjSpec, slot: int, thing: Thing, surface: str) -> None:
     name = f"object{slot}"
     part = spec.worldbody.add_body(name=name, pos=thing.position_m, quat=thing.quaternion)
-    add_geom(part, name, thing.shape, thing.half_extents_m, thing.material)
-    # The surface has its say in how a thing rubs and bounces on it.
-    spec.add_pair(
-        name=f"{name}-table", geomname1=name, geomname2="table", condim=6, solimp=SOLIMP,
-        friction=_pair_friction(thing.material, surface),
-        solref=contact_solref(table_bounce(thing.material, surface)),
-    )  # fmt: skip
+    touching = [name]
+    if thing.mesh is None:
+        add_geom(part, name, thing.shape, thing.half_extents_m, thing.material)
+    else:
+        touching = _add_mesh(spec, part, name, thing.mesh, thing.material)
+    for geom in touching:  # the surface has its say in how a thing rubs and bounces on it
+        spec.add_pair(
+            name=f"{geom}-table", geomname1=geom, geomname2="table", condim=6, solimp=SOLIMP,
+            friction=_pair_friction(thing.material, surface),
+            solref=contact_solref(table_bounce(thing.material, surface)),
+        )  # fmt: skip
     if thing.hinge is None:
         part.add_freejoint()
         return
@@ -124,6 +130,19 @@ def _add_thing(spec: mujoco.MjSpec, slot: int, thing: Thing, surface: str) -> No
             name=f"rod{slot}", type=mujoco.mjtGeom.mjGEOM_CAPSULE, fromto=[*arm, 0.0, 0.0, 0.0],
             size=[thing.hinge.rod_m, 0, 0], mass=0.0, solimp=SOLIMP, solref=contact_solref(0.5),
         )  # fmt: skip
+
+
+def _add_mesh(
+    spec: mujoco.MjSpec, part: mujoco.MjsBody, name: str, file: MeshFile, material: str
+) -> list[str]:
+    """A body's mesh; returns the names of its geoms that touch."""
+    from orrery.worlds.rigid_bodies.mesh import add_mesh_body, read_mesh  # of the studio extra
+
+    mesh = read_mesh(file)
+    density = ALL_MATERIALS[material].density_kg_m3
+    if file.mass_kg is not None:
+        density = file.mass_kg / mesh.volume_m3
+    return add_mesh_body(spec, part, name, mesh, material_contact(material, priority=1), density)
 
 
 def _pair_friction(material: str, surface: str) -> list[float]:
@@ -151,13 +170,15 @@ def laboratory_bodies(scene: LabScene, model: mujoco.MjModel) -> list[SoundingBo
 
 
 def _voice(body: Thing | Fixture) -> str:
-    """How a body rings: a slender one as a bar, a thin one as a plate, a stout one as its shape."""
+    """How a body rings: a slender one as a bar, a thin one as a plate, a stout one as its shape; a mesh as
+    the box about it."""
     small, middle, large = sorted(body.half_extents_m)
-    if body.shape == "box" and small < 0.35 * middle:
+    shape = "box" if body.shape == "mesh" else body.shape
+    if shape == "box" and small < 0.35 * middle:
         return "plate"
-    if body.shape != "ball" and large > 2.5 * middle:
+    if shape != "ball" and large > 2.5 * middle:
         return "bar"
-    return body.shape
+    return shape
 
 
 def _pitch_length_m(body: Thing | Fixture) -> float:

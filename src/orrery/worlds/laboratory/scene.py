@@ -11,10 +11,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from orrery.worlds.rigid_bodies.geometry import Tray
 from orrery.worlds.rigid_bodies.materials import ALL_MATERIALS
+from orrery.worlds.rigid_bodies.mesh_file import MeshFile
 from orrery.worlds.rigid_bodies.state import StateLayout
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "FingerTask", "Fixture", "Hinge", "LabScene", "Light", "Orbit", "Thing", "size_word",
 ]  # fmt: skip
 
+T = TypeVar("T")
 MAX_THINGS = 8
 MAX_FIXTURES = 6
 LAB_TRAY = Tray(half_x=0.46, half_y=0.34, rim_height=0.05, rim_thickness=0.015)
@@ -95,7 +97,8 @@ class Thing:
     role: what it is there for, which the sentences speak of (`roller`, `domino`, `bob`, ...). half_extents_m:
     along its own axes (ball: the radius three times; cylinder: radius, radius, half length; capsule: the
     same, its half length without the caps). quaternion: wxyz. heading: a word of DIRECTIONS, where it has
-    one.
+    one. mesh: what it is where its shape is `mesh`; its half extents are those of the mesh's bounding box,
+    as which the state describes it.
     """
 
     role: str
@@ -109,6 +112,7 @@ class Thing:
     angular_velocity_rad_s: Vector = STILL
     hinge: Hinge | None = None
     heading: str | None = None
+    mesh: MeshFile | None = None
 
     @property
     def size_word(self) -> str:
@@ -192,7 +196,7 @@ class LabScene:
         """A scene from `to_json`'s values."""
         plain = dict(values)
         things = tuple(
-            Thing(**{**_tuples(t), "hinge": None if t["hinge"] is None else Hinge(**_tuples(t["hinge"]))})
+            Thing(**{**_tuples(t), "hinge": _of(Hinge, t["hinge"]), "mesh": _of(MeshFile, t.get("mesh"))})
             for t in plain.pop("things")
         )
         fixtures = tuple(Fixture(**_tuples(f)) for f in plain.pop("fixtures"))
@@ -200,6 +204,10 @@ class LabScene:
         ignored = tuple((int(a), int(b)) for a, b in plain.pop("ignored_pairs"))
         task = None if task is None else FingerTask(**_tuples(task))
         return cls(things=things, fixtures=fixtures, orbit=orbit, task=task, ignored_pairs=ignored, **plain)
+
+
+def _of(kind: type[T], values: Mapping[str, Any] | None) -> T | None:
+    return None if values is None else kind(**_tuples(values))
 
 
 def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:

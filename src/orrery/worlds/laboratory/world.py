@@ -23,7 +23,14 @@ from orrery.worlds.laboratory.families import sample_laboratory
 from orrery.worlds.laboratory.finger import plan_task
 from orrery.worlds.laboratory.model import build_laboratory, laboratory_bodies
 from orrery.worlds.laboratory.orbit import OrbitCamera, scripted_rates
-from orrery.worlds.laboratory.scene import LAB_STATE, MAX_FIXTURES, MAX_THINGS, NATURAL_COLOURS, LabScene
+from orrery.worlds.laboratory.scene import (
+    LAB_STATE,
+    MAX_FIXTURES,
+    MAX_THINGS,
+    NATURAL_COLOURS,
+    LabScene,
+    Thing,
+)
 from orrery.worlds.laboratory.sentences.deeds import contradictions, deed_words, not_standing, untold
 from orrery.worlds.laboratory.sentences.parser import parse_laboratory
 from orrery.worlds.laboratory.sentences.run import Run
@@ -176,6 +183,8 @@ class LaboratoryBench(Bench):
         self._wanted = set(spec.streams)
         self._image_size = image_size
         self.seed = seed
+        if any(thing.mesh is not None for thing in scene.things) and not self._wanted.isdisjoint(_SEEN):
+            raise BadUse("a mesh of one's own is drawn by the soft look alone: use `orrery shoot`")
         self._orbit = OrbitCamera.start(scene.orbit)
         model = build_laboratory(scene, spec.clock)
         fixtures = range(MAX_THINGS, MAX_THINGS + len(scene.fixtures))
@@ -239,11 +248,20 @@ class LaboratoryBench(Bench):
         looks = {"table": GeomLook("cloth" if top.texture == "weave" else top.material, top.colour)}
         looks |= {f"rim{k}": GeomLook(TABLE_MATERIAL, RIM_COLOUR) for k in range(4)}
         for slot, thing in enumerate(self.scene.things):
-            looks[f"object{slot}"] = GeomLook(thing.material, ALL_COLOURS[thing.colour])
+            looks |= self._thing_looks(slot, thing)
             looks[f"rod{slot}"] = GeomLook("steel", NATURAL_COLOURS["steel"])
         for index, fixture in enumerate(self.scene.fixtures):
             looks[f"fixture{index}"] = GeomLook(fixture.material, NATURAL_COLOURS[fixture.material])
         return looks
+
+    def _thing_looks(self, slot: int, thing: Thing) -> dict[str, GeomLook]:
+        """A mesh has colours of its own."""
+        name = f"object{slot}"
+        if thing.mesh is None:
+            return {name: GeomLook(thing.material, ALL_COLOURS[thing.colour])}
+        geoms = map(self._model.geom, range(self._model.ngeom))
+        seen = [geom for geom in geoms if geom.name == name or geom.name.startswith(f"{name}.seen")]
+        return {geom.name: GeomLook(thing.material, tuple(geom.rgba[:3].tolist())) for geom in seen}
 
     def _tracks(self, state: Array) -> Array:
         """Where each slot's centre is in the picture, `[slots, 3]`: pixels right and down from the middle of
@@ -273,7 +291,7 @@ def _resting_state(scene: LabScene) -> Array:
         describe(
             state[slot],
             LAB_STATE,
-            thing.shape,
+            "box" if thing.mesh is not None else thing.shape,
             thing.half_extents_m,
             ALL_COLOURS[thing.colour],
             thing.material,

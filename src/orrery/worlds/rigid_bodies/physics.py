@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import mujoco
 import numpy as np
@@ -20,8 +21,8 @@ from orrery.worlds.rigid_bodies.materials import ALL_MATERIALS
 __all__ = [
     "FINGER_COLOUR", "FINGER_GARAGE_M", "FINGER_HALF_LENGTH_M", "FINGER_MATERIAL", "FINGER_PARKED_M",
     "FINGER_RADIUS_M", "GEOM_TYPES", "SOLIMP", "SUBSTEPS_PER_FRAME", "TABLE_MATERIAL", "Contacts", "Motion",
-    "add_finger", "add_geom", "bare_table", "contact_friction", "contact_solref", "geom_size", "rim_boxes",
-    "simulate_frame", "split_motion",
+    "add_finger", "add_geom", "bare_table", "contact_friction", "contact_solref", "geom_size",
+    "material_contact", "rim_boxes", "simulate_frame", "split_motion",
 ]  # fmt: skip
 
 SUBSTEPS_PER_FRAME = 40
@@ -98,18 +99,21 @@ def add_geom(
 
     priority: 1 where its own bounce and friction rule against table, rims and fixtures, which have 0.
     """
-    stuff = ALL_MATERIALS[material]
     part.add_geom(
         name=name,
         type=GEOM_TYPES[shape],
         size=geom_size(shape, half_extents_m),
-        density=stuff.density_kg_m3,
-        condim=6,
-        priority=priority,
-        friction=contact_friction(material),
-        solref=contact_solref(stuff.restitution),
-        solimp=SOLIMP,
+        density=ALL_MATERIALS[material].density_kg_m3,
+        **material_contact(material, priority),
     )
+
+
+def material_contact(material: str, priority: int) -> dict[str, Any]:
+    """How a geom of a material rubs and bounces, as MuJoCo takes it. priority: see `add_geom`."""
+    return {
+        "condim": 6, "priority": priority, "friction": contact_friction(material),
+        "solref": contact_solref(ALL_MATERIALS[material].restitution), "solimp": SOLIMP,
+    }  # fmt: skip
 
 
 def geom_size(shape: str, half_extents_m: tuple[float, float, float]) -> tuple[float, float, float]:
