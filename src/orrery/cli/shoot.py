@@ -13,6 +13,7 @@ from orrery.cli.signing import signing
 from orrery.errors import BadUse
 
 if TYPE_CHECKING:
+    from orrery.studio.backends.dress import DressedFilm
     from orrery.studio.controls.board import ShotControls
     from orrery.studio.shoot import BoardFilm
     from orrery.studio.shots import Storyboard
@@ -102,8 +103,8 @@ def shoot(
     board = read_storyboard(storyboard, **{k: v for k, v in changed.items() if v is not None})
     about = {"title": board.title, "storyboard": board.model_dump(mode="json")}
     if dressing.check(for_model):
-        settings = _dress(board, out, controls, dressing, force)
-        sign_film(out, {**about, **settings}, True)
+        film, settings = _dress(board, out, controls, dressing, force)
+        sign_film(out, {**about, **settings}, True, ingredients=film.guides)
         return 0
     if controls is None:
         if for_model is not None:
@@ -132,8 +133,10 @@ def shoot(
     return 0
 
 
-def _dress(board: Storyboard, out: Path, controls: str | None, by: DressedBy, force: bool) -> dict[str, Any]:
-    """Make the film and say what there is; how it was dressed, plain values."""
+def _dress(
+    board: Storyboard, out: Path, controls: str | None, by: DressedBy, force: bool
+) -> tuple[DressedFilm, dict[str, Any]]:
+    """Make the film and say what there is; the film, and how it was dressed, plain values."""
     with needs("backends", "--dress"):
         import diffusers  # noqa: F401 - found missing now, not after the controls
 
@@ -157,7 +160,7 @@ def _dress(board: Storyboard, out: Path, controls: str | None, by: DressedBy, fo
     for line in film.told:
         print(f"  {line}")
     print(f"{film.path}: {film.seconds:.2f} s of film, dressed by {backend.name} from {weights}")
-    return {"dressed": dressing.describe()}
+    return film, {"dressed": dressing.describe()}
 
 
 def _print_film(film: BoardFilm) -> None:

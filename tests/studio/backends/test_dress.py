@@ -194,5 +194,22 @@ def test_from_the_command_line(weights: str, tmp_path: Path, capsys: pytest.Capt
         assert "Traceback" not in said
 
 
+def test_a_signed_film_names_the_guides_that_it_was_made_from(weights: str, tmp_path: Path) -> None:
+    c2pa = pytest.importorskip("c2pa")
+    from certificates import Studio
+
+    board_path, out = tmp_path / "board.yaml", tmp_path / "film.mp4"
+    board_path.write_text("{size: 32x32, shots: [{name: one, seconds: 0.3125, things: [{}]}]}")
+    pem = Studio().written(tmp_path / "studio.pem")
+    asked = ["shoot", str(board_path), "--sign", str(pem), "--out"]
+    assert main([*asked, str(out), "--dress", weights, "--prompt", "a ball", "--steps", "1"]) == 0
+    reader = c2pa.Reader(str(out))
+    assert reader.get_validation_state() == "Valid"
+    manifest = reader.get_active_manifest()
+    assert [one["title"] for one in manifest["ingredients"]] == ["depth.mp4"]
+    assert "trainedAlgorithmicMedia" in json.dumps(manifest)
+    assert main([*asked, str(tmp_path / "alone"), "--controls", "depth"]) == 2
+
+
 def test_the_backend_is_found_from_the_weights(weights: str) -> None:
     assert find_backend(weights, None) is WAN_VACE

@@ -83,13 +83,14 @@ class DressedShot:
 
 @dataclass(frozen=True)
 class DressedFilm:
-    """A finished film. controls: that it was guided by. edits: see `BoardFilm`. told: what was changed so
-    that sound and pictures end together."""
+    """A finished film. controls: of each shot; guides: the films among them that it was guided by. edits: see
+    `BoardFilm`. told: what is not as in the storyboard."""
 
     path: Path
     seconds: float
     shots: tuple[DressedShot, ...]
     controls: tuple[ShotControls, ...]
+    guides: tuple[Path, ...]
     edits: dict[str, tuple[str, ...]]
     told: tuple[str, ...]
 
@@ -186,7 +187,8 @@ class _Shot:
         seconds = abs(more) / SAMPLE_RATE
         return [f"{self.controls.name}: {seconds:.4f} s {what}, so that it ends with its pictures"]
 
-    def _guide_path(self, kind: str) -> Path:
+    def guide_path(self, kind: str) -> Path:
+        """The film of a control."""
         return self.controls.folder / self.controls.about["streams"][kind]["film"]
 
     def key(self) -> str:
@@ -200,7 +202,7 @@ class _Shot:
         ]
         hashed = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
         for kind in self.dressing.guides:
-            hashed.update(self._guide_path(kind).read_bytes())
+            hashed.update(self.guide_path(kind).read_bytes())
         hashed.update(self.sound.tobytes())
         return hashed.hexdigest()
 
@@ -217,7 +219,7 @@ class _Shot:
     def request(self) -> Request:
         dressing = self.dressing
         guides = tuple(
-            Guide(kind, read_film(self._guide_path(kind)).frames, dressing.strength)
+            Guide(kind, read_film(self.guide_path(kind)).frames, dressing.strength)
             for kind in dressing.guides
         )
         return Request(
@@ -290,6 +292,6 @@ def _assembled(
         told.append(f"no edit as {' or '.join(unwritable)}: timecode knows no {rate} frames a second")
     dressed = [DressedShot(s.controls.name, s.path, s in made, s.num_frames) for s in shots]
     seconds = sum(shot.num_frames for shot in shots) / rate
-    return DressedFilm(
-        out, seconds, tuple(dressed), tuple(shot.controls for shot in shots), edits, tuple(told)
-    )
+    guides = tuple(shot.guide_path(kind) for shot in shots for kind in dressing.guides)
+    controls = tuple(shot.controls for shot in shots)
+    return DressedFilm(out, seconds, tuple(dressed), controls, guides, edits, tuple(told))
