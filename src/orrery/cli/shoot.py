@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -28,13 +29,14 @@ class DressedBy:
     Attributes:
         dress: weights in diffusers' form: a folder, or an id on the Hugging Face Hub (with its own licence).
         The film is then of the model's rate; --controls names what guides it, depth if left out.
-        backend: wan-vace or cogvideox-fun; found out from the weights if left out.
+        backend: wan-vace, cogvideox-fun or ltx-2; found out from the weights if left out.
         prompt: what the film is to look like; shots may have a `prompt` of their own beside it.
         negative: what it is not to look like.
         seed: another number gives other pictures.
         steps: of denoising; the model's own number if left out.
         guidance: how closely the prompt is followed; the model's own if left out.
         strength: how closely the control is followed, from 0 to 2, where the model knows more or less.
+        lora: more weights, a file or a hub id, such as the IC-LoRA that ltx-2 follows a guide through.
         memory: whole, offload (each part on the GPU while it works) or least (slow).
     """
 
@@ -46,6 +48,7 @@ class DressedBy:
     steps: int | None = None
     guidance: float | None = None
     strength: float = 1.0
+    lora: str | None = None
     memory: Literal["whole", "offload", "least"] = "whole"
 
     def check(self, for_model: str | None) -> bool:
@@ -148,12 +151,13 @@ def _dress(
     backend = find_backend(weights, by.backend)
     dressing = Dressing(
         weights, backend, by.prompt, read_controls(controls or "depth"), by.negative, by.seed, by.steps,
-        by.guidance, by.strength,
+        by.guidance, by.strength, by.lora,
     )  # fmt: skip
+    load = partial(DiffusersPipeline, weights, backend, by.memory, by.lora)
+    if backend.licence:
+        print(backend.licence)
     with progress_bar(out.name, "steps") as on_step:
-        film = dress(
-            board, out, dressing, lambda: DiffusersPipeline(weights, backend, by.memory), force, on_step
-        )
+        film = dress(board, out, dressing, load, force, on_step)
     _print_controls(list(film.controls))
     for shot in film.shots:
         print(f"{shot.path}: {shot.num_frames} frames, {'made' if shot.was_made else 'as it was'}")

@@ -12,10 +12,11 @@ import pytest
 
 pytest.importorskip("diffusers")
 
-from tiny_pipelines import save_cogvideox_fun, save_wan_vace
+from tiny_pipelines import save_cogvideox_fun, save_ltx2, save_ltx2_lora, save_wan_vace
 
 from orrery.errors import BadUse, UserError
 from orrery.streams import Array
+from orrery.studio.backends.dress import Dressing
 from orrery.studio.backends.pieces import film_in_pieces
 from orrery.studio.backends.pipeline import DiffusersPipeline, find_backend
 from orrery.studio.backends.request import Film, Guide, Request
@@ -24,7 +25,7 @@ from orrery.studio.backends.wan_vace import WAN_VACE, arguments
 
 pytestmark = pytest.mark.slow
 FRAMES, SIDE = 17, 64
-SAVE = {"wan-vace": save_wan_vace, "cogvideox-fun": save_cogvideox_fun}
+SAVE = {"wan-vace": save_wan_vace, "cogvideox-fun": save_cogvideox_fun, "ltx-2": save_ltx2}
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +88,7 @@ def test_what_a_model_cannot_make_is_named_before_it_runs(pipeline: DiffusersPip
 
     refused("needs a prompt", prompt=" ")
     refused("would take 64x64", size=(SIDE + 2, SIDE))
-    refused("up to .* pixels", size=(2048, 2048))
+    refused("up to .* pixels", size=(8192, 4096))
     refused("30 frames a second", frames_per_second=30)
     refused("is not guided by segmentation", guides=(Guide("segmentation", guide_frames()),))
     refused("takes 1 guide at once, and 2", guides=(Guide("depth", guide_frames()),) * 2)
@@ -107,6 +108,22 @@ def test_vace_is_guided_as_closely_as_is_asked(weights: dict[str, Path]) -> None
     assert (films[0] != films[1]).any()
     with pytest.raises(BadUse, match="follows a guide as it does"):
         backend_of("cogvideox-fun").check_guides(("depth",), 0.5)
+
+
+def test_ltx2_takes_a_lora_and_goes_on_from_frames(weights: dict[str, Path], tmp_path: Path) -> None:
+    folder = weights["ltx-2"]
+    lora = save_ltx2_lora(tmp_path / "lora", folder)
+    backend = find_backend(str(folder), "ltx-2")
+    plain = DiffusersPipeline(str(folder), backend).make(asked("ltx-2")).frames
+    pipeline = DiffusersPipeline(str(folder), backend, lora=str(lora))
+    film = pipeline.make(asked("ltx-2")).frames
+    assert (film != plain).any()
+    assert (pipeline.make(asked("ltx-2", known=guide_frames(9, seed=3))).frames != film).any()
+    with pytest.raises(UserError, match="cannot be loaded"):
+        DiffusersPipeline(str(folder), backend, lora=str(tmp_path / "none"))
+    with pytest.raises(BadUse, match="name it with --lora"):
+        Dressing(str(folder), backend, "a ball")
+    assert "LTX-2.x Community License" in backend.licence
 
 
 def test_vace_keeps_what_is_known_and_makes_the_rest() -> None:

@@ -16,16 +16,21 @@ __all__ = ["Backend"]
 @dataclass(frozen=True)
 class Backend:
     """A large model as a backend. pipeline: its class in diffusers. arguments: of a call of the pipeline,
-    but for the seed, steps and guidance, which all have. most_guides: at once. has_strength: whether a guide
-    may be followed more or less. goes_on: whether it goes on from known frames; otherwise pieces of a long
-    film are blended into one another."""
+    but for the seed, steps and guidance, which all have. most_guides: at once. most_strength: up to which a
+    guide may be followed, from 0 on; None where it is followed as it is. goes_on: whether it goes on from
+    known frames; otherwise pieces of a long film are blended into one another. loads: other classes of
+    pipelines whose weights it runs. needs_lora: whether it is guided through weights of their own. licence:
+    what a user of the weights should know."""
 
     pipeline: str
     limits: Limits
     arguments: Callable[[Request], dict[str, Any]]
     most_guides: int = 1
-    has_strength: bool = False
+    most_strength: float | None = None
     goes_on: bool = False
+    loads: tuple[str, ...] = ()
+    needs_lora: bool = False
+    licence: str = ""
 
     @property
     def name(self) -> str:
@@ -57,10 +62,11 @@ class Backend:
         known = self.limits.controls
         if kind not in known:
             raise BadUse(f"{self.name} is not guided by {kind}; it is by {', '.join(sorted(known))}")
-        if strength != 1.0 and not self.has_strength:
-            raise BadUse(f"--strength {strength:g}: {self.name} follows a guide as it does; leave it out")
-        if not 0.0 <= strength <= 2.0:
-            raise BadUse(f"--strength {strength:g}: must be from 0 to 2")
+        if self.most_strength is None:
+            if strength != 1.0:
+                raise BadUse(f"--strength {strength:g}: {self.name} follows a guide as it does; leave it out")
+        elif not 0.0 <= strength <= self.most_strength:
+            raise BadUse(f"--strength {strength:g}: must be from 0 to {self.most_strength:g} for {self.name}")
 
     def check_guides(self, kinds: tuple[str, ...], strength: float) -> None:
         """As `check`, of the guides' kinds alone, before there are any frames."""

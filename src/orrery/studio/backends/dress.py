@@ -46,7 +46,8 @@ class Model(Protocol):
 @dataclass(frozen=True)
 class Dressing:
     """How a film is dressed. weights: as the user named them; backend: that runs them. prompt: for all
-    shots, to which a shot's own is added. guides: controls. Others: see `Request` and `Guide`."""
+    shots, to which a shot's own is added. guides: controls. lora: more weights. Others: see `Request` and
+    `Guide`."""
 
     weights: str
     backend: Backend
@@ -57,8 +58,14 @@ class Dressing:
     steps: int | None = None
     guidance: float | None = None
     strength: float = 1.0
+    lora: str | None = None
 
     def __post_init__(self) -> None:
+        if self.backend.needs_lora and self.lora is None:
+            raise BadUse(
+                f"{self.backend.name} follows a guide through a LoRA that was trained for it (an IC-LoRA for "
+                f"{', '.join(self.guides)}): name it with --lora"
+            )
         self.backend.check_guides(self.guides, self.strength)
         if not 0 <= self.seed < 2**63:
             raise BadUse(f"--seed {self.seed}: must be a whole number from 0 to {2**63 - 1}")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError
 
 from orrery.errors import BadUse, UserError
 from orrery.studio.backends.backend import Backend
@@ -18,6 +19,7 @@ from orrery.studio.backends.table import backend_of, backend_of_pipeline
 __all__ = ["MEMORY", "DiffusersPipeline", "find_backend"]
 
 INDEX = "model_index.json"
+LOADING_FAILS = (OSError, ValueError, RuntimeError, TypeError, KeyError, SafetensorError)
 MEMORY = {
     "whole": "all of the model stays on the GPU, or in memory where there is none",
     "offload": "each part is on the GPU while it works (model offload), and pictures are decoded in tiles",
@@ -31,7 +33,7 @@ def find_backend(weights: str, name: str | None) -> Backend:
     asked for."""
     asked = None if name is None else backend_of(name)
     pipeline = _class_name(weights)
-    if asked is not None and asked.pipeline != pipeline:
+    if asked is not None and pipeline not in (asked.pipeline, *asked.loads):
         raise BadUse(f"{weights} is a {pipeline}, and --backend {name} runs a {asked.pipeline}")
     return backend_of_pipeline(pipeline, weights)
 
@@ -68,11 +70,18 @@ def _from_hub(weights: str) -> Path:
         ) from error
 
 
-class DiffusersPipeline:
-    """Weights in memory. weights: a folder or a hub id. memory: key of MEMORY. UserError where they cannot be
-    loaded, BadUse for a memory option that the machine has no use for. Only safetensors are loaded."""
+def _unloadable(weights: str, error: Exception) -> UserError:
+    return UserError(f"{weights}: cannot be loaded ({' '.join(str(error).split())[:300]})")
 
-    def __init__(self, weights: str, backend: Backend, memory: str = "whole") -> None:
+
+class DiffusersPipeline:
+    """Weights in memory. weights: a folder or a hub id. memory: key of MEMORY. lora: more weights, a file,
+    a folder or a hub id. UserError where they cannot be loaded, BadUse for a memory option that the machine
+    has no use for. Only safetensors are loaded."""
+
+    def __init__(
+        self, weights: str, backend: Backend, memory: str = "whole", lora: str | None = None
+    ) -> None:
         import diffusers
         import torch
 
@@ -87,9 +96,13 @@ class DiffusersPipeline:
                 weights, dtype=torch.bfloat16 if on_gpu else torch.float32, use_safetensors=True,
                 local_files_only=local,
             )  # fmt: skip
-        except (OSError, ValueError, RuntimeError, TypeError) as error:
-            reason = " ".join(str(error).split())[:300]
-            raise UserError(f"{weights}: cannot be loaded ({reason})") from error
+        except LOADING_FAILS as error:
+            raise _unloadable(weights, error) from error
+        if lora is not None:
+            try:
+                self._pipeline.load_lora_weights(lora, use_safetensors=True)
+            except LOADING_FAILS as error:
+                raise _unloadable(lora, error) from error
         self._pipeline.set_progress_bar_config(disable=True)
         self._place(memory, on_gpu)
 

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from orrery.errors import BadUse, nearest
 from orrery.studio.backends.backend import Backend
 from orrery.studio.backends.cogvideox_fun import COGVIDEOX_FUN
+from orrery.studio.backends.ltx2 import LTX2
 from orrery.studio.backends.wan_vace import WAN_VACE
 
 __all__ = ["BACKENDS", "backend_of", "backend_of_pipeline"]
 
-BACKENDS: Mapping[str, Backend] = {backend.name: backend for backend in (WAN_VACE, COGVIDEOX_FUN)}
+BACKENDS: Mapping[str, Backend] = {backend.name: backend for backend in (WAN_VACE, COGVIDEOX_FUN, LTX2)}
 
 
 def backend_of(name: str) -> Backend:
@@ -23,10 +24,10 @@ def backend_of(name: str) -> Backend:
 
 
 def backend_of_pipeline(pipeline: str, weights: str) -> Backend:
-    """The backend that runs a diffusers pipeline of this class; BadUse, with those that there are, if none
-    does. weights: where it is from, for the message."""
+    """The backend that runs weights of a diffusers pipeline of this class; BadUse, with those that there
+    are, if none does. weights: where it is from, for the message."""
     for backend in BACKENDS.values():
-        if backend.pipeline == pipeline:
+        if pipeline in (backend.pipeline, *backend.loads):
             return backend
     known = ", ".join(f"{backend.pipeline} ({name})" for name, backend in BACKENDS.items())
     raise BadUse(f"{weights} is a {pipeline}, which no backend runs; there are {known}")

@@ -37,4 +37,4 @@ def arguments(request: Request) -> dict[str, Any]:
     }
 
 
-WAN_VACE = Backend("WanVACEPipeline", MODELS["wan-vace"], arguments, has_strength=True, goes_on=True)
+WAN_VACE = Backend("WanVACEPipeline", MODELS["wan-vace"], arguments, most_strength=2.0, goes_on=True)
