@@ -46,14 +46,15 @@ class Summary(nn.Module):
 
 class Out(nn.Module):
     """From hidden to latents, as a change from those of the tick before, as far as a learned gate lets
-    them."""
+    them. begins_as_copy: expect no change at first."""
 
-    def __init__(self, width: int, out: int) -> None:
+    def __init__(self, width: int, out: int, begins_as_copy: bool = True) -> None:
         super().__init__()
         self.project = nn.Linear(width, out)
         self.gate = nn.Parameter(torch.ones(out))
-        nn.init.zeros_(self.project.weight)
         nn.init.zeros_(self.project.bias)
+        if begins_as_copy:
+            nn.init.zeros_(self.project.weight)
 
     def forward(self, hidden: Tensor, past: Noisy | None) -> Tensor:
         change = self.project(hidden).float()

@@ -56,9 +56,9 @@ class Recipe:
     few_batch: int = 8
     few_ticks: int = 16
     few_share: float = 0.0
-    start_share: float = 0.4
-    start_absent_share: float = 0.6
-    start_first_share: float = 0.7
+    start_share: float = 0.5
+    start_absent_share: float = 0.9
+    start_first_share: float = 0.95
     own_from: float = 0.05
     held_out: float = 0.08
     sizes: dict[str, int] = field(default_factory=dict)
