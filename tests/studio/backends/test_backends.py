@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("diffusers")
+pytest.importorskip("peft")
 
 from tiny_pipelines import save_cogvideox_fun, save_ltx2, save_ltx2_lora, save_wan_vace
 

@@ -10,6 +10,7 @@ import pytest
 from scipy.io import wavfile
 
 pytest.importorskip("diffusers")
+pytest.importorskip("peft")
 pytest.importorskip("pyoidn")
 
 from tiny_pipelines import save_wan_vace
