@@ -129,10 +129,16 @@ class Attention(nn.Module):
 
 
 class FewBlock(nn.Module):
-    """Attention among all few tokens and the past, then each stream's own feed-forward."""
+    """Attention to the words of a sentence, then among all few tokens and the past, then each stream's own
+    feed-forward.
 
-    def __init__(self, width: int, num_heads: int, runs: Sequence[int]) -> None:
+    reads: whether there are sentences. They are attended apart: among the other tokens, it took twice as many
+    examples to learn what they say.
+    """
+
+    def __init__(self, width: int, num_heads: int, runs: Sequence[int], reads: bool = False) -> None:
         super().__init__()
+        self.reading = Attention(width, num_heads) if reads else None
         self.attention = Attention(width, num_heads)
         self.feed_forward = StreamFeedForward(width, runs)
 
@@ -141,22 +147,29 @@ class FewBlock(nn.Module):
         x: Tensor,
         turn: Rotation | None,
         mask: Tensor | None,
-        extra: tuple[Tensor, Tensor] | None,
+        past: tuple[Tensor, Tensor] | None = None,
+        text: tuple[Tensor, Tensor] | None = None,
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """x: `[B, T, n, width]`. turn: see `rotation`; None for tokens that are all at one time. extra: keys
-        and values that come first (text, the cached past). mask: `[B or 1, 1, T * n, extra + T * n]`. Returns
-        x and the keys and values of its own."""
-        batch, ticks, num, _ = x.shape
+        """x: `[B, T, n, width]`. turn: see `rotation`; None for tokens that are all at one time. past: keys
+        and values that come first. mask: `[B or 1, 1, T * n, past + T * n]`. text: words `[S, words, width]`
+        and which of them are words; each sentence is read by `B / S` rows. Returns x and the keys and values
+        of its own."""
+        batch, ticks, num, width = x.shape
+        if self.reading is not None and text is not None:
+            words, is_word = text
+            query = self.reading.queries(rms_norm(x).view(len(words), -1, width))
+            said = self.reading.attend(query, *self.reading.keys_values(words), is_word[:, None, None])
+            x = x + said.view_as(x)
         flat = rms_norm(x).flatten(1, 2)
         query = self.attention.queries(flat)
         key, value = self.attention.keys_values(flat)
         if turn is not None:
             query, key = apply_rotary(query, turn), apply_rotary(key, turn)
         own = (key, value)
-        if extra is not None:
+        if past is not None:
             key, value = (
-                torch.cat([extra[0].to(key.dtype), key], 2),
-                torch.cat([extra[1].to(value.dtype), value], 2),
+                torch.cat([past[0].to(key.dtype), key], 2),
+                torch.cat([past[1].to(value.dtype), value], 2),
             )
         x = x + self.attention.attend(query, key, value, mask).view(batch, ticks, num, -1)
         return x + self.feed_forward(rms_norm(x)), own

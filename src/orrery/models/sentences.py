@@ -49,7 +49,7 @@ class Sentences(nn.Module):
         x = x + self.places
         for mix, block in zip(self.mixes, self.blocks, strict=True):
             beside = mix((rms_norm(x) * is_word[..., None]).transpose(1, 2)).transpose(1, 2)
-            x, _ = block((x + F.silu(beside))[:, None], None, is_word[:, None, None], None)
+            x, _ = block((x + F.silu(beside))[:, None], None, is_word[:, None, None])
             x = x[:, 0]
         return rms_norm(x), is_word
 

@@ -71,13 +71,13 @@ class WorldModel(nn.Module):
         self.places = nn.Parameter(PLACE_STD * torch.randn(self.num_few, width))
         self.few_in = _by_name((s, nn.Linear(s.width, width)) for s in self.few)
         self.few_blocks = nn.ModuleList(
-            FewBlock(width, config.num_heads, runs) for _ in range(config.few_layers)
+            FewBlock(width, config.num_heads, runs, bool(self.texts)) for _ in range(config.few_layers)
         )
         self.head_places = nn.Parameter(PLACE_STD * torch.randn(self.num_few, width))
         self.head_in = _by_name((s, nn.Linear(s.width, width)) for s in self.few)
         self.head_from_trunk = nn.Linear(width, width)
         self.head_blocks = nn.ModuleList(
-            FewBlock(width, config.num_heads, runs) for _ in range(config.head_layers)
+            FewBlock(width, config.num_heads, runs, bool(self.texts)) for _ in range(config.head_layers)
         )
         # What sentences say of first ticks: with outputs that begin at zero it was not learned from 10,000 of
         # them, without from 3,000.
@@ -125,15 +125,15 @@ class WorldModel(nn.Module):
         batch, ticks = embedded.shape[:2] if self.few else _lead(past, given)
         grids, summaries, grid_memory = self._grid_trunk(past, embedded, batch, ticks, cache)
         x = torch.cat([embedded, *summaries], 2) + self.places
-        mask = self._mask(batch, ticks, cache, text, x.device)
+        mask = self._mask(batch, ticks, cache, x.device)
         turn = rotation(seconds, self.num_few, self.config.few_width // self.config.num_heads)
         memories: list[tuple[Tensor, Tensor]] = []
         for layer, block in enumerate(self.few_blocks):
-            extra = _text_keys(block, text)
+            before = None
             if cache is not None:
                 oldest = self.num_few  # with this tick there would be one too many
-                extra = _joined(extra, (cache.keys[layer][:, :, oldest:], cache.values[layer][:, :, oldest:]))
-            x, own = block(x, turn, mask, extra)
+                before = (cache.keys[layer][:, :, oldest:], cache.values[layer][:, :, oldest:])
+            x, own = block(x, turn, mask, before, text)
             memories.append(own)
         hidden = Hidden(x, grids, text)
         return hidden, None if cache is None else self._advanced(cache, memories, grid_memory)
@@ -213,15 +213,8 @@ class WorldModel(nn.Module):
                 memories[stream.name] = torch.stack(kept)
         return grids, summaries, memories
 
-    def _mask(
-        self,
-        batch: int,
-        ticks: int,
-        cache: TrunkCache | None,
-        text: tuple[Tensor, Tensor] | None,
-        device: torch.device,
-    ) -> Tensor:
-        """`[B or 1, 1, T * n, words + past + T * n]`: what each few token may attend."""
+    def _mask(self, batch: int, ticks: int, cache: TrunkCache | None, device: torch.device) -> Tensor:
+        """`[B or 1, 1, T * n, past + T * n]`: what each few token may attend."""
         num, window = self.num_few, self.config.window_ticks
         tick = torch.arange(ticks, device=device)
         behind = tick[:, None] - tick[None]
@@ -230,9 +223,6 @@ class WorldModel(nn.Module):
         if cache is not None:
             valid = cache.valid[:, 1:].repeat_interleave(num, 1)[:, None].expand(-1, ticks * num, -1)
             parts = [valid, own.expand(batch, -1, -1)]
-        if text is not None:
-            words = text[1][:, None].expand(-1, ticks * num, -1)
-            parts = [words, *(part.expand(batch, -1, -1) for part in parts)]
         return torch.cat(parts, -1)[:, None]
 
     def _advanced(
@@ -298,12 +288,8 @@ class WorldModel(nn.Module):
         parts += [summary.expand(batch, ticks, -1, -1) for summary in summaries]
         x = torch.cat(parts, 2) + self.head_from_trunk(rms_norm(hidden.few)) + self.head_places
         x = x.flatten(0, 1)[:, None]  # every tick by itself
-        mask = None
-        if hidden.text is not None:
-            known = torch.ones(len(x), self.num_few, dtype=torch.bool, device=x.device)
-            mask = torch.cat([hidden.text[1].repeat_interleave(ticks, 0), known], 1)[:, None, None]
         for block in self.head_blocks:
-            x, _ = block(x, None, mask, _text_keys(block, hidden.text, ticks))
+            x, _ = block(x, None, None, text=hidden.text)
         return x[:, 0].unflatten(0, (batch, ticks))
 
     def _head_grid(
@@ -329,25 +315,6 @@ class WorldModel(nn.Module):
         for block in self.grid_head_blocks:
             x, _ = block(x, condition)
         return rms_norm(x).flatten(2, 3)
-
-
-def _text_keys(
-    block: nn.Module, text: tuple[Tensor, Tensor] | None, times: int = 1
-) -> tuple[Tensor, Tensor] | None:
-    """Keys and values of the sentence in a block of few tokens; they stand outside of time. times: how many
-    rows each sentence serves."""
-    assert isinstance(block, FewBlock)
-    if text is None:
-        return None
-    key, value = block.attention.keys_values(text[0])
-    return key.repeat_interleave(times, 0), value.repeat_interleave(times, 0)
-
-
-def _joined(first: tuple[Tensor, Tensor] | None, second: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-    if first is None:
-        return second
-    key, value = (torch.cat([a, b.to(a.dtype)], 2) for a, b in zip(first, second, strict=True))
-    return key, value
 
 
 def _by_name(layers: Iterable[tuple[StreamTokens, nn.Module]]) -> nn.ModuleDict:
