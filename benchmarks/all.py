@@ -19,13 +19,13 @@ QUICK = {
     "sound": ["--num-prompts", "3", "--num-silent", "2"],
     "report": ["--num-films", "2", "--seconds", "1.5", "--num-rollouts", "1", "--num-long", "0"],
     "perception": ["--num-scenes", "3"],
-    "tokenizers": ["--num-scenes", "2"],
+    "tokenizer_losses": ["--num-scenes", "2"],
     "cost": ["--seconds", "2", "4", "--num-runs", "1"],
     "reproducible": ["--seconds", "1", "--num-seeds", "2"],
 }
 
 
-OF_MODELS = ("perception", "tokenizers")
+OF_MODELS = ("perception", "tokenizer_losses")
 
 
 @dataclass
