@@ -42,7 +42,8 @@ from orrery.streams import Array, Clock
 
 MOST_SECONDS = 600
 """No damage may take longer to be told, on a busy machine too."""
-MOST_MIB = 1024
+MOST_MIB = 800
+"""Beyond what a process holds before: with the 160 that one of this script has, less than a GiB."""
 WHOLE, PART, TOLD = "whole", "part", "told"
 """What became of a damage: all was read as before, some of it, or it was refused in words."""
 _COLLECTED_FILMS = 100
@@ -166,21 +167,28 @@ def once(source: str, seed: int) -> tuple[str, str]:
                 raise AssertionError(f"{done}: {problem}") from problem
     assert outcome, f"{done}: no words"
     assert "Traceback" not in said.getvalue(), f"{done}: {said.getvalue()[-500:]}"
-    assert peak["MiB"] < MOST_MIB, f"{done}: {peak['MiB']} MiB"
+    assert peak["MiB"] < MOST_MIB, f"{done}: {peak['MiB']} MiB more than before"
     return outcome, done
 
 
 @contextmanager
 def _peak_of_memory() -> Iterator[dict[str, int]]:
-    """`MiB` is, at the end, the most memory that this process had meanwhile; 0 where nothing tells it."""
+    """`MiB` is, at the end, the most memory that this process had meanwhile, beyond what it had before; 0
+    where nothing tells it."""
     peak = {"MiB": 0}
+    before = _memory_mib("VmRSS")
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
     try:
         yield peak
     finally:
-        found = re.search(r"VmHWM:\s+(\d+) kB", _STATUS.read_text()) if _STATUS.exists() else None
-        peak["MiB"] = int(found[1]) // 1024 if found else 0
+        peak["MiB"] = max(0, _memory_mib("VmHWM") - before)
+
+
+def _memory_mib(name: str) -> int:
+    """Memory of this process as Linux calls it; 0 where nothing tells it."""
+    found = re.search(rf"{name}:\s+(\d+) kB", _STATUS.read_text()) if _STATUS.exists() else None
+    return int(found[1]) // 1024 if found else 0
 
 
 def _once(source: str, seed: int) -> tuple[str, str]:
