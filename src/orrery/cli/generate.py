@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from orrery.cli.console import needs, progress_bar
-from orrery.cli.shoot import print_told
+from orrery.cli.shoot import print_controls
 from orrery.cli.signing import signing
 from orrery.errors import BadUse
 from orrery.registry import DEFAULT_MODEL
@@ -262,7 +262,7 @@ class _Controls:
         with progress_bar(self._folder.name, "frames") as on_frame:
             done = count(1)
             about = write_controls(self._folder, filmed, plan, lambda: on_frame(next(done), total))
-        print_told(self._folder, about)
+        print_controls(self._folder, about)
 
 
 def _about(world: str, checkpoint: str) -> dict[str, Any]:

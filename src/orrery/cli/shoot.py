@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from orrery.studio.shoot import BoardFilm
     from orrery.studio.shots import Storyboard
 
-__all__ = ["print_told", "shoot"]
+__all__ = ["print_controls", "shoot"]
 
 
 @dataclass(frozen=True)
@@ -109,20 +109,17 @@ def shoot(
         film, settings = _dress(board, out, controls, dressing, force)
         sign_film(out, {**about, **settings}, True, ingredients=film.guides)
         return 0
-    if controls is None:
-        if for_model is not None:
-            raise BadUse("--for is of --controls; add that, such as --controls depth,edges")
-        with progress_bar(out.name, "frames") as on_frame:
-            film = shoot_film(board, out, force, on_frame)
-        sign_film(out, about, False)
-        _print_film(film)
-        return 0
-    plan = plan_controls(controls, board.width_height, board.frames_per_second, for_model)
-    is_film = bool(out.suffix)
+    if controls is None and for_model is not None:
+        raise BadUse("--for is of --controls; add that, such as --controls depth,edges")
+    plan = None
+    if controls is not None:
+        plan = plan_controls(controls, board.width_height, board.frames_per_second, for_model)
+    is_film = plan is None or bool(out.suffix)
     if sign is not None and not is_film:
         raise BadUse("--sign: controls alone are no film; name an MP4 with --out, or leave it out")
     folder = controls_folder(out) if is_film else out
-    check_controls_folder(folder, force)
+    if plan is not None:
+        check_controls_folder(folder, force)
     acted = None
     if is_film:
         with progress_bar(out.name, "frames") as on_frame:
@@ -130,9 +127,10 @@ def shoot(
         sign_film(out, about, False)
         _print_film(film)
         acted = [shot.take for shot in film.shots]
-    with progress_bar(folder.name, "frames") as on_frame:
-        made = write_board_controls(board, acted or takes(board), folder, plan, on_frame)
-    _print_controls(made)
+    if plan is not None:
+        with progress_bar(folder.name, "frames") as on_frame:
+            made = write_board_controls(board, acted or takes(board), folder, plan, on_frame)
+        _print_controls(made)
     return 0
 
 
@@ -188,10 +186,10 @@ def _print_film(film: BoardFilm) -> None:
 
 def _print_controls(made: list[ShotControls]) -> None:
     for shot in made:
-        print_told(shot.folder, shot.about)
+        print_controls(shot.folder, shot.about)
 
 
-def print_told(folder: Path, about: dict) -> None:
+def print_controls(folder: Path, about: dict) -> None:
     """Say what a folder of controls holds, and what in it is not as in the film."""
     width, height = about["size"]
     print(

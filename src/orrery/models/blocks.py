@@ -132,8 +132,8 @@ class FewBlock(nn.Module):
     """Attention to the words of a sentence, then among all few tokens and the past, then each stream's own
     feed-forward.
 
-    reads: whether there are sentences. They are attended apart: among the other tokens, it took twice as many
-    examples to learn what they say.
+    reads: whether there are sentences. They are attended apart: where words share a softmax with the other
+    tokens, what they say is learned later.
     """
 
     def __init__(self, width: int, num_heads: int, runs: Sequence[int], reads: bool = False) -> None:

@@ -79,8 +79,7 @@ class WorldModel(nn.Module):
         self.head_blocks = nn.ModuleList(
             FewBlock(width, config.num_heads, runs, bool(self.texts)) for _ in range(config.head_layers)
         )
-        # What sentences say of first ticks: with outputs that begin at zero it was not learned from 10,000 of
-        # them, without from 3,000.
+        # From outputs that begin at zero, what sentences say of first ticks is learned much later.
         self.few_out = _by_name((s, Out(width, s.width, not self.texts)) for s in self.few)
         if self.texts:
             self.sentences = Sentences(self.texts, width, config.num_heads)

@@ -224,6 +224,7 @@ class _Shot:
             return False
 
     def request(self) -> Request:
+        """What its model is asked for: all frames, guided by the films of its controls."""
         dressing = self.dressing
         guides = tuple(
             Guide(kind, read_film(self.guide_path(kind)).frames, dressing.strength)
