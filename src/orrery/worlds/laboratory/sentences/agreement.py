@@ -67,6 +67,7 @@ def _castings(story: Story, scene: LabScene) -> Iterator[Cast]:
     things, fixed = dict(enumerate(scene.things)), _fixtures(story, scene)
 
     def rest(left: list[int], free: set[int]) -> Iterator[Cast]:
+        """All ways to find the things in `left` among the objects in `free`."""
         if not left:
             suits = {k: [n for n in free if _suits(things[n], story.things[k], None)] for k in unsure}
             yield {**fixed, **{k: [f"object{n}" for n in names] for k, names in suits.items()}}
