@@ -42,9 +42,12 @@ class Studio:
 
     def pem(self, password: bytes | None = None) -> bytes:
         """Certificates, then the key."""
+        return self.chain() + self.private_key(password)
+
+    def private_key(self, password: bytes | None = None) -> bytes:
+        """The key alone."""
         encryption = NoEncryption() if password is None else BestAvailableEncryption(password)
-        key = self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
-        return self.chain() + key
+        return self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
 
     def chain(self) -> bytes:
         """Its own certificate, and the authority's."""

@@ -109,7 +109,7 @@ def test_any_usual_key_signs(tmp_path: Path, algorithm: str) -> None:
         (Studio().chain(), "no private key"),
         (Studio().pem().replace(b"MII", b"MIX", 1), "no PEM of a private key and certificates"),
         (Studio().pem(b"secret"), "has a password"),
-        (Studio().chain() + Studio().pem()[len(Studio().chain()):], "is not that of the private key"),
+        (Studio().chain() + Studio().private_key(), "is not that of the private key"),
         (Studio(days=(-30, -1)).pem(), "holds from"),
         (Studio(days=(1, 30)).pem(), "holds from"),
         (Studio(for_signing=False).pem(), "emailProtection|certificate is invalid"),
