@@ -19,14 +19,18 @@ from orrery.training import parallel
 def _take_a_step(folder: Path) -> int:
     """What each process does; it leaves what it saw in a file."""
     me = parallel.rank()
-    used, unused = Parameter(torch.zeros(2, 3)), Parameter(torch.zeros(4))
+    used, unused, once = Parameter(torch.zeros(2, 3)), Parameter(torch.zeros(4)), Parameter(torch.zeros(5))
     used.grad = torch.full((2, 3), 1.0 + me)
+    if me == 0:
+        once.grad = torch.full((5,), 3.0)
     with parallel.rank_zero_first():
         found = (folder / "made").exists()
         (folder / "made").touch()
-    seconds = parallel.average_gradients([unused, used], 10.0 * me)
+    seconds = parallel.average_gradients([unused, once, used], 10.0 * me)
     assert used.grad is not None
-    told = [parallel.num_processes(), used.grad.unique().tolist(), unused.grad is None, seconds, found]
+    assert once.grad is not None
+    means = [grad.unique().tolist() for grad in (used.grad, once.grad)]
+    told = [parallel.num_processes(), means, unused.grad is None, seconds, found]
     (folder / f"told{me}.json").write_text(json.dumps(told))
     return me
 
@@ -44,15 +48,15 @@ def _meet_a_mistake(folder: Path) -> None:
 
 def test_alone_nothing_changes(tmp_path: Path) -> None:
     assert parallel.together(1, _take_a_step, tmp_path) == 0
-    assert json.loads((tmp_path / "told0.json").read_text()) == [1, [1.0], True, 0.0, False]
+    assert json.loads((tmp_path / "told0.json").read_text()) == [1, [[1.0], [3.0]], True, 0.0, False]
 
 
 @pytest.mark.slow
 def test_two_processes_take_the_mean_and_the_first_goes_first(tmp_path: Path) -> None:
     assert parallel.together(2, _take_a_step, tmp_path) == 0
     first, second = (json.loads((tmp_path / f"told{rank}.json").read_text()) for rank in (0, 1))
-    assert first == [2, [1.5], True, 5.0, False]
-    assert second == [2, [1.5], True, 5.0, True]
+    assert first == [2, [[1.5], [1.5]], True, 5.0, False]
+    assert second == [2, [[1.5], [1.5]], True, 5.0, True]
     assert parallel.num_processes() == 1, "the processes have parted"
 
 

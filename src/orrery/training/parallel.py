@@ -17,7 +17,7 @@ from multiprocessing import get_context
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor, distributed
+from torch import distributed
 from torch.nn import Parameter
 
 from orrery.errors import BadUse, UserError
@@ -177,16 +177,19 @@ def from_rank_zero(make: Callable[[], T]) -> T:
 def average_gradients(parameters: Iterable[Parameter], seconds: float) -> float:
     """Replace every gradient by its mean over the processes, and return the mean of `seconds`.
 
-    The same parameters must have gradients everywhere: all processes take the same kind of batch.
+    A parameter without a gradient in some of them counts as one of zero there: what a process drew may not
+    have asked for all streams. One without a gradient anywhere stays so.
     """
     if num_processes() == 1:
         return seconds
-    gradients = [p.grad for p in parameters if p.grad is not None]
-    everything = [*(g.flatten() for g in gradients), torch.tensor([seconds], device=gradients[0].device)]
-    flat = torch.cat(everything)
+    kept = list(parameters)
+    has = torch.tensor([float(p.grad is not None) for p in kept] + [seconds], device=kept[0].device)
+    parts = [torch.zeros_like(p) if p.grad is None else p.grad for p in kept]
+    flat = torch.cat([*(part.flatten() for part in parts), has])
     distributed.all_reduce(flat)
     flat /= num_processes()
-    means: Iterable[Tensor] = flat[:-1].split([g.numel() for g in gradients])
-    for gradient, mean in zip(gradients, means, strict=True):
-        gradient.copy_(mean.view_as(gradient))
+    means = flat[: -len(has)].split([p.numel() for p in kept])
+    for parameter, mean, anywhere in zip(kept, means, flat[-len(has) : -1].tolist(), strict=True):
+        if anywhere:
+            parameter.grad = mean.view_as(parameter).to(parameter.dtype).clone()
     return float(flat[-1])
