@@ -9,7 +9,7 @@ from pathlib import Path
 import mujoco
 import numpy as np
 
-from orrery.worlds.rigid_bodies.exact import camera_pose
+from orrery.worlds.rigid_bodies.bench import camera_pose
 from orrery.worlds.rigid_bodies.geometry import Camera
 from orrery.worlds.rigid_bodies.mujoco_scene import GeomLook, MujocoScene
 

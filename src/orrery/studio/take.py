@@ -16,8 +16,8 @@ from orrery.studio.shots import MAX_SECONDS, PathKey, Shot, ShotCamera, Storyboa
 from orrery.studio.sound import SAMPLE_RATE
 from orrery.worlds.laboratory.scene import LabScene
 from orrery.worlds.laboratory.world import LaboratoryBench, LaboratoryWorld
+from orrery.worlds.rigid_bodies.bench import camera_pose
 from orrery.worlds.rigid_bodies.clearance import overlaps, overlaps_on_the_way
-from orrery.worlds.rigid_bodies.exact import camera_pose
 from orrery.worlds.rigid_bodies.impacts import GRAVITY_M_S2
 from orrery.worlds.rigid_bodies.mesh import read_mesh
 from orrery.worlds.rigid_bodies.mujoco_scene import MujocoScene

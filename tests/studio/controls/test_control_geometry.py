@@ -14,7 +14,7 @@ from orrery.studio.controls.camera import camera_path, pixels_of
 from orrery.studio.controls.edges import edges
 from orrery.studio.controls.geometry import BACKGROUND, GeometryPass, Seen
 from orrery.studio.controls.timing import retimed
-from orrery.worlds.rigid_bodies.exact import camera_pose
+from orrery.worlds.rigid_bodies.bench import camera_pose
 from orrery.worlds.rigid_bodies.geometry import Camera
 from orrery.worlds.rigid_bodies.mujoco_scene import MujocoScene
 

@@ -10,7 +10,7 @@ import pytest
 from studio_scenes import INSTANTS, resting_scene
 
 from orrery.studio.controls.timing import first_frames, num_frames_at, retimed
-from orrery.worlds.rigid_bodies.exact import camera_pose
+from orrery.worlds.rigid_bodies.bench import camera_pose
 from orrery.worlds.rigid_bodies.geometry import Camera
 from orrery.worlds.rigid_bodies.mujoco_scene import MujocoScene
 

@@ -20,7 +20,7 @@ from orrery.worlds.laboratory.orbit import ELEVATIONS_RAD  # noqa: E402
 from orrery.worlds.laboratory.scene import BACKGROUNDS  # noqa: E402
 from orrery.worlds.laboratory.studio import SEGMENT_OF_SLOT, shared_studio  # noqa: E402
 from orrery.worlds.laboratory.world import LaboratoryWorld  # noqa: E402
-from orrery.worlds.rigid_bodies.exact import _contact_samples  # noqa: E402
+from orrery.worlds.rigid_bodies.bench import _contact_samples  # noqa: E402
 from orrery.worlds.rigid_bodies.geometry import cross  # noqa: E402
 from orrery.worlds.rigid_bodies.physics import (  # noqa: E402
     _TARGET_HIGH_M,

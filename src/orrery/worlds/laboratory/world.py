@@ -32,12 +32,16 @@ from orrery.worlds.laboratory.scene import (
     Thing,
 )
 from orrery.worlds.laboratory.sentences.deeds import contradictions, deed_words, not_standing, untold
+from orrery.worlds.laboratory.sentences.here import asked_here, is_halt
+from orrery.worlds.laboratory.sentences.on_the_way import carried_on
 from orrery.worlds.laboratory.sentences.parser import parse_laboratory
 from orrery.worlds.laboratory.sentences.run import Run
 from orrery.worlds.laboratory.sentences.staging import Staged, stage
+from orrery.worlds.laboratory.sentences.story import Story
 from orrery.worlds.laboratory.studio import RIM_COLOUR, shared_studio
-from orrery.worlds.rigid_bodies.exact import Bench, ExactWorld, camera_pose, describe, describe_finger
-from orrery.worlds.rigid_bodies.finger import MAX_SPEED_M_S
+from orrery.worlds.rigid_bodies.bench import Bench, camera_pose, describe, describe_finger
+from orrery.worlds.rigid_bodies.exact import ExactWorld
+from orrery.worlds.rigid_bodies.finger import MAX_SPEED_M_S, script_from
 from orrery.worlds.rigid_bodies.materials import ALL_COLOURS, SURFACES
 from orrery.worlds.rigid_bodies.mujoco_scene import GeomLook
 from orrery.worlds.rigid_bodies.physics import TABLE_MATERIAL, Motion
@@ -52,6 +56,8 @@ LABELS = ("depth.main", "segmentation.main", "tracks.main")
 _SEEN = ("video.main", "depth.main", "segmentation.main")
 TRIES = 40
 """Scenes that are run in search of one in which what a sentence tells does happen."""
+TRIES_ON_THE_WAY, AHEAD_SECONDS = 4, 2.5
+"""Ways to go on that are run ahead for a sentence on the way, and how long what it tells has to happen."""
 TOLD_SECONDS = 5.0
 """How long a sentence's happenings have to happen, where it does not say."""
 
@@ -137,9 +143,7 @@ class LaboratoryWorld(ExactWorld):
         """The sentence that world `index` started from, or one that tells what has happened in it so far."""
         bench = self._bench(index)
         assert isinstance(bench, LaboratoryBench)
-        if bench.text or bench.scene.text:
-            return bench.text or bench.scene.text
-        return caption_laboratory(bench.scene, self.events(index), np.random.default_rng(bench.seed))
+        return bench.told_text()
 
 
 def told(rng: np.random.Generator, prompt: str, clock: Clock) -> LabScene:
@@ -180,7 +184,7 @@ class LaboratoryBench(Bench):
     def __init__(
         self, scene: LabScene, spec: WorldSpec, prompt: str | None, seed: int, image_size: int
     ) -> None:
-        self._wanted = set(spec.streams)
+        self._spec, self._wanted = spec, set(spec.streams)
         self._image_size = image_size
         self.seed = seed
         if any(thing.mesh is not None for thing in scene.things) and not self._wanted.isdisjoint(_SEEN):
@@ -194,13 +198,90 @@ class LaboratoryBench(Bench):
             plan_task(scene), self._orbit.camera, spec.clock, prompt or "", seed,
             hertz=True,
         )  # fmt: skip
+        self._turns_itself = False
         self._start(scene.things)
+
+    def told_text(self) -> str:
+        """The sentence that it started from, or one that tells what has happened so far."""
+        if self.text or self.scene.text:
+            return self.text or self.scene.text
+        events = sorted(self.events, key=lambda event: event.seconds)
+        return caption_laboratory(self.scene, events, np.random.default_rng(self.seed))
+
+    def directed(self, sentence: str) -> LaboratoryBench:
+        """See `Bench`: the first of a few ways to go on in which what is said comes about."""
+        at = self._orbit
+        pose = {
+            "azimuth_rad": at.azimuth_rad,
+            "elevation_rad": at.elevation_rad,
+            "distance_m": at.distance_m,
+        }
+        orbit = replace(self.scene.orbit, **pose)
+        now = replace(self.scene, things=self._as_they_are(self.scene.things), orbit=orbit, task=None)
+        story, rng = asked_here(now, sentence), np.random.default_rng([self.seed, self._num_ticks])
+        missing: Counter[str] = Counter()
+        for _ in range(TRIES_ON_THE_WAY):
+            staged = carried_on(rng, now, story, self._finger_m)
+            late = self._missing_ahead(story, staged)
+            if late is None:
+                return self._going_on(staged.scene, self._spec, self._image_size, story.move is not None)
+            missing[late] += 1
+        (what, _), *_ = missing.most_common(1)
+        raise UserError(f"as things stand it does not come about that {what}; tell of something else")
+
+    def _going_on(
+        self, scene: LabScene, spec: WorldSpec, image_size: int = 0, turns: bool = False
+    ) -> LaboratoryBench:
+        """How it goes on with another scene, in which its own things are the first."""
+        bench = LaboratoryBench(scene, spec, self.told_text(), self.seed, image_size)
+        script = self._script
+        if scene.task is not None:
+            rate = self._clock.frames_per_second
+            script = script_from(plan_task(scene), self._finger_m, self._seconds, rate)
+        bench._follow(self, script)
+        bench._data.ctrl[3] = 0.0 if scene.task is not None else self._data.ctrl[3]
+        bench._turns_itself = turns or self._turns_itself
+        return bench
+
+    def _missing_ahead(self, story: Story, staged: Staged) -> str | None:
+        """What of a story does not come about in what follows, run ahead without pictures; None where all
+        does."""
+        num_there = len(self.scene.things)
+        deeds = [deed for deed in story.deeds if not is_halt(story, deed, num_there)]
+        if not deeds:
+            return None
+        bench = self._going_on(staged.scene, WorldSpec(self._clock, {}))
+        busy = bench._script.seconds - self._seconds if staged.scene.task is not None else 0.0
+        states = []
+        for _ in range(self._clock.num_ticks(busy + AHEAD_SECONDS)):
+            bench.advance(bench.scripted_action())
+            states.append(bench.tick["state"])
+        events = [
+            replace(event, seconds=event.seconds - self._seconds)
+            for event in bench.events
+            if event.seconds >= self._seconds
+        ]
+        rate = self._clock.frames_per_second
+        run = Run(staged.scene, staged.cast, np.concatenate(states), events, 1 / rate)
+        late = untold(replace(story, deeds=tuple(deeds)), run)
+        return deed_words(story, late[0]) if late else None
+
+    def heeded(self, action: Array) -> Array:
+        """See `Bench`; a camera that was told to move on the way does so, and keys turn it besides."""
+        action = super().heeded(action)
+        if self._turns_itself:
+            action[:, 4:] = np.clip(action[:, 4:] + self._scripted_rates(), -1.0, 1.0)
+        return action
+
+    def _scripted_rates(self) -> Array:
+        """What the camera's script does in the next tick, `[frames, 3]`."""
+        rate, frames = self._clock.frames_per_second, self._clock.frames_per_tick
+        seconds = [(self._num_ticks * frames + f) / rate for f in range(frames)]
+        return np.array([scripted_rates(self.scene.orbit, t) for t in seconds])
 
     def scripted_action(self) -> Array:
         """The finger's script, and the camera's, `[frames, 7]`."""
-        rate, frames = self._clock.frames_per_second, self._clock.frames_per_tick
-        seconds = [(self._num_ticks * frames + f) / rate for f in range(frames)]
-        rates = np.array([scripted_rates(self.scene.orbit, t) for t in seconds])
+        rates = self._scripted_rates()
         return np.concatenate([super().scripted_action(), rates], axis=1).astype(np.float32)
 
     def limited(self, action: Array) -> Array:

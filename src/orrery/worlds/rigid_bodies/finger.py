@@ -14,7 +14,7 @@ from orrery.streams import Array
 from orrery.worlds.rigid_bodies.geometry import Tray
 from orrery.worlds.rigid_bodies.physics import FINGER_HALF_LENGTH_M, FINGER_PARKED_M, FINGER_RADIUS_M
 
-__all__ = ["DESCENT_M_S", "MAX_SPEED_M_S", "PUSH_HEIGHT_M", "FingerScript", "push_script"]
+__all__ = ["DESCENT_M_S", "MAX_SPEED_M_S", "PUSH_HEIGHT_M", "FingerScript", "push_script", "script_from"]
 
 MAX_SPEED_M_S = 0.8
 _START_HEIGHT_M = 0.36
@@ -75,3 +75,26 @@ def push_script(
             ((FINGER_PARKED_M[2] - height_m) / DESCENT_M_S, up),
         ),
     )
+
+
+def script_from(plan: FingerScript, finger_m: Array, seconds: float, frames_per_second: int) -> FingerScript:
+    """A plan, begun `seconds` after the reset by a finger that is at `finger_m [3]` then: up, to where the
+    plan starts, and then as planned.
+
+    On the way there each leg takes a whole number of frames, so that the finger comes to where it should; all
+    legs end half a frame early, so that rounding decides nothing.
+    """
+    above = np.array([*finger_m[:2], max(finger_m[2], plan.start_m[2])])
+    beside = np.array([*plan.start_m[:2], above[2]])
+    legs = [(seconds - 0.5 / frames_per_second, np.zeros(plan.size))]
+    for start, end, speed in (
+        (finger_m, above, DESCENT_M_S),
+        (above, beside, MAX_SPEED_M_S),
+        (beside, plan.start_m, DESCENT_M_S),
+    ):
+        frames = math.ceil(float(np.linalg.norm(end - start)) * frames_per_second / speed - 1e-6)
+        if frames:
+            velocity = np.zeros(plan.size)
+            velocity[:3] = (end - start) * frames_per_second / frames
+            legs.append((frames / frames_per_second, velocity))
+    return FingerScript(finger_m, (*legs, *plan.legs), plan.size)

@@ -13,9 +13,8 @@ import numpy as np
 
 from orrery.errors import UserError
 from orrery.streams import Array
-from orrery.worlds.rigid_bodies.finger import DESCENT_M_S, MAX_SPEED_M_S, FingerScript
 from orrery.worlds.rigid_bodies.geometry import DIRECTIONS, lying
-from orrery.worlds.tabletop.finger import keeps_off, plan_script
+from orrery.worlds.tabletop.finger import keeps_off
 from orrery.worlds.tabletop.language import parse
 from orrery.worlds.tabletop.scene import (
     MOTION_STARTS,
@@ -28,7 +27,7 @@ from orrery.worlds.tabletop.scene import (
     sample_push,
 )
 
-__all__ = ["script_from", "with_event"]
+__all__ = ["with_event"]
 
 _DRAWS = 1000
 _EXAMPLE = 'such as "the red ball rolls to the left" or "a ball falls"'
@@ -87,25 +86,3 @@ def _set_out(body: Body, wish: BodyRequest, rng: np.random.Generator) -> Body:
     if motion == "rolls" and body.shape == "cylinder":
         return replace(body, quaternion=lying(math.atan2(towards[1], towards[0])))
     return body
-
-
-def script_from(scene: Scene, finger_m: Array, seconds: float, frames_per_second: int) -> FingerScript:
-    """The push of a scene that is `seconds` old, for a finger that is at `finger_m [3]` now: up, to where
-    the push starts, and then as from the start.
-
-    On the way there each leg takes a whole number of frames, so that the finger comes to where it should; all
-    legs end half a frame early, so that rounding decides nothing.
-    """
-    plan = plan_script(scene)
-    above = np.array([*finger_m[:2], max(finger_m[2], plan.start_m[2])])
-    beside = np.array([*plan.start_m[:2], above[2]])
-    legs = [(seconds - 0.5 / frames_per_second, np.zeros(3))]
-    for start, end, speed in (
-        (finger_m, above, DESCENT_M_S),
-        (above, beside, MAX_SPEED_M_S),
-        (beside, plan.start_m, DESCENT_M_S),
-    ):
-        frames = math.ceil(float(np.linalg.norm(end - start)) * frames_per_second / speed - 1e-6)
-        if frames:
-            legs.append((frames / frames_per_second, (end - start) * frames_per_second / frames))
-    return FingerScript(finger_m, (*legs, *plan.legs))

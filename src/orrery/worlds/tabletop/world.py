@@ -16,24 +16,23 @@ import numpy as np
 
 from orrery.errors import BadUse
 from orrery.streams import Array, Clock, StreamSpec, WorldSpec
-from orrery.worlds.rigid_bodies.exact import Bench, ExactWorld, camera_pose, describe, describe_finger
-from orrery.worlds.rigid_bodies.finger import MAX_SPEED_M_S
+from orrery.worlds.rigid_bodies.bench import Bench, camera_pose, describe, describe_finger
+from orrery.worlds.rigid_bodies.exact import ExactWorld
+from orrery.worlds.rigid_bodies.finger import MAX_SPEED_M_S, script_from
 from orrery.worlds.rigid_bodies.geometry import rotate
 from orrery.worlds.rigid_bodies.materials import COLOURS, SURFACES
 from orrery.worlds.rigid_bodies.mujoco_scene import GeomLook
 from orrery.worlds.rigid_bodies.physics import (
     FINGER_HALF_LENGTH_M,
     FINGER_MATERIAL,
-    FINGER_PARKED_M,
     TABLE_MATERIAL,
     Motion,
-    split_motion,
 )
 from orrery.worlds.rigid_bodies.sound import SoundingBody
 from orrery.worlds.rigid_bodies.state import StateLayout
 from orrery.worlds.rigid_bodies.tracks import TRACK_NUMBERS, tracks_of
 from orrery.worlds.rigid_bodies.words import numbered
-from orrery.worlds.tabletop.events import script_from, with_event
+from orrery.worlds.tabletop.events import with_event
 from orrery.worlds.tabletop.finger import begins_clear, plan_script
 from orrery.worlds.tabletop.language import caption, parse
 from orrery.worlds.tabletop.model import build_model
@@ -109,18 +108,6 @@ class TabletopWorld(ExactWorld):
         """See `Promptable`."""
         parse(prompt)
 
-    def direct(self, sentence: str, mask: Array | None = None) -> None:
-        """See `Directable`."""
-        chosen = range(self.num_worlds) if mask is None else np.flatnonzero(mask).tolist()
-        directed = {index: self._table(index).directed(sentence) for index in chosen}
-        for index, table in directed.items():
-            self._benches[index] = table
-
-    def _table(self, index: int) -> _Table:
-        bench = self._bench(index)
-        assert isinstance(bench, _Table)
-        return bench
-
     def _read_scene(self, scene: Scene | Mapping[str, Any]) -> Scene:
         return scene if isinstance(scene, Scene) else Scene.from_json(scene)
 
@@ -160,41 +147,17 @@ class _Table(Bench):
         self._start(scene.bodies)
 
     def directed(self, sentence: str) -> _Table:
-        """The tabletop as it goes on once a sentence is said in it; UserError for one that it cannot follow.
-        This one stays as it is."""
-        now, finger_m = self._now(), self._data.ctrl[:3] + np.array(FINGER_PARKED_M)
+        """See `Bench`."""
+        now = replace(self.scene, bodies=self._as_they_are(self.scene.bodies))
         rng = np.random.default_rng([self._seed, self._num_ticks])
-        scene = with_event(now, sentence, finger_m, rng)
+        scene = with_event(now, sentence, self._finger_m, rng)
         table = _Table(scene, self._spec, self.text, self._seed, self._image_size, self._setting)
         script = self._script
         if scene.push is not None:
-            seconds = self._num_ticks * self._clock.tick_seconds
-            script = script_from(scene, finger_m, seconds, self._clock.frames_per_second)
+            rate = self._clock.frames_per_second
+            script = script_from(plan_script(scene), self._finger_m, self._seconds, rate)
         table._follow(self, script)
         return table
-
-    def _now(self) -> Scene:
-        """The scene as things stand."""
-        motion = split_motion(self._model, self._data.qpos[None], self._data.qvel[None])
-        parts = (
-            motion.position_m,
-            motion.quaternion,
-            motion.linear_velocity_m_s,
-            motion.angular_velocity_rad_s,
-        )
-        bodies = [
-            replace(
-                body,
-                position_m=tuple(position),
-                quaternion=tuple(quaternion),
-                linear_velocity_m_s=tuple(linear),
-                angular_velocity_rad_s=tuple(angular),
-            )
-            for body, position, quaternion, linear, angular in zip(
-                self.scene.bodies, *(part[0, :-1].tolist() for part in parts), strict=True
-            )
-        ]
-        return replace(self.scene, bodies=tuple(bodies))
 
     def _look(self, motion: Motion, state: Array) -> dict[str, Array]:
         look = {"camera.main": camera_pose(self._camera)}

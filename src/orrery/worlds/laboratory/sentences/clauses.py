@@ -11,7 +11,7 @@ from orrery.errors import UserError
 from orrery.worlds.laboratory.sentences.draft import EXAMPLE, SPEEDS, Draft, Phrase, Verb
 from orrery.worlds.laboratory.sentences.lexicon import LEXICON
 from orrery.worlds.laboratory.sentences.nouns import Nouns, amount, trees, value, words
-from orrery.worlds.laboratory.sentences.story import Story
+from orrery.worlds.laboratory.sentences.story import NOTHING_THERE, Story
 from orrery.worlds.laboratory.sentences.verbs import SOMEONE, act, stand
 
 __all__ = ["read_tree"]
@@ -19,17 +19,18 @@ __all__ = ["read_tree"]
 _MAX_SPEED_M_S = 3.0
 
 
-def read_tree(tree: Tree[Token]) -> Story:
-    """The story that a sentence's tree tells. UserError for what no scene can hold."""
-    reader = _Reader()
+def read_tree(tree: Tree[Token], there: Story = NOTHING_THERE) -> Story:
+    """The story that a sentence's tree tells. there: things that are there already, the first of the story's,
+    and how they stand. UserError for what no scene can hold."""
+    reader = _Reader(there)
     for child in trees(tree):
         reader.piece(child)
     return reader.draft.story()
 
 
 class _Reader:
-    def __init__(self) -> None:
-        self.draft = Draft()
+    def __init__(self, there: Story) -> None:
+        self.draft = Draft([*there.things], [*there.relations], num_there=len(there.things))
         self.nouns = Nouns(self.draft)
 
     def piece(self, tree: Tree[Token]) -> None:

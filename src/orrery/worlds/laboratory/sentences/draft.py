@@ -93,7 +93,7 @@ def together(phrases: Sequence[Phrase]) -> Phrase:
 class Draft:
     """groups: things that were named together. subject: of the clause. said: phrases of this clause, in
     order; before: those of earlier ones, the last first. same: a thing that turned out to be another, such as
-    a pendulum's bob and the pendulum."""
+    a pendulum's bob and the pendulum. num_there: how many of the things, the first, are there already."""
 
     things: list[Wish] = field(default_factory=list)
     relations: list[Relation] = field(default_factory=list)
@@ -106,6 +106,11 @@ class Draft:
     before: list[Phrase] = field(default_factory=list)
     is_then: bool = False
     same: dict[int, int] = field(default_factory=dict)
+    num_there: int = 0
+
+    def there(self, *who: int) -> str:
+        """What is there already, or those of it, in words."""
+        return ", ".join(dict.fromkeys(self.things[k].name for k in who or range(self.num_there)))
 
     def add(self, wishes: Sequence[Wish]) -> tuple[int, ...]:
         """New things; their numbers."""

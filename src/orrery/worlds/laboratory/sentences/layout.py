@@ -49,26 +49,32 @@ class Spot:
 class Layout:
     """A scene in the making. spots: by number of the thing. parts: a fixture's number to the numbers of its
     parts. half: half extents of the table, along the main way and across. lane: y of the way on which things
-    are being placed. `NoRoom` where the dice fell badly."""
+    are being placed. leans: whether a stack that is to collapse by itself leans at first. `NoRoom` where the
+    dice fell badly."""
 
     def __init__(self, rng: np.random.Generator, plan: Plan) -> None:
         self.rng, self.plan = rng, plan
         self.kinds = draw_kinds(rng, plan)
         self.surface = plan.story.surface or str(rng.choice(list(SURFACES)))
-        self.way = plan.way() or str(rng.choice(["left", "right"]))
-        x, y = DIRECTIONS[self.way]
-        self.angle = math.atan2(y, x)
-        sides = (LAB_TRAY.half_x, LAB_TRAY.half_y)
-        self.half = np.array(sides if x else sides[::-1])
+        self.head(plan.way() or str(rng.choice(["left", "right"])))
         self.lane = self.uniform(-0.06, 0.06)
         self.spots: dict[int, Spot] = {}
         self.fixtures: list[Fixture] = []
         self.parts: dict[int, range] = {}
         self.ignored: list[tuple[int, int]] = []
         self.task: FingerTask | None = None
+        self.leans = True
         self.fall_m = self.uniform(0.2, 0.3)
         self._placing: set[int] = set()
         self._build()
+
+    def head(self, way: str) -> None:
+        """Take a word of DIRECTIONS for the main way."""
+        self.way = way
+        x, y = DIRECTIONS[way]
+        self.angle = math.atan2(y, x)
+        sides = (LAB_TRAY.half_x, LAB_TRAY.half_y)
+        self.half = np.array(sides if x else sides[::-1])
 
     def uniform(self, low: float, high: float) -> float:
         return float(self.rng.uniform(low, high))
@@ -106,6 +112,10 @@ class Layout:
                 first = len(self.fixtures)
                 self.fixtures += fixtures.BUILDERS[wish.fixture](self, wish)
                 self.parts[k] = range(first, len(self.fixtures))
+        self.ride()
+
+    def ride(self) -> None:
+        """Put what is told to be on a ramp there."""
         ramp = next((f for f in self.fixtures if f.name == "ramp"), None)
         if ramp is not None:
             for n, k in enumerate(self.plan.riders):

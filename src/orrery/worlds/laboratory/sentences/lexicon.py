@@ -181,7 +181,7 @@ _VIEWS = {
 _CAMERA_MOVES = {
     "orbits": "orbits,orbiting,circles,circling,the camera orbits,the camera circles",
     "dollies": "dollies,dollying,zooms,zooming,zooming in,zooms in,moves closer,moving closer",
-    "stands": "static,fixed",
+    "stands": "static,fixed,the camera stops",
     "sways": "handheld",
 }
 _LEADS = (
@@ -306,7 +306,7 @@ LEXICON: dict[str, Mapping[str, Any]] = {
              "and finally", "finally", "before", "where", "and next"), "then"),
              **dict.fromkeys(("while", "as", "and meanwhile", "until"), "while"),
              **dict.fromkeys(("after", "when", "once", "because"), "after")},
-    "seen": dict.fromkeys(["seen", "filmed", "viewed", "watched", "shot", "shown"], "seen"),
+    "seen": dict.fromkeys(_split("seen,filmed,viewed,watched,shot,shown,looks,looking"), "seen"),
     "camera": dict.fromkeys(("the camera", "camera", "a camera"), "camera"),
     "close": dict.fromkeys(("close-up", "close up", "a close-up", "a close up", "close-up of", "close up of",
              "a close-up of", "a close up of", "in close-up", "from close up"), "close"),

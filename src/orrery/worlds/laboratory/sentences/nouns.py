@@ -129,7 +129,7 @@ class Nouns:
             if asked.material not in (None, made):
                 raise UserError(f'"{word}" cannot be {asked.material} and {made} at once')
             asked, tail = replace(asked, material=made), None
-        number = self._number(parts.get("number"), word)
+        number, num_named = self._number(parts.get("number"), word), len(self.draft.things)
         det = value(parts["det"]) if "det" in parts else "a"
         ordinal = value(parts["ordinal"]) if "ordinal" in parts else None
         if kind in ("row", "stack"):
@@ -144,6 +144,9 @@ class Nouns:
             phrase = self._table(asked, word)
         else:
             phrase = self._part(kind, tail, word)
+        if det == "the" and self.draft.num_there and len(self.draft.things) > num_named:
+            said = word.removeprefix("the ")
+            raise UserError(f'there is no {said} here; there is {self.draft.there()}; say "a" for another')
         adjectives = [trees(adjective)[0] for adjective in trees(tree, "adjective")]
         manner = next((value(p) for p in adjectives if p.data == "quality" and value(p) in SPEEDS), None)
         action = next((value(p) for p in adjectives if p.data == "ing"), None)
@@ -218,7 +221,9 @@ class Nouns:
 
     def _same(self, old: tuple[int, ...], asked: Wish) -> int:
         """Which of those that fit "the red ball" is; what it adds to what was said before."""
-        things = self.draft.things
+        things, there = self.draft.things, [k for k in old if k < self.draft.num_there]
+        if len(there) == len(old) > 1:
+            raise UserError(f"that may be {self.draft.there(*there)}; say which, by colour, size or material")
         k = max(old, key=lambda k: (things[k].shape == asked.shape, things[k].colour == asked.colour, -k))
         more = {n: getattr(asked, n) for n in _STATED if getattr(things[k], n) is None}
         self.draft.change((k,), **more)

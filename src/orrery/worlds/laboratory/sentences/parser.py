@@ -23,7 +23,7 @@ from orrery.worlds.laboratory.scene import MAX_THINGS
 from orrery.worlds.laboratory.sentences.clauses import read_tree
 from orrery.worlds.laboratory.sentences.draft import EXAMPLE
 from orrery.worlds.laboratory.sentences.lexicon import LEXICON, MAX_WORDS, PHRASES, TOO_MANY
-from orrery.worlds.laboratory.sentences.story import Story
+from orrery.worlds.laboratory.sentences.story import NOTHING_THERE, Story
 from orrery.worlds.rigid_bodies.words import check_text
 
 __all__ = ["parse_laboratory"]
@@ -37,8 +37,11 @@ _DOES = "fall, roll, slide, fly, bounce, spin, swing, hit, miss, topple, stop, p
 _THINGS = "balls, boxes, cylinders, pills, dominoes, ramps, walls, screens, containers, pendulums and seesaws"
 
 
-def parse_laboratory(prompt: str) -> Story:
+def parse_laboratory(prompt: str, there: Story = NOTHING_THERE) -> Story:
     """What `prompt` asks of a laboratory scene; what it leaves open stays None.
+
+    there: things that are there already, where the sentence is said on the way, and how they stand. They come
+    first in what is asked; "the red ball" must be one of them, "a ball" is another one.
 
     Raises UserError for text that is empty, too long or no text; for a word that no sentence has (naming the
     nearest, or what can be done instead); for a sentence that the grammar does not fit; for more than
@@ -58,7 +61,7 @@ def parse_laboratory(prompt: str) -> Story:
     if unknown:
         raise _unknown(words, classes, unknown)
     try:
-        return read_tree(_parse(words, classes))
+        return read_tree(_parse(words, classes, "directed" if there.things else "start"), there)
     except UnexpectedInput as problem:
         raise UserError(_misfit(words, problem)) from None
 
@@ -92,16 +95,16 @@ def _number(word: str) -> frozenset[str] | None:
     return frozenset({"number"}) if re.fullmatch(r"\d+(\.\d+)?", word) else None
 
 
-def _parse(words: list[str], classes: list[frozenset[str] | None]) -> Tree[Token]:
+def _parse(words: list[str], classes: list[frozenset[str] | None], start: str = "start") -> Tree[Token]:
     tokens = [
         Token(_terminal(kinds or frozenset()), word, start_pos=place)
         for place, (word, kinds) in enumerate(zip(words, classes, strict=True))
     ]
     try:
-        return _parser(is_loose=False).parse(tokens)  # pyright: ignore[reportArgumentType]
+        return _parser(is_loose=False).parse(tokens, start)  # pyright: ignore[reportArgumentType]
     except UnexpectedInput as problem:
         try:
-            return _parser(is_loose=True).parse(tokens)  # pyright: ignore[reportArgumentType]
+            return _parser(is_loose=True).parse(tokens, start)  # pyright: ignore[reportArgumentType]
         except UnexpectedInput:
             raise problem from None
 
@@ -147,7 +150,7 @@ def _parser(is_loose: bool) -> Lark:
     if is_loose:
         rules.append(_LOOSER)
     rules.append("%declare " + " ".join(sorted(map(_terminal, sets))))
-    return Lark("\n".join(rules), parser="earley", lexer=_WordLexer)
+    return Lark("\n".join(rules), parser="earley", lexer=_WordLexer, start=["start", "directed"])
 
 
 def _unknown(words: list[str], classes: list[frozenset[str] | None], unknown: list[int]) -> UserError:

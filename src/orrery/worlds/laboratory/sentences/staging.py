@@ -4,7 +4,7 @@ told is likely. Whether it happens is for physics to say: `world` runs the scene
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import mujoco
@@ -28,14 +28,16 @@ from orrery.worlds.laboratory.scene import (
     Thing,
     Vector,
 )
-from orrery.worlds.laboratory.sentences.aims import launch
+from orrery.worlds.laboratory.sentences.aims import Aim, launch
 from orrery.worlds.laboratory.sentences.deeds import DEEDS
 from orrery.worlds.laboratory.sentences.layout import Layout
 from orrery.worlds.laboratory.sentences.plan import Plan, things
 from orrery.worlds.laboratory.sentences.story import FINGER_DEEDS, Deed, Story, Who
 from orrery.worlds.rigid_bodies.geometry import DIRECTIONS, quaternion_product, rotate, yawed
 
-__all__ = ["Staged", "stage"]
+__all__ = [
+    "Staged", "camera_rate", "place_all", "placed_thing", "set_going", "stage", "start", "turned",
+]  # fmt: skip
 
 _LAYOUTS = 200
 """How often the dice are thrown for a place for everything."""
@@ -78,8 +80,15 @@ def _overlaps(scene: LabScene) -> bool:
 def _set_up(rng: np.random.Generator, plan: Plan) -> Staged:
     layout = Layout(rng, plan)
     lane = layout.lane
-    _start(layout)
+    start(layout, plan.movable)
     layout.lane = lane
+    place_all(layout)
+    return _turned(layout)
+
+
+def place_all(layout: Layout) -> None:
+    """Find the finger something to do, if it is told to, and a place for all that does not move by itself."""
+    plan, lane = layout.plan, layout.lane
     _finger(layout)
     for deed in plan.deeds("hits", "nears"):  # what is struck by something that was struck
         starts = [layout.spots[k].place[1] for k in things(deed.a) if k in layout.spots]
@@ -89,13 +98,13 @@ def _set_up(rng: np.random.Generator, plan: Plan) -> Staged:
     layout.lane = lane
     for k in plan.movable:
         layout.place(k)
-    return _turned(layout)
 
 
-def _start(layout: Layout) -> None:
-    """What moves by itself, with what it goes to; each that is sent along the table on a lane of its own."""
+def start(layout: Layout, who: Sequence[int]) -> None:
+    """Those of them that move by themselves, with what they go to; each that is sent along the table on a
+    lane of its own."""
     plan, lane, lanes = layout.plan, layout.lane, 0
-    for k in plan.movable:
+    for k in who:
         motion, goal = plan.motion(k), plan.goal(k)
         if motion is None:
             continue
@@ -104,17 +113,23 @@ def _start(layout: Layout) -> None:
             lanes += 1
         if any(r.kind != "above" and r.b for r in plan.relations if k in r.a):
             layout.place(k)
-        aim = DEEDS[goal.verb].aim if goal is not None else None
-        launch(layout, k, motion, aim(layout, k, goal) if goal is not None and aim is not None else None)
+        set_going(layout, k, motion)
+
+
+def set_going(layout: Layout, k: int, motion: str, otherwise: Aim | None = None) -> None:
+    """Let a thing move towards its goal. otherwise: where to, if it has none."""
+    goal = layout.plan.goal(k)
+    aim = DEEDS[goal.verb].aim if goal is not None else None
+    launch(layout, k, motion, aim(layout, k, goal) if goal is not None and aim is not None else otherwise)
 
 
 def _finger(layout: Layout) -> None:
     """The finger's task: what it is told to do, or to start what nothing else starts."""
     plan = layout.plan
     told = plan.deeds(*FINGER_DEEDS) or [d for d in plan.deeds("hits") if d.a == ("finger",)]
-    falling = [
-        d for d in plan.deeds("topples") if not d.is_caused and not plan.relation("stack", things(d.a)[0])
-    ]
+    falling = [d for d in plan.deeds("topples") if not d.is_caused]
+    if layout.leans:
+        falling = [d for d in falling if not plan.relation("stack", things(d.a)[0])]
     told = told or [Deed("pokes", ("finger",), deed.a[:1]) for deed in falling]
     target = next((k for deed in told[:1] for k in things(deed.b)), None)
     if target is None:
@@ -141,12 +156,12 @@ def _turned(layout: Layout) -> Staged:
     if len(layout.fixtures) > MAX_FIXTURES:
         raise UserError("these do not fit into one scene: a ramp, a container or a pendulum, and another")
     fixtures = tuple(
-        replace(f, position_m=_vector(turn, f.position_m), quaternion=quaternion_product(turn, f.quaternion))
+        replace(f, position_m=turned(turn, f.position_m), quaternion=quaternion_product(turn, f.quaternion))
         for f in layout.fixtures
     )
     task = layout.task
     if task is not None:
-        x, y, _ = _vector(turn, (*task.direction, 0.0))
+        x, y, _ = turned(turn, (*task.direction, 0.0))
         task = replace(task, direction=(x, y), target=plan.movable.index(task.target))
     cast: dict[Who, tuple[str, ...]] = {k: (f"object{n}",) for n, k in enumerate(plan.movable)}
     cast |= {k: tuple(f"fixture{n}" for n in part) for k, part in layout.parts.items()}
@@ -154,29 +169,29 @@ def _turned(layout: Layout) -> Staged:
         cast[fixture.name] = (*cast.get(fixture.name, ()), f"fixture{n}")
     rng, story = layout.rng, plan.story
     scene = LabScene(
-        "story", tuple(_thing(layout, k, turn) for k in plan.movable), fixtures, _orbit(layout),
+        "story", tuple(placed_thing(layout, k, turn) for k in plan.movable), fixtures, _orbit(layout),
         layout.surface, story.light or str(rng.choice(list(LIGHTS))), str(rng.choice(list(BACKGROUNDS))),
         task, tuple(layout.ignored), layout.way if plan.open_edge else None,
     )  # fmt: skip
     return Staged(scene, cast)
 
 
-def _thing(layout: Layout, k: int, turn: Quaternion) -> Thing:
+def placed_thing(layout: Layout, k: int, turn: Quaternion) -> Thing:
     kind, spot, plan = layout.kinds[k], layout.spots[k], layout.plan
     if (np.abs(spot.place[:2]) > layout.half - 0.5 * min(kind.half_extents_m[:2])).any():
         raise NoRoom
     hinge = spot.hinge
     if hinge is not None:
-        hinge = Hinge(_vector(turn, hinge.anchor_m), _vector(turn, hinge.axis), hinge.rod_m)
+        hinge = Hinge(turned(turn, hinge.anchor_m), turned(turn, hinge.axis), hinge.rod_m)
     is_taken = layout.task is not None and layout.task.target == k
     return Thing(
-        kind.role, kind.shape, kind.colour, kind.material, kind.half_extents_m, _vector(turn, spot.place),
-        quaternion_product(turn, spot.turn), _vector(turn, spot.velocity), _vector(turn, spot.spin), hinge,
+        kind.role, kind.shape, kind.colour, kind.material, kind.half_extents_m, turned(turn, spot.place),
+        quaternion_product(turn, spot.turn), turned(turn, spot.velocity), turned(turn, spot.spin), hinge,
         layout.way if is_taken else plan.heading(k),
     )  # fmt: skip
 
 
-def _vector(turn: Quaternion, vector: Array | Vector) -> Vector:
+def turned(turn: Quaternion, vector: Array | Vector) -> Vector:
     x, y, z = (float(v) for v in rotate(np.array(turn), np.asarray(vector, float)))
     return (x, y, z)
 
@@ -187,15 +202,20 @@ def _orbit(layout: Layout) -> Orbit:
     side, is_high = story.side or "front", max(spot.place[2] for spot in layout.spots.values()) > 0.3
     distance = 0.86 if story.is_close else 1.4 if is_open else 1.3 if is_high else 1.12
     elevation = layout.uniform(66, 69) if story.is_above else layout.uniform(20, 28)
-    rate = _CAMERA_RAD_S[story.camera_speed] * _CAMERA_MOVES.get(story.move or "", 0.0)
-    sign = 1 if story.move == "dollies" else int(layout.rng.choice((-1, 1)))
+    rate = camera_rate(layout.rng, story.move or "stands", story.camera_speed)
     azimuth = math.radians(SIDES[side] + layout.uniform(-3, 3))
     x, y = DIRECTIONS[layout.way]
     target = (0.24 * x, 0.1 * y, 0.0) if is_open else (0.0, 0.0, 0.07)
     return Orbit(
-        side, azimuth, math.radians(elevation), distance, story.move or "stands", sign * rate,
+        side, azimuth, math.radians(elevation), distance, story.move or "stands", rate,
         int(layout.rng.integers(2**31)), target,
     )  # fmt: skip
+
+
+def camera_rate(rng: np.random.Generator, move: str, speed: str | None) -> float:
+    """How fast a camera's move is, and which way round. speed: `slow`, `fast`, or None."""
+    sign = 1 if move == "dollies" else int(rng.choice((-1, 1)))
+    return sign * _CAMERA_RAD_S[speed] * _CAMERA_MOVES.get(move, 0.0)
 
 
 def _seesaw(rng: np.random.Generator, plan: Plan) -> Staged:

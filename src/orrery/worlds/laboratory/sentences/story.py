@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["FINGER_DEEDS", "Deed", "Relation", "Story", "Who", "Wish"]
+__all__ = ["FINGER_DEEDS", "NOTHING_THERE", "Deed", "Relation", "Story", "Who", "Wish"]
 
 Who = int | str
 """A thing of the story by its number, or by name: `table`, `finger`, or part of a fixture, such as `post`."""
@@ -90,3 +90,7 @@ class Story:
     camera_speed: str | None = None
     is_above: bool = False
     is_close: bool = False
+
+
+NOTHING_THERE = Story()
+"""Of a scene that is yet to be set up."""
