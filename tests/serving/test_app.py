@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 pytest.importorskip("fastapi")
 from dummy_page import FAST, PLAY, dummy_playable
 from fastapi import FastAPI
-from PIL import Image
+from pictured import Pictured, png
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
@@ -22,7 +21,7 @@ from orrery.serving.guard import COOKIE, is_loopback
 from orrery.serving.messages import MAX_MESSAGE_BYTES
 from orrery.serving.opening import Playable
 from orrery.serving.player import Limits
-from orrery.streams import Clock, Observation
+from orrery.streams import Clock
 from orrery.worlds.dummy import DummyWorld
 
 
@@ -130,25 +129,6 @@ def test_a_world_that_takes_no_sentence_has_no_field_for_one(playing: Any) -> No
         assert not page.hear_until("started")["directs"]
         page.say("direct", sentence="to the left")
         assert "takes no sentence" in page.hear_until("directed")["refused"]
-
-
-class Pictured(DummyWorld):
-    """A dummy world that takes a first picture, as a learned one does."""
-
-    def reset(
-        self, seed: int, prompt: Any = None, scene: Any = None, given: Any = None, mask: Any = None
-    ) -> Observation:
-        tick = super().reset(seed, prompt, scene, None, mask)
-        if given is None:
-            return tick
-        assert list(given) == ["video.main"]
-        return {**tick, "video.main": given["video.main"][:, 0]}
-
-
-def png(colour: tuple[int, int, int], size: tuple[int, int] = (40, 20)) -> bytes:
-    content = io.BytesIO()
-    Image.new("RGB", size, colour).save(content, "PNG")
-    return content.getvalue()
 
 
 def test_a_world_starts_from_a_picture(playing: Any) -> None:

@@ -184,7 +184,11 @@ def test_an_action_holds_from_the_next_tick_on(watching: Any) -> None:
         ({**START, "video_noise_mask": [1]}, "video_noise_mask"),
         ({**START, "path": "/etc/passwd"}, "path"),
         (b"\x00", "JSON text"),
-        ("x" * 200_000, "at most"),
+        ("x" * 200_000, "JSON"),
+        (
+            {**START, "input_reference": {"image_url": "data:image/png;base64,"}},
+            "cannot start from a picture",
+        ),
     ],
 )
 def test_what_is_no_start_closes_with_its_reason(watching: Any, said: Any, reason: str) -> None:

@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from orrery.errors import BadUse, UserError
@@ -33,7 +32,7 @@ from orrery.serving.messages import (
 )
 from orrery.serving.opening import Playable
 from orrery.serving.recording import MAX_SECONDS, Recording
-from orrery.serving.session import Action, Session, Start, Tick
+from orrery.serving.session import Action, Session, Start, Tick, standing
 from orrery.serving.sockets import Closing, Connection, ConnectionLimits
 from orrery.serving.wire import thumbnail_message, tick_message
 from orrery.serving.world_thread import WorldThread
@@ -232,18 +231,17 @@ class Player:
         if command.picture is not None and command.recording is not None:
             raise BadUse("a world starts from a picture or from a recording, not from both")
         if command.picture is not None:
-            given = self._from_picture(command.picture, session)
+            given = standing(session.world.spec, self._picture(command.picture))
         elif command.recording is not None:
             given = self._playable.recording(command.recording, session.world.spec)
         return Start(command.seed, command.prompt, given)
 
-    def _from_picture(self, name: str, session: Session) -> dict[str, Array]:
-        """The first tick's frames: an uploaded picture, standing still."""
+    def _picture(self, name: str) -> Array:
+        """That was uploaded under this name."""
         picture = self._pictures.get(name)
         if picture is None:
             raise BadUse("this picture is no longer here; choose it again")
-        video = session.world.spec.of_kind("video")[0]
-        return {video.name: np.tile(picture, (1, video.shape[0], 1, 1, 1))}
+        return picture
 
     # ---- recordings ----------------------------------------------------------------------------------
 

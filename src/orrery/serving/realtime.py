@@ -23,13 +23,15 @@ from orrery.errors import BadUse, UserError
 from orrery.inference.generate import film_tags
 from orrery.media import FilmSound, FilmStream
 from orrery.serving.controls import action_from_numbers
+from orrery.serving.decode import decode_upload
 from orrery.serving.film_request import ResolvedRequest, resolve_request
 from orrery.serving.messages import first_problem
 from orrery.serving.models import Model
-from orrery.serving.session import Action, Session, Start, Tick
+from orrery.serving.session import Action, Session, Start, Tick, standing
 from orrery.serving.sockets import Closing, Connection, ConnectionLimits
 from orrery.serving.wire import short_numbers, touch_map
 from orrery.serving.world_thread import WorldThread
+from orrery.streams import Array
 
 __all__ = ["Realtime", "RealtimeLimits"]
 
@@ -40,13 +42,15 @@ _Numbers = Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], Field(m
 
 @dataclass(frozen=True)
 class RealtimeLimits:
-    """connection: of the socket. start_seconds: until it says what it wants. session_seconds: of the world's
-    time. num_events: interactions that wait for the tick in the making."""
+    """connection: of the socket. start_seconds: until it says what it wants. start_bytes: of that message,
+    which may hold a picture. session_seconds: of the world's time. num_events: interactions that wait for the
+    tick in the making."""
 
     connection: ConnectionLimits = field(
         default_factory=lambda: ConnectionLimits(messages_per_second=100.0, idle_seconds=60.0)
     )
     start_seconds: float = 10.0
+    start_bytes: int = 12_000_000
     session_seconds: float = 600.0
     num_events: int = 16
 
@@ -105,11 +109,14 @@ class _Event(NamedTuple):
 
 
 class Realtime:
-    """One socket's session. models: by name, the first the default."""
+    """One socket's session. models: by name, the first the default. decoding: held by whoever decodes a
+    picture, one at a time in the whole service."""
 
-    def __init__(self, socket: WebSocket, models: Mapping[str, Model], limits: RealtimeLimits) -> None:
+    def __init__(
+        self, socket: WebSocket, models: Mapping[str, Model], limits: RealtimeLimits, decoding: asyncio.Lock
+    ) -> None:
         self._connection, self._models, self._limits = Connection(socket, limits.connection), models, limits
-        self._thread = WorldThread()
+        self._thread, self._decoding = WorldThread(), decoding
         self._id = f"video_stream-{secrets.token_hex(16)}"
         self._stopped = asyncio.Event()
         self._action: Action | None = None
@@ -122,8 +129,9 @@ class Realtime:
         session: Session | None = None
         try:
             resolved, num_ticks = await self._start()
+            given = await self._given(resolved)
             session = await self._thread.run(resolved.model.playable.make)
-            await self._play(session, resolved, num_ticks)
+            await self._play(session, resolved, num_ticks, given)
         except UserError as error:
             await self._send_error(error)
             raise Closing(1008, str(error)) from error
@@ -138,7 +146,7 @@ class Realtime:
         """What the first message asks for, and for how many ticks."""
         try:
             async with asyncio.timeout(self._limits.start_seconds):
-                fields = _object(await self._connection.receive_text())
+                fields = _object(await self._connection.receive_text(self._limits.start_bytes))
         except TimeoutError as error:
             raise BadUse("session.start did not come in time") from error
         if fields.pop("type", None) != "session.start":
@@ -153,9 +161,19 @@ class Realtime:
         )
         if resolved.film.size != resolved.model.size:
             raise BadUse("size: a live world has its own; leave it out")
-        if resolved.picture is not None:
-            raise BadUse("input_reference: a live world cannot start from a picture yet; leave it out")
         return resolved, resolved.model.spec.clock.num_ticks(resolved.film.seconds)
+
+    async def _given(self, resolved: ResolvedRequest) -> dict[str, Array] | None:
+        """The first tick, where it starts from a picture."""
+        picture, playable = resolved.picture, resolved.model.playable
+        if picture is None:
+            return None
+        try:
+            async with self._decoding:
+                pixels = await self._thread.run(lambda: decode_upload(picture, playable.picture_side))
+        except UserError as error:
+            raise BadUse(f"input_reference: {error}") from error
+        return standing(playable.spec, pixels)
 
     async def _listen(self, session: Session) -> None:
         """Take in messages until the peer stops or leaves. They are read faster than they are answered, so
@@ -212,9 +230,15 @@ class Realtime:
 
     # ---- what the peer is sent -----------------------------------------------------------------------
 
-    async def _play(self, session: Session, resolved: ResolvedRequest, num_ticks: int) -> None:
+    async def _play(
+        self,
+        session: Session,
+        resolved: ResolvedRequest,
+        num_ticks: int,
+        given: Mapping[str, Array] | None,
+    ) -> None:
         asked = resolved.film
-        start = Start(asked.seed, asked.prompt or None)
+        start = Start(asked.seed, asked.prompt or None, given)
         tick = await self._thread.run(lambda: session.reset(start))
         seconds = num_ticks * session.world.spec.clock.tick_seconds  # whole ticks
         config = {**asdict(asked), "seconds": seconds, "size": "{}x{}".format(*asked.size)}

@@ -6,6 +6,7 @@ changes something. docs/serving.md has the routes.
 
 from __future__ import annotations
 
+import asyncio
 import html
 import sqlite3
 from collections import Counter
@@ -73,12 +74,12 @@ def create_service(
     _add_failures(app)
     app.include_router(videos_router(models, jobs, supervisor, limits or FilmLimits()))
 
-    live = live or LiveLimits()
+    live, decoding = live or LiveLimits(), asyncio.Lock()
     admission = Admission(guard, live.sockets, f"{live.sockets} sockets are open already; close one")
 
     @app.websocket("/v1/realtime/video")
     async def video(socket: WebSocket) -> None:
-        await admission.host(socket, lambda one: Realtime(one, models, live.video).serve())
+        await admission.host(socket, lambda one: Realtime(one, models, live.video, decoding).serve())
 
     @app.websocket(PATH)
     async def world(socket: WebSocket) -> None:

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from orrery.errors import BadUse, UserError
-from orrery.streams import Array, Observation
+from orrery.streams import Array, Observation, WorldSpec
 from orrery.world import Directable, Snapshotable, World, close_world
 
-__all__ = ["MAX_MARKS", "Action", "Done", "Mark", "Session", "Start", "Tick"]
+__all__ = ["MAX_MARKS", "Action", "Done", "Mark", "Session", "Start", "Tick", "standing"]
 
 Action = Mapping[str, Array]
 """Stream name to one tick of an action, `[*shape]`; not changed once it was played."""
@@ -40,6 +40,12 @@ class Start:
     @property
     def num_given(self) -> int:
         return min((len(value) for value in (self.given or {}).values()), default=0)
+
+
+def standing(spec: WorldSpec, picture: Array) -> dict[str, Array]:
+    """A picture `[side, side, 3]` uint8 as the first tick of a world, standing still; see `Start`."""
+    video = spec.of_kind("video")[0]
+    return {video.name: np.tile(picture, (1, video.shape[0], 1, 1, 1))}
 
 
 @dataclass(frozen=True)

@@ -52,14 +52,15 @@ class Connection:
         self._allowance = Allowance(limits.messages_per_second)
         self._sending = asyncio.Lock()
 
-    async def receive_text(self) -> str:
-        """The next message, JSON text."""
+    async def receive_text(self, message_bytes: int | None = None) -> str:
+        """The next message, JSON text. message_bytes: of it, instead of the connection's own limit."""
+        most = message_bytes or self._limits.message_bytes
         event = await self._receive()
         text = event.get("text")
         if text is None:
             raise Closing(1003, "messages are JSON text")
-        if len(text.encode()) > self._limits.message_bytes:
-            raise Closing(1009, f"a message has at most {self._limits.message_bytes} bytes")
+        if len(text.encode()) > most:
+            raise Closing(1009, f"a message has at most {most} bytes")
         return text
 
     async def receive_bytes(self) -> bytes:
