@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from orrery.streams import Array, Observation
 from orrery.world import Describable, Directable, Promptable, Snapshotable, World
 from orrery.worlds import world_factory
 from orrery.worlds.dummy import DummyWorld
+from orrery.worlds.forked import ForkedWorld
 from orrery.worlds.gymnasium import GymnasiumWorld, WorldEnv
 from orrery.worlds.phyworld.scenes import KINDS
 
@@ -37,10 +39,15 @@ def _gymnasium(num_worlds: int) -> World:
     return GymnasiumWorld(lambda: WorldEnv(DummyWorld(size=16), render_mode="rgb_array"), num_worlds)
 
 
+def _forked(num_worlds: int) -> World:
+    return ForkedWorld(partial(world_factory("dummy"), num_worlds=num_worlds, image_size=16))
+
+
 WORLDS_UNDER_TEST = [
     pytest.param(_named("dummy", 16), id="dummy"),
     pytest.param(_gymnasium, id="gymnasium"),
     pytest.param("remote", id="remote"),
+    pytest.param(_forked, id="forked"),
     pytest.param(_named("tabletop", 32, without_video=True), id="tabletop-without-video"),
     pytest.param(_named("tabletop", 128), id="tabletop", marks=pytest.mark.slow),
     pytest.param(_named("tabletop:close", 32, without_video=True), id="tabletop-close-without-video"),

@@ -45,8 +45,8 @@ class _Kept(Playable):
 
     server: Any = None
 
-    def make(self, with_beside: bool = False) -> Session:
-        self.server.session = super().make(with_beside)
+    def make(self, with_beside: bool = False, rewinds: bool = False) -> Session:
+        self.server.session = super().make(with_beside, rewinds)
         return self.server.session
 
 

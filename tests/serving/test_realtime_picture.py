@@ -57,18 +57,22 @@ def frames_of(socket: ClientConnection) -> list[np.ndarray]:
             piece = socket.recv()
             assert isinstance(piece, bytes)
             pieces.append(piece)
-    with av.open(io.BytesIO(b"".join(pieces))) as container:
+    with av.open(io.BytesIO(b"".join(pieces)), "r") as container:
         return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
 
 
 def refusal(socket: ClientConnection) -> tuple[str, int]:
     """What is said, and the code of closing."""
     said: list[str] = []
-    with pytest.raises(ConnectionClosed) as closed:
+
+    def hear() -> None:
         while True:
             message = json.loads(socket.recv())
             assert message["type"] == "error", message
             said.append(message["message"])
+
+    with pytest.raises(ConnectionClosed) as closed:
+        hear()
     assert closed.value.rcvd is not None
     return said[-1] if said else closed.value.rcvd.reason, closed.value.rcvd.code
 

@@ -16,6 +16,7 @@ from orrery.serving.session import Session
 from orrery.streams import Array, WorldSpec
 from orrery.world import World, close_world
 from orrery.worlds import WORLDS, world_factory
+from orrery.worlds.forked import CAN_COPY, ForkedWorld
 
 __all__ = ["Playable", "open_world"]
 
@@ -28,15 +29,17 @@ class Playable:
     """A world that can be played, any number of times.
 
     title: what a person calls it. kind: `imagined` or `exact`. make_world: takes `num_worlds` and `streams`,
-    as every world does; worlds share what does not change, such as weights. sentences: whether it can start
-    from one. beside: the name of the real environment that can be stepped beside it, empty for none, and
-    make_real what makes it. recordings: episodes to start from. controls: a spec that says what the actions
-    mean, where the world's own may not. about: for the sidecars of films.
+    as every world does; worlds share what does not change, such as weights. make_rewindable: what makes one
+    that can be put back, where others cannot; None where they can, or none can. sentences: whether it can
+    start from one. beside: the name of the real environment that can be stepped beside it, empty for none,
+    and make_real what makes it. recordings: episodes to start from. controls: a spec that says what the
+    actions mean, where the world's own may not. about: for the sidecars of films.
     """
 
     title: str
     kind: str
     make_world: Callable[..., World]
+    make_rewindable: Callable[[], World] | None = field(default=None, kw_only=True)
     sentences: bool = False
     beside: str = ""
     make_real: Callable[[], World] | None = None
@@ -44,13 +47,14 @@ class Playable:
     controls: WorldSpec | None = None
     about: Mapping[str, Any] = field(default_factory=dict)
 
-    def make(self, with_beside: bool = False) -> Session:
-        """A new session, with the real world beside it or without."""
+    def make(self, with_beside: bool = False, rewinds: bool = False) -> Session:
+        """A new session, with the real world beside it or without. rewinds: whether one goes back in it."""
+        make = self.make_rewindable if rewinds and self.make_rewindable is not None else self.make_world
         if not with_beside:
-            return Session(self.make_world())
+            return Session(make())
         if self.make_real is None:
             raise BadUse("the real world that this one was learned from is not here")
-        return Session(self.make_world(), self.make_real())
+        return Session(make(), self.make_real())
 
     @property
     def picture_side(self) -> int:
@@ -118,7 +122,14 @@ def _environment(name: str, image_size: int | None) -> Playable:
 
     make_world = partial(GymnasiumWorld, name, image_size=image_size)
     make_world().close()  # a name that is wrong is refused here
-    return Playable(name.partition("?")[0], "exact", make_world, about={"world": f"{_GYM}{name}"})
+    about = {"world": f"{_GYM}{name}"}
+    title = name.partition("?")[0]
+    return Playable(title, "exact", make_world, make_rewindable=_rewindable(make_world), about=about)
+
+
+def _rewindable(make: Callable[[], World]) -> Callable[[], World]:
+    """What makes a world that can be put back, where this system lets it."""
+    return partial(ForkedWorld, make) if CAN_COPY else make
 
 
 def _exact(name: str, image_size: int) -> Playable:
@@ -201,7 +212,7 @@ def _real_world(
         for of in (world.spec, spec)
     )
     if acted == wanted:
-        return partial(GymnasiumWorld, name, image_size=size), world.spec
+        return _rewindable(partial(GymnasiumWorld, name, image_size=size)), world.spec
     if asked:
         raise BadUse(f"gym:{name} has other actions than the imagined world; they cannot be played together")
     return None, None

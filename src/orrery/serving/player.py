@@ -83,7 +83,7 @@ class Player:
         """Serve the page until it leaves. Raises `Closing` for one that must not stay."""
         closing: Closing | None = None
         try:
-            session = self._session = await self._thread.run(lambda: self._playable.make(False))
+            session = self._session = await self._thread.run(lambda: self._playable.make(rewinds=True))
             await self._send(self._hello(session))
             async with asyncio.TaskGroup() as tasks:
                 ticking = tasks.create_task(self._tick())
@@ -211,7 +211,7 @@ class Player:
         assert self._session is not None
         await self._stop_recording()
         if command.beside != (self._session.beside is not None):
-            session = await self._thread.run(lambda: self._playable.make(command.beside))
+            session = await self._thread.run(lambda: self._playable.make(command.beside, rewinds=True))
             await self._thread.run(self._session.close)
             self._session = session
         session = self._session
@@ -219,9 +219,17 @@ class Player:
         tick = await self._thread.run(lambda: session.reset(start))
         self._known_marks = set()
         self._num_steps = 0
-        await self._send({"type": "started", "seed": command.seed, "prompt": command.prompt,
-                         "beside": session.beside is not None, "rewind": _rewinds(session),
-                         "directs": session.can_direct})  # fmt: skip
+        await self._send(
+            {
+                "type": "started",
+                "seed": command.seed,
+                "prompt": command.prompt,
+                "beside": session.beside is not None,
+                "rewind": _rewinds(session),
+                "no_snapshots": session.keeps_no_snapshots,
+                "directs": session.can_direct,
+            }
+        )
         await self._show(tick, jump=True)
 
     def _start(self, session: Session, command: Reset) -> Start:

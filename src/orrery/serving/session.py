@@ -134,6 +134,11 @@ class Session:
         return all(isinstance(world, Snapshotable) for world in self._worlds)
 
     @property
+    def keeps_no_snapshots(self) -> str:
+        """Why a world keeps none, where one says so."""
+        return next(filter(None, (getattr(one, "keeps_no_snapshots", "") for one in self._worlds)), "")
+
+    @property
     def can_direct(self) -> bool:
         """Whether the world takes further sentences on its way. A real one beside it would not."""
         return self.beside is None and isinstance(self.world, Directable)
@@ -225,9 +230,9 @@ class Session:
 
     def _restore(self, goal: Mark) -> Tick:
         if not self.can_snapshot and goal.tick > MAX_REPLAY:
-            raise UserError(
-                f"this world keeps no snapshots, and doing {goal.tick:,} ticks again would take too long"
-            )
+            why = self.keeps_no_snapshots and f" ({self.keeps_no_snapshots})"
+            told = f"this world keeps no snapshots{why}, and doing {goal.tick:,} ticks again takes too long"
+            raise UserError(told)
         for world, memory in zip(self._worlds, goal.memory, strict=True):
             if isinstance(world, Snapshotable):
                 world.restore(memory)

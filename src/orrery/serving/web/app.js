@@ -142,7 +142,8 @@ function started(message) {
   showViews();
   $("strip-hint").textContent = message.rewind === "snapshots"
     ? "A picture every second. Choose one to go back; what you do then begins a branch."
-    : "Choose a picture to go back; this world does everything again to get there. What you do then begins a branch.";
+    : "Choose a picture to go back; this world does everything again to get there" +
+      (message.no_snapshots ? ` (${message.no_snapshots})` : "") + ". What you do then begins a branch.";
   overlay("", "Play", play);
 }
 
