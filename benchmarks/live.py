@@ -82,7 +82,7 @@ def played(page: Page, address: str, server: int, minutes: float) -> dict[str, A
     page.goto(address)
     page.locator("#overlay-button").click(timeout=120_000)
     page.wait_for_timeout(1000 * SETTLED_SECONDS)
-    begun, first = time.monotonic(), tick_of(page)
+    begun, first, before = time.monotonic(), tick_of(page), gaps_of(page) or (0.0, 0.0, 0.0)
     latencies: list[float] = []
     memory: list[float] = []
     while (elapsed := time.monotonic() - begun) < 60 * minutes:
@@ -95,12 +95,14 @@ def played(page: Page, address: str, server: int, minutes: float) -> dict[str, A
         if elapsed >= 60 * len(memory):
             memory.append(memory_mib(server))
     seconds, ticks = time.monotonic() - begun, tick_of(page) - first
-    gaps = page.locator("#underruns").inner_text() if page.locator("#sound-box").is_visible() else "no sound"
+    after = gaps_of(page)
     return {
         "ticks_a_second": ticks / seconds,
         "key_to_picture_ms_median": finite(float(np.nanmedian(latencies))),
         "key_to_picture_ms_p95_of_seconds": finite(float(np.nanpercentile(latencies, 95))),
-        "sound": gaps,
+        "sound_gaps": None if after is None else int(after[0] - before[0]),
+        "sound_gaps_seconds": None if after is None else after[1] - before[1],
+        "sound_gap_seconds_longest_since_it_was_opened": None if after is None else after[2],
         "memory_mib_first_minute": memory[0],
         "memory_mib_last_minute": memory[-1],
         "console_errors": len(faults),
@@ -110,6 +112,14 @@ def played(page: Page, address: str, server: int, minutes: float) -> dict[str, A
 
 def tick_of(page: Page) -> int:
     return int(page.evaluate("document.body.dataset.tick || 0"))
+
+
+def gaps_of(page: Page) -> tuple[float, float, float] | None:
+    """Gaps in the sound since the page was opened: how many, seconds of all and of the longest; None where
+    nothing is heard."""
+    data = page.evaluate("({...document.body.dataset})")
+    names = ("underruns", "silentSeconds", "longestSeconds")
+    return (float(data[names[0]]), float(data[names[1]]), float(data[names[2]])) if names[0] in data else None
 
 
 def memory_mib(process: int) -> float:

@@ -262,7 +262,9 @@ function showRates() {
   const peak = sound.peak();
   $("level").value = Math.sqrt(peak);
   document.body.dataset.loudest = Math.max(Number(document.body.dataset.loudest || 0), peak);
-  $("underruns").textContent = sound.playing ? (sound.report.underruns ? `${sound.report.underruns} gaps` : "no gaps") : "off";
+  $("underruns").textContent = sound.gaps;
+  const { underruns, silentSeconds, longestSeconds } = sound.report;
+  if (sound.playing) Object.assign(document.body.dataset, { underruns, silentSeconds, longestSeconds });
 }
 
 // ---- what is done ----------------------------------------------------------------------------------------

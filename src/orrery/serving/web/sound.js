@@ -7,7 +7,7 @@ export class Sound {
     this.rate = rate;
     this.channels = channels;
     this.pushed = 0;
-    this.report = { read: 0, time: 0, underruns: 0 };
+    this.report = { read: 0, time: 0, underruns: 0, silentSeconds: 0, longestSeconds: 0 };
     this.volume = 0.7;
     this.muted = false;
     this.node = null;
@@ -54,6 +54,15 @@ export class Sound {
     const read = this.report.read + since * this.rate;
     const ahead = (start - read) / this.rate + (this.context.outputLatency || 0);
     return Math.min(Math.max(ahead, 0), 0.25);
+  }
+
+  // The gaps so far, in words.
+  get gaps() {
+    if (!this.playing) return "off";
+    const { underruns, silentSeconds, longestSeconds } = this.report;
+    const ms = (seconds) => Math.round(1000 * seconds);
+    if (!underruns) return "no gaps";
+    return underruns === 1 ? `1 gap of ${ms(silentSeconds)} ms` : `${underruns} gaps, ${ms(silentSeconds)} ms in all, ${ms(longestSeconds)} at most`;
   }
 
   clear() {

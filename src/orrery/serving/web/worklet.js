@@ -1,5 +1,6 @@
 // Plays samples as they come, from a small ring. Its own clock is the clock of the pictures.
 // A little faster or slower (0.5 %) keeps as much in store as is wanted; an empty ring fades out.
+// A gap is from where the ring runs empty, while sound is expected, to where samples are heard again.
 
 const MOST_SECONDS = 1;
 const REPORT_EVERY = 8;
@@ -17,6 +18,9 @@ class RingPlayer extends AudioWorkletProcessor {
     this.filling = true;
     this.expecting = false;
     this.underruns = 0;
+    this.gap = 0; // samples of the gap that goes on, of the sound card; 0 for none
+    this.silent = 0; // of all gaps that are over
+    this.longest = 0;
     this.last = new Float32Array(this.channels);
     this.blocks = 0;
     this.port.onmessage = ({ data }) => this.take(data);
@@ -37,9 +41,17 @@ class RingPlayer extends AudioWorkletProcessor {
     } else if (data.clear) {
       this.read = this.written;
       this.filling = true;
+      this.endGap();
     } else if ("expecting" in data) {
       this.expecting = data.expecting;
+      if (!this.expecting) this.endGap();
     }
+  }
+
+  endGap() {
+    this.silent += this.gap;
+    this.longest = Math.max(this.longest, this.gap);
+    this.gap = 0;
   }
 
   process(_, [output]) {
@@ -49,14 +61,19 @@ class RingPlayer extends AudioWorkletProcessor {
     for (let i = 0; i < output[0].length; i++) {
       if (this.filling || this.wait > 0) {
         this.wait -= step;
+        if (this.gap) this.gap++;
         for (let c = 0; c < output.length; c++) output[c][i] = this.last[c % this.channels] *= 0.98;
         continue;
       }
       if (this.read + 1 >= this.written) {
         this.filling = true;
-        if (this.expecting) this.underruns++;
+        if (this.expecting) {
+          this.underruns++;
+          this.gap = 1;
+        }
         continue;
       }
+      if (this.gap) this.endGap();
       const index = Math.floor(this.read);
       const part = this.read - index;
       for (let c = 0; c < this.channels; c++) {
@@ -68,7 +85,13 @@ class RingPlayer extends AudioWorkletProcessor {
     }
     if (++this.blocks % REPORT_EVERY === 0) {
       const wait = this.filling ? this.target : Math.max(0, this.wait);
-      this.port.postMessage({ read: this.read - wait, time: currentTime, underruns: this.underruns });
+      this.port.postMessage({
+        read: this.read - wait,
+        time: currentTime,
+        underruns: this.underruns,
+        silentSeconds: (this.silent + this.gap) / sampleRate,
+        longestSeconds: Math.max(this.longest, this.gap) / sampleRate,
+      });
     }
     return true;
   }
