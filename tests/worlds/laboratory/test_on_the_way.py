@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 mujoco = pytest.importorskip("mujoco")
 
 from orrery.errors import UserError  # noqa: E402
+from orrery.serving.session import Session, Start  # noqa: E402
 from orrery.streams import Array, Observation  # noqa: E402
 from orrery.world import Directable  # noqa: E402
 from orrery.worlds.laboratory.scene import LAB_STATE, MAX_THINGS, LabScene  # noqa: E402
@@ -194,6 +195,31 @@ def test_which_of_several_is_asked_for() -> None:
     world = started("a red ball stands on the table and a blue ball stands on the table")
     with pytest.raises(UserError, match="may be the red ball, the blue ball; say which"):
         world.direct("the ball rolls to the left")
+
+
+def test_a_live_session_goes_back_before_a_sentence_and_tells_another() -> None:
+    session = Session(LaboratoryWorld(streams=BLIND), mark_seconds=0.25)
+    session.reset(Start(3, STANDING))
+    for _ in range(4):
+        session.step(None)
+    before = session.mark
+    session.direct("the red ball rolls to the left")
+    there = [session.step(None).observation["state"] for _ in range(4)]
+    assert session.done[-4].sentences == ("the red ball rolls to the left",)
+    session.rewind(before)
+    back = len(session.done)
+    for _ in range(4 - back):
+        session.step(None)
+    session.direct("the red ball rolls to the right")
+    other = [session.step(None).observation["state"] for _ in range(4)]
+    x = [LAB_STATE.get(states[-1][-1, 0], "position")[0] for states in (there, other)]
+    assert x[0] < x[1] - 0.05
+    session.rewind(before)
+    for _ in range(4 - back):
+        session.step(None)
+    session.direct("the red ball rolls to the left")
+    again = [session.step(None).observation["state"] for _ in range(4)]
+    np.testing.assert_array_equal(there, again)
 
 
 def test_only_the_worlds_of_the_mask_are_told() -> None:
