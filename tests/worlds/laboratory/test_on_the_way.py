@@ -258,3 +258,15 @@ def test_whatever_a_scene_is_told_it_follows_or_refuses_in_words(seed: int, sent
         state = world.step()["state"]
         assert np.isfinite(state).all()
     world.check_prompt(world.text())
+
+
+def test_what_is_in_the_way_is_named() -> None:
+    """The finger presses on a cylinder that it is about to lift, which so cannot be laid down."""
+    world = LaboratoryWorld(streams=BLIND)
+    world.reset(13)
+    scene = LabScene.from_json(world.scene())
+    assert (scene.family, scene.things[0].shape) == ("lift", "cylinder")
+    for _ in range(6):
+        world.step()
+    with pytest.raises(UserError, match="the finger is in the way"):
+        world.direct(f"the {scene.things[0].colour} cylinder rolls to the left")

@@ -44,7 +44,7 @@ from orrery.worlds.rigid_bodies.physics import FINGER_PARKED_M
 
 __all__ = ["carried_on"]
 
-_DRAWS = 60
+_DRAWS = 20
 _OVERLAP_M = 5e-4
 _SWING_RAD = (0.6, 1.0)
 """How far a pendulum that is pushed swings out, from, to."""
@@ -58,15 +58,17 @@ def carried_on(rng: np.random.Generator, scene: LabScene, story: Story, finger_m
     scene: as things stand now. finger_m: where the finger is, `[3]`. What is left open is drawn from `rng`.
     UserError where there is no room.
     """
-    plan = Plan(story)
+    plan, in_the_way = Plan(story), ""
     for _ in range(_DRAWS):
         try:
             staged, anew = _carried_on(_Present(rng, plan, scene))
         except NoRoom:
             continue
-        if not anew or not _is_in_something(staged.scene, finger_m, anew):
+        in_the_way = _in_the_way(staged.scene, finger_m, anew) if anew else ""
+        if not in_the_way:
             return staged
-    raise UserError("there is no room for that as things stand; wait until they have settled")
+    why = in_the_way and f": {in_the_way} is in the way"
+    raise UserError(f"there is no room for that as things stand{why}; wait until they have settled")
 
 
 class _Present(Layout):
@@ -222,11 +224,26 @@ def _turned_camera(layout: _Present, orbit: Orbit) -> Orbit:
     return orbit
 
 
-def _is_in_something(scene: LabScene, finger_m: Array, slots: Collection[int]) -> bool:
-    """Whether one of these things is where another is, or the finger."""
+def _in_the_way(scene: LabScene, finger_m: Array, slots: Collection[int]) -> str:
+    """What one of these things is in, in words: another, the finger or what stands; empty for nothing."""
     model = build_laboratory(scene, Clock())
-    data, bodies = mujoco.MjData(model), {slot + 1 for slot in slots}
+    data = mujoco.MjData(model)
     data.qpos[-3:] = finger_m - np.array(FINGER_PARKED_M)
     mujoco.mj_forward(model, data)
-    deep = [contact.geom for contact in data.contact if contact.dist < -_OVERLAP_M]
-    return any(int(model.geom_bodyid[geom]) in bodies for pair in deep for geom in pair)
+    finger = model.body("finger").id
+    for contact in data.contact:
+        first, second = sorted(int(model.geom_bodyid[geom]) for geom in contact.geom)
+        is_anew = {first - 1, second - 1} & {*slots}
+        if contact.dist < -_OVERLAP_M and is_anew:
+            other = second if first - 1 in slots else first
+            return _named(scene, other, finger)
+    return ""
+
+
+def _named(scene: LabScene, body: int, finger: int) -> str:
+    """What one calls a body of the model."""
+    if body == 0:
+        return "the table"
+    if body < finger:
+        return f"the {scene.things[body - 1].colour} {scene.things[body - 1].shape}"
+    return "the finger" if body == finger else f"the {scene.fixtures[body - finger - 1].name}"
