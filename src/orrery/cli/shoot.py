@@ -38,6 +38,8 @@ class DressedBy:
         strength: how closely the control is followed, from 0 to 2, where the model knows more or less.
         lora: more weights, a file or a hub id, such as the IC-LoRA that ltx-2 follows a guide through.
         memory: whole, offload (each part on the GPU while it works) or least (slow).
+        takes: of each shot, from as many seeds. The film is made of those in which things are where the exact
+            film has them, in the colours that they had; FILM.takes.json says what each came to.
     """
 
     dress: str | None = None
@@ -50,6 +52,7 @@ class DressedBy:
     strength: float = 1.0
     lora: str | None = None
     memory: Literal["whole", "offload", "least"] = "whole"
+    takes: int = 1
 
     def check(self, for_model: str | None) -> bool:
         """Whether a film is to be dressed. BadUse for options that go with nothing."""
@@ -149,7 +152,7 @@ def _dress(
     backend = find_backend(weights, by.backend)
     dressing = Dressing(
         weights, backend, by.prompt, read_controls(controls or "depth"), by.negative, by.seed, by.steps,
-        by.guidance, by.strength, by.lora,
+        by.guidance, by.strength, by.lora, by.takes,
     )  # fmt: skip
     load = partial(DiffusersPipeline, weights, backend, by.memory, by.lora)
     if backend.licence:
@@ -159,6 +162,8 @@ def _dress(
     _print_controls(list(film.controls))
     for shot in film.shots:
         print(f"{shot.path}: {shot.num_frames} frames, {'made' if shot.was_made else 'as it was'}")
+        if shot.takes is not None:
+            print(f"  {shot.takes.told}")
     for line in film.told:
         print(f"  {line}")
     print(f"{film.path}: {film.seconds:.2f} s of film, dressed by {backend.name} from {weights}")
