@@ -10,7 +10,7 @@ from lark import Token, Tree
 from orrery.errors import UserError
 from orrery.worlds.laboratory.sentences.draft import EXAMPLE, SPEEDS, Draft, Phrase, Verb
 from orrery.worlds.laboratory.sentences.lexicon import LEXICON
-from orrery.worlds.laboratory.sentences.nouns import Nouns, amount, trees, value, words
+from orrery.worlds.laboratory.sentences.nouns import Nouns, Objects, amount, trees, value, words
 from orrery.worlds.laboratory.sentences.story import Story
 from orrery.worlds.laboratory.sentences.verbs import SOMEONE, act, stand
 
@@ -19,18 +19,19 @@ __all__ = ["read_tree"]
 _MAX_SPEED_M_S = 3.0
 
 
-def read_tree(tree: Tree[Token]) -> Story:
-    """The story that a sentence's tree tells. UserError for what no scene can hold."""
-    reader = _Reader()
+def read_tree(tree: Tree[Token], objects: Objects) -> Story:
+    """The story that a sentence's tree tells. objects: nouns of one's own. UserError for what no scene can
+    hold."""
+    reader = _Reader(objects)
     for child in trees(tree):
         reader.piece(child)
     return reader.draft.story()
 
 
 class _Reader:
-    def __init__(self) -> None:
+    def __init__(self, objects: Objects) -> None:
         self.draft = Draft()
-        self.nouns = Nouns(self.draft)
+        self.nouns = Nouns(self.draft, objects)
 
     def piece(self, tree: Tree[Token]) -> None:
         getattr(self, f"_{tree.data}")(tree)

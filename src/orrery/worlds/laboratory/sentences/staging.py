@@ -172,7 +172,7 @@ def _thing(layout: Layout, k: int, turn: Quaternion) -> Thing:
     return Thing(
         kind.role, kind.shape, kind.colour, kind.material, kind.half_extents_m, _vector(turn, spot.place),
         quaternion_product(turn, spot.turn), _vector(turn, spot.velocity), _vector(turn, spot.spin), hinge,
-        layout.way if is_taken else plan.heading(k),
+        layout.way if is_taken else plan.heading(k), plan.story.things[k].mesh,
     )  # fmt: skip
 
 
