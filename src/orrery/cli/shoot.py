@@ -145,10 +145,11 @@ def _dress(
         import diffusers  # noqa: F401 - found missing now, not after the controls
 
         from orrery.studio.backends.dress import Dressing, dress
-        from orrery.studio.backends.pipeline import DiffusersPipeline, find_backend
+        from orrery.studio.backends.pipeline import DiffusersPipeline, check_memory, find_backend
     from orrery.studio.controls.streams import read_controls
 
     weights = by.dress or ""
+    check_memory(by.memory)
     backend = find_backend(weights, by.backend)
     dressing = Dressing(
         weights, backend, by.prompt, read_controls(controls or "depth"), by.negative, by.seed, by.steps,
