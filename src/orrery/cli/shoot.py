@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,8 @@ from orrery.cli.signing import signing
 from orrery.errors import BadUse
 
 if TYPE_CHECKING:
-    from orrery.studio.backends.dress import DressedFilm
+    from orrery.studio.backends.backend import Backend
+    from orrery.studio.backends.dress import DressedFilm, Model
     from orrery.studio.controls.board import ShotControls
     from orrery.studio.shoot import BoardFilm
     from orrery.studio.shots import Storyboard
@@ -28,8 +30,9 @@ class DressedBy:
 
     Attributes:
         dress: weights in diffusers' form: a folder, or an id on the Hugging Face Hub (with its own licence).
-        The film is then of the model's rate; --controls names what guides it, depth if left out.
-        backend: wan-vace, cogvideox-fun or ltx-2; found out from the weights if left out.
+        Or the address of a server with vLLM-Omni's /v1/videos, such as http://127.0.0.1:8091. The film is
+        then of the model's rate; --controls names what guides it, depth if left out.
+        backend: wan-vace, cogvideox-fun or ltx-2; found out from the weights if left out. Served: cosmos3.
         prompt: what the film is to look like; shots may have a `prompt` of their own beside it.
         negative: what it is not to look like.
         seed: another number gives other pictures.
@@ -142,20 +145,16 @@ def _dress(
 ) -> tuple[DressedFilm, dict[str, Any]]:
     """Make the film and say what there is; the film, and how it was dressed, plain values."""
     with needs("backends", "--dress"):
-        import diffusers  # noqa: F401 - found missing now, not after the controls
-
         from orrery.studio.backends.dress import Dressing, dress
-        from orrery.studio.backends.pipeline import DiffusersPipeline, check_memory, find_backend
+        from orrery.studio.backends.served import is_address
     from orrery.studio.controls.streams import read_controls
 
     weights = by.dress or ""
-    check_memory(by.memory)
-    backend = find_backend(weights, by.backend)
+    backend, load = _served(by) if is_address(weights) else _loaded(by)
     dressing = Dressing(
         weights, backend, by.prompt, read_controls(controls or "depth"), by.negative, by.seed, by.steps,
         by.guidance, by.strength, by.lora, by.takes,
     )  # fmt: skip
-    load = partial(DiffusersPipeline, weights, backend, by.memory, by.lora)
     if backend.licence:
         print(backend.licence)
     with progress_bar(out.name, "steps") as on_step:
@@ -169,6 +168,31 @@ def _dress(
         print(f"  {line}")
     print(f"{film.path}: {film.seconds:.2f} s of film, dressed by {backend.name} from {weights}")
     return film, {"dressed": dressing.describe()}
+
+
+def _loaded(by: DressedBy) -> tuple[Backend, Callable[[], Model]]:
+    """The backend of weights, and what loads them."""
+    with needs("backends", "--dress"):
+        import diffusers  # noqa: F401 - found missing now, not after the controls
+
+        from orrery.studio.backends.pipeline import DiffusersPipeline, check_memory, find_backend
+
+    weights = by.dress or ""
+    check_memory(by.memory)
+    backend = find_backend(weights, by.backend)
+    return backend, partial(DiffusersPipeline, weights, backend, by.memory, by.lora)
+
+
+def _served(by: DressedBy) -> tuple[Backend, Callable[[], Model]]:
+    """The backend of a server's model, and what asks it; the server is found missing now."""
+    from orrery.studio.backends.served import ServedModel, served_backend
+
+    for name in ("lora", "memory"):
+        if getattr(by, name) != getattr(DressedBy(), name):
+            raise BadUse(f"--{name} is of weights that are loaded here, and {by.dress} is a server")
+    backend = served_backend(by.backend)
+    model = ServedModel(by.dress or "", backend)
+    return backend, lambda: model
 
 
 def _print_film(film: BoardFilm) -> None:
