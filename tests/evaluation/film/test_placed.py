@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from made_films import HEIGHT, WIDTH, wall
@@ -75,6 +76,22 @@ def test_a_thing_may_have_any_colour_and_is_found_all_the_same() -> None:
     assert box.colour == 0.0
 
 
+@pytest.mark.parametrize("shift", [(0, 0), (3, -4)])
+def test_a_look_of_its_own_is_no_drift(shift: tuple[int, int]) -> None:
+    """Another light, softer and noisier pictures, as those of a model: within a pixel."""
+    rng = np.random.default_rng(1)
+    styled = [
+        255 * (cv2.GaussianBlur(frame, (0, 0), 0.8) / 255) ** 0.8 * [1.0, 0.9, 0.8]
+        + rng.normal(0, 4, frame.shape)
+        for frame in scene(shift)[0]
+    ]
+    ball, box = kept(np.clip(styled, 0, 255).astype(np.uint8), reference())
+    assert ball.is_judged
+    assert ball.drift_px == pytest.approx(np.hypot(*shift), abs=1.5)
+    assert box.drift_px == pytest.approx(0.0, abs=1.5)
+    assert (ball.looks, box.looks) == ("red", "blue")
+
+
 def test_the_worst_frame_is_told() -> None:
     ball, _ = kept(scene((0, 8), moved=slice(3, 4))[0], reference())
     assert (ball.drift_px, ball.drift_frame) == (8.0, 3)
@@ -98,6 +115,7 @@ def test_what_cannot_be_told_from_what_is_about_it_is_not_judged() -> None:
     frames, instances = scene(is_there=False)
     ball, box = kept(scene()[0], Reference(frames, instances, {BALL: "ball", BOX: "box"}))
     assert ball.num_judged < ball.num_frames == COUNT
+    assert not ball.is_judged
     assert box.num_judged == COUNT
 
 

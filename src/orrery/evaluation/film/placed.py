@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 from skimage.color import deltaE_ciede2000
 
+from orrery.evaluation.figure import LEAST_COVERAGE
 from orrery.evaluation.film.channels import lab
 from orrery.evaluation.film.identity import LIGHTNESS_SHARE
 from orrery.evaluation.film.question import colour_word
@@ -62,6 +63,12 @@ class Kept:
     colour_frame: int = 0
     looks: str = ""
     looked: str = ""
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether it could be judged often enough for its figures to count: mirrors and clear glass seldom
+        can."""
+        return self.num_judged >= LEAST_COVERAGE * self.num_frames
 
 
 @dataclass(frozen=True)

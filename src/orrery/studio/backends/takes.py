@@ -17,6 +17,7 @@ import numpy as np
 
 from orrery import __version__
 from orrery.atomic import write_atomically
+from orrery.evaluation.figure import LEAST_COVERAGE
 from orrery.evaluation.film.identity import COLOUR
 from orrery.evaluation.film.placed import Kept, Reference, kept
 from orrery.media import read_film
@@ -38,8 +39,9 @@ DRIFT_SHARE = 0.03
 
 @dataclass(frozen=True)
 class JudgedTake:
-    """number: from 1 on. things: how each is kept. drift_px, colour: of the worst thing, see `Kept`; None
-    where nothing could be judged. misfit: what takes are ordered by, 0 the best. why: what is worst in it."""
+    """number: from 1 on. things: how each is kept. drift_px, colour: of the worst of those that could be
+    judged, see `Kept`; None where none could. misfit: what takes are ordered by, 0 the best. why: what is
+    worst in it."""
 
     number: int
     seed: int
@@ -52,7 +54,8 @@ class JudgedTake:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        return {**asdict(self), "path": self.path.name}
+        things = [{**asdict(thing), "is_judged": thing.is_judged} for thing in self.things]
+        return {**asdict(self), "path": self.path.name, "things": things}
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,7 @@ def write_takes(path: Path, shots: Sequence[ShotTakes]) -> None:
         "orrery": __version__,
         "drift_px": f"how far a thing is from where the exact film has it, pixels, {of_frames}",
         "colour": f"CIEDE2000 from its colour in the exact film, lightness dulled, {of_frames}",
+        "is_judged": f"whether it stands out in {LEAST_COVERAGE:.0%} of the frames in which it is seen",
         "misfit": f"drift_px / ({DRIFT_SHARE:g} of the shorter side) + colour / {COLOUR.fails_at:g}",
         "shots": [shot.to_json() for shot in shots],
     }
@@ -137,8 +141,9 @@ def _judged(
     number: int, seed: int, path: Path, things: list[Kept], reference: Reference, frames_per_second: float
 ) -> JudgedTake:
     limit = DRIFT_SHARE * min(reference.frames.shape[1:3])
-    drifts = [(thing.drift_px / limit, thing) for thing in things if thing.drift_px is not None]
-    colours = [(thing.colour / COLOUR.fails_at, thing) for thing in things if thing.colour is not None]
+    told = [thing for thing in things if thing.is_judged]
+    drifts = [(thing.drift_px / limit, thing) for thing in told if thing.drift_px is not None]
+    colours = [(thing.colour / COLOUR.fails_at, thing) for thing in told if thing.colour is not None]
     if not drifts:
         why = "no thing that moves stands out clearly enough to be judged"
         return JudgedTake(number, seed, path, tuple(things), None, None, 0.0, why)
