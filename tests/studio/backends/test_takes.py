@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -130,16 +131,19 @@ class Draws:
         self._exact, self._shifts = exact, shifts
         self.seeds: list[int] = []
 
-    def make(self, request: Request, on_step: object) -> Film:
+    def make(self, request: Request, on_step: Callable[[], None]) -> Film:
         self.seeds.append(request.seed)
+        on_step()
         return Film(moved(self._exact, "ball", self._shifts[request.seed]), request.frames_per_second)
 
 
 def test_the_film_is_the_best_take_and_the_others_are_kept(exact: Reference, tmp_path: Path) -> None:
     out, model = tmp_path / "film.mp4", Draws(exact, {7: 8, 1007: 1, 2007: 4})
     dressing = Dressing("none", WAN_VACE, "a ball", seed=7, num_takes=3)
-    film = dress(board(), out, dressing, lambda: model)
+    steps: list[tuple[int, int]] = []
+    film = dress(board(), out, dressing, lambda: model, on_step=lambda *step: steps.append(step))
     assert model.seeds == [7, 1007, 2007]
+    assert steps == [(k, 3 + 5) for k in range(1, 9)], "a step of denoising for each, then the exact frames"
     (shot,) = film.shots
     assert shot.takes is not None
     assert (shot.takes.best.number, shot.takes.worst.number) == (2, 1)
@@ -160,6 +164,8 @@ def test_the_film_is_the_best_take_and_the_others_are_kept(exact: Reference, tmp
     again = dress(board(), out, more, pytest.fail, force=True)
     assert again.shots[0].path == shot.path
     assert not again.shots[0].was_made
+    dress(board(), out, Dressing("none", WAN_VACE, "a ball", seed=7), pytest.fail, force=True)
+    assert not takes_path(out).exists()
 
 
 def test_what_stands_out_from_nothing_is_not_judged(tmp_path: Path) -> None:

@@ -135,8 +135,9 @@ def dress(
     takes the film has, shot by shot, the one that keeps the exact film best (see `takes.judged`); what each
     came to is in `takes_path`.
 
-    load: gives the model; not called where all shots are there as they are. on_step: called with (denoising
-    steps done, steps to do); what it raises ends the work, and finished shots are kept. The sound is the one
+    load: gives the model; not called where all shots are there as they are. on_step: called with (steps done,
+    steps to do), of denoising and, of several takes, of the exact film's frames; what it raises ends the
+    work, and finished shots are kept. The sound is the one
     that was computed, sample for sample, from each shot's first frame on. Raises BadUse and UserError before
     the model is loaded.
     """
@@ -163,10 +164,13 @@ def dress(
         ]
         for one, shot, take in zip(controls, board.shots, acted, strict=True)
     ]  # fmt: skip
-    made = _make_missing([take for shot in shots for take in shot], dressing.backend, load, on_step)
+    progress = _Progress(on_step)
+    if dressing.num_takes > 1:
+        progress.total = sum(shot[0].num_frames for shot in shots)
+    made = _make_missing([take for shot in shots for take in shot], dressing.backend, load, progress)
     chosen, judgements = [shot[0] for shot in shots], None
     if dressing.num_takes > 1:
-        judgements = _judge(board, plan, shots, out)
+        judgements = _judge(board, plan, shots, out, progress.step)
         chosen = [shot[one.best.number - 1] for shot, one in zip(shots, judgements, strict=True)]
     return _assembled(out, board, dressing, chosen, made, judgements, force)
 
@@ -279,11 +283,25 @@ class _Shot:
         write_sidecar(self.path, {**about, "events": [asdict(event) for event in self.take.events]})
 
 
+@dataclass
+class _Progress:
+    """Steps done, of how many; told after each."""
+
+    on_step: Callable[[int, int], None] | None
+    total: int = 0
+    done: int = 0
+
+    def step(self) -> None:
+        self.done += 1
+        if self.on_step is not None:
+            self.on_step(self.done, self.total)
+
+
 def _make_missing(
     shots: Sequence[_Shot],
     backend: Backend,
     load: Callable[[], Model],
-    on_step: Callable[[int, int], None] | None,
+    progress: _Progress,
 ) -> list[_Shot]:
     """Make what is not there; which that was."""
     missing = [shot for shot in shots if not shot.is_made()]
@@ -291,29 +309,25 @@ def _make_missing(
         return []
     model = load()
     steps = missing[0].dressing.steps or model.default_steps
-    total = sum(steps * len(backend.limits.pieces(shot.length)) for shot in missing)
-    done = 0
-
-    def one_more() -> None:
-        nonlocal done
-        done += 1
-        if on_step is not None:
-            on_step(done, total)
-
+    progress.total += sum(steps * len(backend.limits.pieces(shot.length)) for shot in missing)
     for shot in missing:
-        shot.make(model, one_more)
+        shot.make(model, progress.step)
     return missing
 
 
 def _judge(
-    board: Storyboard, plan: ControlPlan, shots: Sequence[Sequence[_Shot]], out: Path
+    board: Storyboard,
+    plan: ControlPlan,
+    shots: Sequence[Sequence[_Shot]],
+    out: Path,
+    on_frame: Callable[[], None],
 ) -> list[ShotTakes]:
-    """All takes of all shots against the exact film, which are written beside `out`."""
+    """What the takes of all shots came to against the exact film, which is written beside `out`."""
     judgements = []
     for shot, of_board in zip(shots, board.shots, strict=True):
         take = shot[0].take
         filmed = FilmedScenes(take.scenes, take.first, board.frames_per_second, of_board.light)
-        exact = exact_film(filmed, plan, board.samples)
+        exact = exact_film(filmed, plan, board.samples, on_frame)
         films = [(one.dressing.seed, one.path) for one in shot]
         judgements.append(judged(shot[0].controls.name, films, exact, plan.frames_per_second))
     write_takes(takes_path(out), judgements)
@@ -336,7 +350,9 @@ def _assembled(
     join_films([shot.path for shot in shots], out, sounds, SAMPLE_RATE, force, tags)
     write_wav(out.with_suffix(".wav"), np.concatenate(sounds))
     settings = {"dressed": dressing.describe(), "storyboard": board.model_dump(mode="json")}
-    if judgements is not None:
+    if judgements is None:
+        takes_path(out).unlink(missing_ok=True)  # of another film of this name
+    else:
         settings["takes"] = {
             one.name: {"number": one.best.number, "seed": one.best.seed} for one in judgements
         }

@@ -8,7 +8,7 @@ is asked is whether each thing that moves is where it was, in the colour that it
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -97,19 +97,24 @@ def takes_path(out: Path) -> Path:
     return out.with_suffix(".takes.json")
 
 
-def exact_film(filmed: FilmedScenes, plan: ControlPlan, samples: int) -> Reference:
+def exact_film(
+    filmed: FilmedScenes, plan: ControlPlan, samples: int, on_frame: Callable[[], None] = lambda: None
+) -> Reference:
     """The exact film of a shot as its controls show it: frame by frame, with what each pixel is of. samples:
-    paths a pixel, of which no more than MOST_SAMPLES are taken."""
+    paths a pixel, of which no more than MOST_SAMPLES are taken. on_frame: called after each."""
     scenes = retimed(filmed.scenes, filmed.frames_per_second, plan.frames_per_second).scenes
     look = SoftLook(SoftSettings(plan.size, min(samples, MOST_SAMPLES), filmed.light))
     look.place_lights(filmed.first)
-    frames = np.concatenate([look.draw(scene) for scene in scenes])
+    frames = []
+    for scene in scenes:
+        frames.append(look.draw(scene)[0])
+        on_frame()
     geometry = GeometryPass(plan.size, backdrop(light_rig(filmed.light), filmed.first))
     instances = np.array([seen.instance.astype(np.uint8) for seen in geometry.film(scenes)])
     model = filmed.first.model
     names = instance_names([model.body(k).name for k in range(model.nbody)], filmed.first.names)
     moving = {body + 1: names[body + 1] for body in range(model.nbody) if model.body_dofnum[body] > 0}
-    return Reference(frames, instances, moving)
+    return Reference(np.array(frames), instances, moving)
 
 
 def judged(

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from orrery.errors import UserError
-from orrery.worlds.laboratory.scene import MESH
 from orrery.worlds.laboratory.sentences import places
 from orrery.worlds.laboratory.sentences.draft import EXAMPLE, FIXTURES, SHAPES, SPEEDS, Draft, Phrase, Verb
 from orrery.worlds.laboratory.sentences.story import FINGER_DEEDS
@@ -152,7 +151,7 @@ def _move(draft: Draft, verb: Verb, who: Phrase, by: Phrase | None) -> None:
     who = _moved_by(draft, verb, who, by)
     row = ACTIONS[verb.action]
     wishes = [draft.things[k] for k in who.numbers]
-    if row.deed == "rolls" and {wish.shape for wish in wishes} <= {"box", "domino", MESH}:
+    if row.deed == "rolls" and {wish.shape for wish in wishes if not wish.mesh} <= {"box", "domino"}:
         what = wishes[0].noun if wishes and wishes[0].mesh else "box"
         raise UserError(f'a {what} cannot "{verb.word}"; it can slide, and balls and cylinders roll')
     if row.deed == "swings":
