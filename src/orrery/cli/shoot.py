@@ -167,7 +167,8 @@ def _dress(
     for line in film.told:
         print(f"  {line}")
     print(f"{film.path}: {film.seconds:.2f} s of film, dressed by {backend.name} from {weights}")
-    return film, {"dressed": dressing.describe()}
+    chosen = {shot.name: shot.takes.best.seed for shot in film.shots if shot.takes is not None}
+    return film, {"dressed": dressing.describe(), **({"seeds": chosen} if chosen else {})}
 
 
 def _loaded(by: DressedBy) -> tuple[Backend, Callable[[], Model]]:

@@ -92,6 +92,18 @@ def test_a_look_of_its_own_is_no_drift(shift: tuple[int, int]) -> None:
     assert (ball.looks, box.looks) == ("red", "blue")
 
 
+@pytest.mark.parametrize("shift", [(0, 0), (-5, 12)])
+def test_a_patterned_ground_is_no_thing(shift: tuple[int, int]) -> None:
+    """Light and dark squares of the size of the ball, where the reference has a quiet wall."""
+    frames = scene(shift)[0]
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH] // 24
+    squares = np.where((rows + columns) % 2 == 0, 200, 70)[..., None].repeat(3, -1).astype(np.uint8)
+    things = np.abs(frames.astype(int) - wall()).max(-1) > 0
+    ball, box = kept(np.where(things[..., None], frames, squares), reference())
+    assert ball.drift_px == pytest.approx(np.hypot(*shift))
+    assert box.drift_px == 0.0
+
+
 def test_the_worst_frame_is_told() -> None:
     ball, _ = kept(scene((0, 8), moved=slice(3, 4))[0], reference())
     assert (ball.drift_px, ball.drift_frame) == (8.0, 3)

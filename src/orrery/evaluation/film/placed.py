@@ -40,6 +40,9 @@ LEAST_GAIN = 0.4
 """Of what a flat thing explains of a flat picture: of less of a thing, it is not the thing."""
 RIM = 3
 TIE = 1e-9
+STRIDE = 2
+CLEARLY_MORE = 4.0
+"""Times as much: what a place far off has to explain, of what the best place near by does."""
 NOWHERE = -1
 """Label of what is beyond the picture."""
 DULLED = np.array([LIGHTNESS_SHARE, 1.0, 1.0])
@@ -219,7 +222,8 @@ def _located(colours: Array, view: _View) -> tuple[Array, Array, float]:
 def _best_move(colours: Array, view: _View) -> tuple[Array, float]:
     """The move of the thing's outline, down and across `[2]`, with which one flat colour for each label
     explains most of the squares of the colours `[h, w, 3]`, and how much more than without the thing. Where
-    the thing was, there is then what is commonest about it."""
+    the thing was, there is then what is commonest about it. The best move near to where it should be is
+    taken, unless one elsewhere is clearly better: textures are alike to a thing, too."""
     others = [int(label) for label in np.unique(view.labels) if label not in (NOWHERE, view.instance)]
     if not others:
         return np.zeros(2, int), 0.0
@@ -237,8 +241,27 @@ def _best_move(colours: Array, view: _View) -> tuple[Array, float]:
         explained = explained + _of_flat(whole - taken)
         without += float(_of_flat(whole))
     explained = explained + _of_flat(covered)
-    best = np.argwhere(explained >= explained.max() * (1 - TIE)) - view.reach
-    return best[np.hypot(*best.T).argmin()], float(explained.max()) - without
+    gain = explained - without
+    near, far = _uphill(gain, view.place.astype(int) + view.reach), _highest(gain)
+    best = far if gain[far] > CLEARLY_MORE * gain[near] else near
+    return np.array(best) - view.reach, float(gain[best])
+
+
+def _uphill(gain: Array, start: Array) -> tuple[int, int]:
+    """The hill of `[n, n]` that one stands on at `start`: up to where nothing within STRIDE is higher."""
+    place = int(start[0]), int(start[1])
+    while True:
+        top, left = (max(0, at - STRIDE) for at in place)
+        about = gain[top : place[0] + STRIDE + 1, left : place[1] + STRIDE + 1]
+        down, across = np.unravel_index(int(about.argmax()), about.shape)
+        if about.max() <= gain[place] * (1 + TIE):
+            return place
+        place = top + int(down), left + int(across)
+
+
+def _highest(gain: Array) -> tuple[int, int]:
+    down, across = np.unravel_index(int(gain.argmax()), gain.shape)
+    return int(down), int(across)
 
 
 def _under(values: Array, view: _View) -> Array:
