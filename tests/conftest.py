@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,15 @@ def small_transformer() -> WorldTransformer:
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.15, generator=generator)
     return model.eval()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A cache that starts empty: what a user's own holds decides nothing here."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ORRERY_CACHE", str(folder))
+        yield folder
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ import pytest
 pytest.importorskip("trimesh")
 pytest.importorskip("coacd")
 
+import coacd
 import trimesh
 from PIL import Image
 from trimesh.visual.texture import SimpleMaterial, TextureVisuals
@@ -39,6 +40,12 @@ def cup() -> Any:
     """10 cm wide and high, hollow and open above, standing on z = 0."""
     outline = [[0, 0], [0.05, 0], [0.05, 0.1], [0.044, 0.1], [0.044, 0.008], [0, 0.008]]
     return trimesh.creation.revolve(np.array(outline), sections=24)
+
+
+def spool(length: float) -> Any:
+    """A foot with a pin on it, which is not convex."""
+    outline = [[0, 0], [0.15, 0], [0.15, 0.1], [0.05, 0.1], [0.05, length], [0, length]]
+    return trimesh.creation.revolve(np.array(outline), sections=6)
 
 
 def acted(*things: ThingInShot, seconds: float = 0.6) -> Take:
@@ -79,6 +86,37 @@ def test_a_cup_is_hollow(tmp_path: Path) -> None:
     ball = scene.positions_m[-1, -1, 2]
     assert np.hypot(*(ball - scene.positions_m[-1, -1, 1])[:2]) < 0.04
     assert 0.015 < ball[2] < 0.04
+
+
+def test_parts_are_kept_whatever_the_size(
+    tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are found once; what is damaged in the cache is found anew."""
+    file = saved(spool(0.4), tmp_path / "spool.stl")
+    first = read_mesh(MeshFile.of(file))
+    assert len(first.parts) > 1
+    kept = max((own_cache / "convex_parts").iterdir(), key=lambda path: path.stat().st_mtime_ns)
+    with monkeypatch.context() as patch:
+        patch.setattr(coacd, "run_coacd", pytest.fail)
+        read_mesh.cache_clear()
+        again, large = (read_mesh(MeshFile.of(file, longest_m=longest)) for longest in (None, 0.8))
+    for one, other, larger in zip(first.parts, again.parts, large.parts, strict=True):
+        np.testing.assert_array_equal(one, other)
+        np.testing.assert_allclose(2 * one, larger, rtol=1e-6)  # an STL holds float32
+    kept.write_bytes(kept.read_bytes()[:-100])
+    read_mesh.cache_clear()
+    anew = read_mesh(MeshFile.of(file))
+    for one, other in zip(first.parts, anew.parts, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert np.load(kept)["counts"].sum() == sum(map(len, first.parts))
+
+
+def test_a_cache_that_cannot_be_written_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    monkeypatch.setenv("ORRERY_CACHE", str(tmp_path / "file"))
+    assert len(read_mesh(MeshFile.of(saved(spool(0.3), tmp_path / "spool.stl"))).parts) > 1
 
 
 def test_size_weight_and_axis_are_as_asked(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from orrery.cli.console import needs, progress_bar
+from orrery.cli.objects import read_objects
 from orrery.cli.shoot import print_controls
 from orrery.cli.signing import signing
 from orrery.errors import BadUse
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from orrery.inference.generate import FilmResult
     from orrery.studio.drawn_world import KeepingLook, Look
     from orrery.world import World
+    from orrery.worlds.rigid_bodies.mesh_file import MeshFile
 
 __all__ = ["generate"]
 
@@ -56,6 +59,10 @@ class Filming:
         controls: what is where, exact, of --look soft, as films and arrays in FILM.controls: some of depth,
             segmentation, edges, flow, tracks, camera, such as depth,edges; or all.
         for_model: controls in this model's sizes and rates, such as wan-vace; see `orrery shoot --help`.
+        object: a mesh of your own (GLB, OBJ, STL, PLY), of --look soft, for what the sentence calls as the
+            file: `bottle.glb` for "a bottle drops"; or `flask=bottle.glb`. As in storyboards, with
+            `bottle.glb,size_m=0.2` (its longest side), `,mass_kg=0.4` and `,up=z`. May be given several
+            times.
     """
 
     world: str | None = None
@@ -66,14 +73,17 @@ class Filming:
     light: str | None = None
     controls: str | None = None
     for_model: Annotated[str | None, tyro.conf.arg(name="for")] = None
+    object: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
 
     def check(self, exact: bool, side_by_side: bool) -> None:
         """BadUse for what no film could be made with, before anything is loaded."""
         check_look(self.look)
         check_rate(self.fps)
+        if self.object and (side_by_side or not exact):
+            raise BadUse("--object: no imagined world has meshes of one's own; add --exact --look soft")
         if self.look == "draft":
-            for name in ("size", "samples", "light", "controls"):
-                if getattr(self, name) is not None:
+            for name in ("size", "samples", "light", "controls", "object"):
+                if getattr(self, name):
                     raise BadUse(f"--{name} is of --look soft; add that, or leave --{name} out")
         if self.for_model is not None and self.controls is None:
             raise BadUse("--for is of --controls; add that, such as --controls depth,edges")
@@ -124,15 +134,18 @@ def generate(
 
     filming.check(exact, side_by_side)
     is_exact = exact and not side_by_side
-    asked = for_exact_world(prompt, filming.world) if is_exact else for_model(prompt)
+    objects = read_objects(filming.object) if is_exact else {}
+    asked = for_exact_world(prompt, filming.world, objects) if is_exact else for_model(prompt)
     seconds = seconds if seconds is not None else asked.seconds or SECONDS
     check_request(seconds, seed, out, image, force, sheet)
     sign_film = signing(sign)
     if image is not None and (exact or side_by_side):
         raise BadUse("--image starts the imagined world; the exact one cannot be built from a picture")
     controls = None if filming.controls is None else _Controls(filming, out, force)
-    filmed = _filmed_world(filming, asked, controls) if is_exact else _world(model, exact, side_by_side)
-    world, about = filmed
+    if is_exact:
+        world, about = _filmed_world(filming, asked, objects, controls)
+    else:
+        world, about = _world(model, exact, side_by_side)
     if asked.prompt != prompt:
         about = {**about, "sentence": prompt}
     if asked.why:
@@ -182,7 +195,7 @@ def _exact_world(image_size: int) -> World:
 
 
 def _filmed_world(
-    filming: Filming, asked: Asked, controls: _Controls | None = None
+    filming: Filming, asked: Asked, objects: Mapping[str, MeshFile], controls: _Controls | None = None
 ) -> tuple[World, dict[str, Any]]:
     """An exact world in a look, and what the sidecar says of it. UserError for a sentence that it refuses."""
     about = _about("exact", "exact")
@@ -191,7 +204,10 @@ def _filmed_world(
         from orrery.worlds import world_factory
 
         factory = world_factory(asked.world)
-        options = {}
+        options: dict[str, Any] = {}
+        if objects:
+            options["objects"] = objects
+            about |= {"objects": {noun: asdict(mesh) for noun, mesh in objects.items()}}
         if filming.fps != 24:
             if "frames_per_second" not in inspect.signature(factory).parameters:
                 raise BadUse(f"--fps {filming.fps}: {asked.world} runs at its own rate; leave --fps out")

@@ -3,15 +3,17 @@ asked."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orrery.errors import UserError
+from orrery.errors import BadUse, UserError
 from orrery.worlds import WORLDS
 from orrery.worlds.tabletop.language import parse, tells_of_collisions, vocabulary
 
 if TYPE_CHECKING:
     from orrery.worlds.laboratory.sentences.story import Story, Wish
+    from orrery.worlds.rigid_bodies.mesh_file import MeshFile
 
 __all__ = ["Asked", "for_exact_world", "for_model"]
 
@@ -39,12 +41,18 @@ class Asked:
     seconds: float | None = None
 
 
-def for_exact_world(prompt: str, world: str | None = None) -> Asked:
+def for_exact_world(
+    prompt: str, world: str | None = None, objects: Mapping[str, MeshFile] | None = None
+) -> Asked:
     """The tabletop where its grammar reads the sentence and it can do all of it, else the laboratory; or the
-    world that is named.
+    world that is named. objects: nouns with meshes of their own, which only the laboratory has.
 
     UserError where it is not read.
     """
+    if objects:
+        if world not in (None, "laboratory"):
+            raise BadUse(f"--world {world}: meshes of one's own are of the laboratory; leave --world out")
+        return Asked(prompt, "laboratory", seconds=_read(prompt, objects=objects).seconds)
     if world is not None:
         is_read = world == "laboratory" and world in WORLDS
         return Asked(prompt, world, seconds=_read(prompt).seconds if is_read else None)
@@ -78,13 +86,15 @@ def for_model(prompt: str) -> Asked:
     return Asked(prompt, "tabletop")
 
 
-def _read(prompt: str, narrow: UserError | None = None) -> Story:
-    """The sentence as the laboratory reads it. narrow: what the tabletop says of it, and is told where the
-    laboratory is not there, or knows no better."""
+def _read(
+    prompt: str, narrow: UserError | None = None, objects: Mapping[str, MeshFile] | None = None
+) -> Story:
+    """The sentence as the laboratory reads it. narrow: what a narrower world says of it, and is told where
+    the laboratory is not there, or knows no better. objects: nouns with meshes of their own."""
     try:
         from orrery.worlds.laboratory.sentences.parser import parse_laboratory
 
-        return parse_laboratory(prompt)
+        return parse_laboratory(prompt, objects)
     except (ImportError, UserError) as problem:
         known = set(vocabulary())
         if narrow is not None and (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,8 @@ from orrery.cli.signing import signing
 from orrery.errors import BadUse
 
 if TYPE_CHECKING:
-    from orrery.studio.backends.dress import DressedFilm
+    from orrery.studio.backends.backend import Backend
+    from orrery.studio.backends.dress import DressedFilm, Model
     from orrery.studio.controls.board import ShotControls
     from orrery.studio.shoot import BoardFilm
     from orrery.studio.shots import Storyboard
@@ -28,8 +30,9 @@ class DressedBy:
 
     Attributes:
         dress: weights in diffusers' form: a folder, or an id on the Hugging Face Hub (with its own licence).
-        The film is then of the model's rate; --controls names what guides it, depth if left out.
-        backend: wan-vace, cogvideox-fun or ltx-2; found out from the weights if left out.
+        Or the address of a server with vLLM-Omni's /v1/videos, such as http://127.0.0.1:8091. The film is
+        then of the model's rate; --controls names what guides it, depth if left out.
+        backend: wan-vace, cogvideox-fun or ltx-2; found out from the weights if left out. Served: cosmos3.
         prompt: what the film is to look like; shots may have a `prompt` of their own beside it.
         negative: what it is not to look like.
         seed: another number gives other pictures.
@@ -38,6 +41,8 @@ class DressedBy:
         strength: how closely the control is followed, from 0 to 2, where the model knows more or less.
         lora: more weights, a file or a hub id, such as the IC-LoRA that ltx-2 follows a guide through.
         memory: whole, offload (each part on the GPU while it works) or least (slow).
+        takes: of each shot, from as many seeds. The film is made of those in which things are where the exact
+            film has them, in the colours that they had; FILM.takes.json says what each came to.
     """
 
     dress: str | None = None
@@ -50,6 +55,7 @@ class DressedBy:
     strength: float = 1.0
     lora: str | None = None
     memory: Literal["whole", "offload", "least"] = "whole"
+    takes: int = 1
 
     def check(self, for_model: str | None) -> bool:
         """Whether a film is to be dressed. BadUse for options that go with nothing."""
@@ -139,19 +145,16 @@ def _dress(
 ) -> tuple[DressedFilm, dict[str, Any]]:
     """Make the film and say what there is; the film, and how it was dressed, plain values."""
     with needs("backends", "--dress"):
-        import diffusers  # noqa: F401 - found missing now, not after the controls
-
         from orrery.studio.backends.dress import Dressing, dress
-        from orrery.studio.backends.pipeline import DiffusersPipeline, find_backend
+        from orrery.studio.backends.served import is_address
     from orrery.studio.controls.streams import read_controls
 
     weights = by.dress or ""
-    backend = find_backend(weights, by.backend)
+    backend, load = _served(by) if is_address(weights) else _loaded(by)
     dressing = Dressing(
         weights, backend, by.prompt, read_controls(controls or "depth"), by.negative, by.seed, by.steps,
-        by.guidance, by.strength, by.lora,
+        by.guidance, by.strength, by.lora, by.takes,
     )  # fmt: skip
-    load = partial(DiffusersPipeline, weights, backend, by.memory, by.lora)
     if backend.licence:
         print(backend.licence)
     with progress_bar(out.name, "steps") as on_step:
@@ -159,10 +162,38 @@ def _dress(
     _print_controls(list(film.controls))
     for shot in film.shots:
         print(f"{shot.path}: {shot.num_frames} frames, {'made' if shot.was_made else 'as it was'}")
+        if shot.takes is not None:
+            print(f"  {shot.takes.told}")
     for line in film.told:
         print(f"  {line}")
     print(f"{film.path}: {film.seconds:.2f} s of film, dressed by {backend.name} from {weights}")
-    return film, {"dressed": dressing.describe()}
+    chosen = {shot.name: shot.takes.best.seed for shot in film.shots if shot.takes is not None}
+    return film, {"dressed": dressing.describe(), **({"seeds": chosen} if chosen else {})}
+
+
+def _loaded(by: DressedBy) -> tuple[Backend, Callable[[], Model]]:
+    """The backend of weights, and what loads them."""
+    with needs("backends", "--dress"):
+        import diffusers  # noqa: F401 - found missing now, not after the controls
+
+        from orrery.studio.backends.pipeline import DiffusersPipeline, check_memory, find_backend
+
+    weights = by.dress or ""
+    check_memory(by.memory)
+    backend = find_backend(weights, by.backend)
+    return backend, partial(DiffusersPipeline, weights, backend, by.memory, by.lora)
+
+
+def _served(by: DressedBy) -> tuple[Backend, Callable[[], Model]]:
+    """The backend of a server's model, and what asks it; the server is found missing now."""
+    from orrery.studio.backends.served import ServedModel, served_backend
+
+    for name in ("lora", "memory"):
+        if getattr(by, name) != getattr(DressedBy(), name):
+            raise BadUse(f"--{name} is of weights that are loaded here, and {by.dress} is a server")
+    backend = served_backend(by.backend)
+    model = ServedModel(by.dress or "", backend)
+    return backend, lambda: model
 
 
 def _print_film(film: BoardFilm) -> None:

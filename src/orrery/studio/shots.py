@@ -28,6 +28,7 @@ from orrery.studio.looks import FRAME_RATES, read_size
 from orrery.worlds.laboratory.scene import (
     MAX_FIXTURES,
     MAX_THINGS,
+    MESH,
     SIDES,
     Fixture,
     LabScene,
@@ -91,8 +92,6 @@ def _one_of(what: str, options: Iterable[Any]) -> BeforeValidator:
 Colour = Annotated[str, _one_of("colour", COLOURS)]
 MaterialName = Annotated[str, _one_of("material", ALL_MATERIALS)]
 Shape = Annotated[str, _one_of("shape", ("ball", "box", "cylinder", "capsule"))]
-MESH = "mesh"
-"""Shape of a thing that is a file's mesh."""
 ThingShape = Annotated[str, _one_of("shape", ("ball", "box", "cylinder", "capsule", MESH))]
 Seconds = Annotated[float, Field(ge=0, le=MAX_SECONDS, allow_inf_nan=False)]
 Metres = Annotated[float, Field(gt=0.002, le=2.0, allow_inf_nan=False)]
@@ -170,7 +169,7 @@ class ThingInShot(_Strict):
         if self.file is None:
             return None
         longest = self.size_m[0] if "size_m" in self.model_fields_set else None
-        return MeshFile.of(self.file, longest_m=longest, up=self.up, mass_kg=self.mass_kg)
+        return MeshFile.of(self.file, longest_m=longest, up=self.up, mass_kg=self.mass_kg, name=self.name)
 
     def thing(self) -> Thing:
         """As the laboratory has it. UserError for a mesh that cannot be a body."""

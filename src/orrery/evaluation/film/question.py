@@ -10,7 +10,7 @@ import numpy as np
 from orrery.evaluation.film.channels import lab
 from orrery.streams import Array
 
-__all__ = ["Answer", "Answers", "Question", "place_words", "thing_words"]
+__all__ = ["Answer", "Answers", "Question", "colour_word", "place_words", "thing_words"]
 
 MAX_FINDINGS = 200
 _COLOURS = {
@@ -80,8 +80,12 @@ class Answers:
 
 def thing_words(colour: Array, x: float, y: float) -> str:
     """What a thing of a CIELAB colour at shares x, y of the picture is called: `the red thing at left`."""
-    name = min(_NAMED, key=lambda named: float(np.linalg.norm(named[1] - colour)))[0]
-    return f"the {name} thing {place_words(x, y)}"
+    return f"the {colour_word(colour)} thing {place_words(x, y)}"
+
+
+def colour_word(colour: Array) -> str:
+    """What a CIELAB colour `[3]` is called: `red`."""
+    return min(_NAMED, key=lambda named: float(np.linalg.norm(named[1] - colour)))[0]
 
 
 def place_words(x: float, y: float) -> str:

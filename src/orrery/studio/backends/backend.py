@@ -15,12 +15,12 @@ __all__ = ["Backend"]
 
 @dataclass(frozen=True)
 class Backend:
-    """A large model as a backend. pipeline: its class in diffusers. arguments: of a call of the pipeline,
-    but for the seed, steps and guidance, which all have. most_guides: at once. most_strength: up to which a
-    guide may be followed, from 0 on; None where it is followed as it is. goes_on: whether it goes on from
-    known frames; otherwise pieces of a long film are blended into one another. loads: other classes of
-    pipelines whose weights it runs. needs_lora: whether it is guided through weights of their own. licence:
-    what a user of the weights should know."""
+    """A large model as a backend. pipeline: its class in diffusers, none where it is served elsewhere.
+    arguments: of a call of the pipeline, but for the seed, steps and guidance, which all have; or of a form
+    that is sent. most_guides: at once. most_strength: up to which a guide may be followed, from 0 on; None
+    where it is followed as it is. goes_on: whether it goes on from known frames; otherwise pieces of a long
+    film are blended into one another. loads: other classes of pipelines whose weights it runs. needs_lora:
+    whether it is guided through weights of their own. licence: what a user of the weights should know."""
 
     pipeline: str
     limits: Limits

@@ -16,7 +16,7 @@ from orrery.studio.backends.backend import Backend
 from orrery.studio.backends.request import Film, Request
 from orrery.studio.backends.table import backend_of, backend_of_pipeline
 
-__all__ = ["MEMORY", "DiffusersPipeline", "find_backend"]
+__all__ = ["MEMORY", "DiffusersPipeline", "check_memory", "find_backend"]
 
 INDEX = "model_index.json"
 LOADING_FAILS = (OSError, ValueError, RuntimeError, TypeError, KeyError, SafetensorError)
@@ -74,6 +74,16 @@ def _unloadable(weights: str, error: Exception) -> UserError:
     return UserError(f"{weights}: cannot be loaded ({' '.join(str(error).split())[:300]})")
 
 
+def check_memory(memory: str) -> bool:
+    """Whether there is a GPU. BadUse for a key of MEMORY that the machine has no use for."""
+    import torch
+
+    on_gpu = torch.cuda.is_available()
+    if memory != "whole" and not on_gpu:
+        raise BadUse(f"--memory {memory}: is for a GPU, and there is none; leave it out")
+    return on_gpu
+
+
 class DiffusersPipeline:
     """Weights in memory. weights: a folder or a hub id. memory: key of MEMORY. lora: more weights, a file,
     a folder or a hub id. UserError where they cannot be loaded, BadUse for a memory option that the machine
@@ -85,9 +95,7 @@ class DiffusersPipeline:
         import diffusers
         import torch
 
-        on_gpu = torch.cuda.is_available()
-        if memory != "whole" and not on_gpu:
-            raise BadUse(f"--memory {memory}: is for a GPU, and there is none; leave it out")
+        on_gpu = check_memory(memory)
         self.backend = backend
         kind: Any = getattr(diffusers, backend.pipeline)
         local = Path(weights).exists()

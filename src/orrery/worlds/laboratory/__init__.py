@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from orrery.streams import Clock
 from orrery.world import World
+from orrery.worlds.rigid_bodies.mesh_file import MeshFile
 
 __all__ = ["ACTION_AXES", "make_world"]
 
@@ -27,10 +28,9 @@ def make_world(
     image_size: int = 128,
     clock: Clock | None = None,
     frames_per_second: int = 24,
+    objects: Mapping[str, MeshFile] | None = None,
 ) -> World:
-    """See `orrery.worlds.WorldFactory`."""
+    """See `orrery.worlds.WorldFactory`. objects: nouns of one's own, each a mesh."""
     from orrery.worlds.laboratory.world import LaboratoryWorld  # imports MuJoCo, which not every install has
 
-    return LaboratoryWorld(
-        num_worlds, streams=streams, image_size=image_size, clock=clock or Clock(frames_per_second)
-    )
+    return LaboratoryWorld(num_worlds, streams, image_size, clock or Clock(frames_per_second), objects)

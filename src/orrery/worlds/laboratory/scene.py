@@ -19,14 +19,16 @@ from orrery.worlds.rigid_bodies.mesh_file import MeshFile
 from orrery.worlds.rigid_bodies.state import StateLayout
 
 __all__ = [
-    "BACKGROUNDS", "FLOOR_M", "LAB_STATE", "LAB_TRAY", "LIGHTS", "MAX_FIXTURES", "MAX_THINGS", "MOVES",
-    "NATURAL_COLOURS", "SIDES",
+    "BACKGROUNDS", "FLOOR_M", "LAB_STATE", "LAB_TRAY", "LIGHTS", "MAX_FIXTURES", "MAX_THINGS", "MESH",
+    "MOVES", "NATURAL_COLOURS", "SIDES",
     "FingerTask", "Fixture", "Hinge", "LabScene", "Light", "Orbit", "Thing", "size_word",
 ]  # fmt: skip
 
 T = TypeVar("T")
 MAX_THINGS = 8
 MAX_FIXTURES = 6
+MESH = "mesh"
+"""Shape of a thing that is a file's mesh."""
 LAB_TRAY = Tray(half_x=0.46, half_y=0.34, rim_height=0.05, rim_thickness=0.015)
 LAB_STATE = StateLayout(("ball", "box", "cylinder", "capsule", "finger"), tuple(ALL_MATERIALS))
 """State slots 0 to 7 are a scene's things, 8 to 13 its fixtures, 14 the finger."""

@@ -43,6 +43,7 @@ from orrery.worlds.rigid_bodies.bench import Bench, camera_pose, describe, descr
 from orrery.worlds.rigid_bodies.exact import ExactWorld
 from orrery.worlds.rigid_bodies.finger import MAX_SPEED_M_S, script_from
 from orrery.worlds.rigid_bodies.materials import ALL_COLOURS, SURFACES
+from orrery.worlds.rigid_bodies.mesh_file import MeshFile
 from orrery.worlds.rigid_bodies.mujoco_scene import GeomLook
 from orrery.worlds.rigid_bodies.physics import TABLE_MATERIAL, Motion
 from orrery.worlds.rigid_bodies.words import numbered
@@ -100,7 +101,8 @@ class LaboratoryWorld(ExactWorld):
 
     streams: names of those to produce; None for all but the labels (`LABELS`). Without pictures, depth and
     segmentation nothing is drawn, which makes an episode several times cheaper. image_size: pixels. clock:
-    other rates, such as 48 kHz.
+    other rates, such as 48 kHz. objects: nouns of one's own for its sentences, each a mesh, which only other
+    looks draw.
     """
 
     what = "laboratory"
@@ -111,6 +113,7 @@ class LaboratoryWorld(ExactWorld):
         streams: Iterable[str] | None = None,
         image_size: int = 128,
         clock: Clock | None = None,
+        objects: Mapping[str, MeshFile] | None = None,
     ) -> None:
         spec = laboratory_spec(image_size, clock)
         names = [name for name in spec.streams if name not in LABELS] if streams is None else list(streams)
@@ -120,24 +123,27 @@ class LaboratoryWorld(ExactWorld):
                 f"laboratory has no stream {', '.join(sorted(unknown))}; it has {', '.join(spec.streams)}"
             )
         super().__init__(spec.only(names), spec.streams["action"].shape, num_worlds)
-        self._image_size = image_size
+        self._image_size, self._objects = image_size, objects
 
     def check_prompt(self, prompt: str) -> None:
         """See `Promptable`."""
-        parse_laboratory(prompt)
+        parse_laboratory(prompt, self._objects)
 
     def _read_scene(self, scene: LabScene | Mapping[str, Any]) -> LabScene:
         return scene if isinstance(scene, LabScene) else LabScene.from_json(scene)
 
     def _build(self, rng: np.random.Generator, prompt: str | None, scene: LabScene | None) -> Bench:
         if scene is None:
-            scene = sample_laboratory(rng) if prompt is None else told(rng, prompt, self.spec.clock)
+            if prompt is None:
+                scene = sample_laboratory(rng)
+            else:
+                scene = told(rng, prompt, self.spec.clock, self._objects)
         seed = int(rng.integers(2**31))
         return LaboratoryBench(scene, self.spec, prompt, seed, self._image_size)
 
     def prompt_seconds(self, prompt: str) -> float | None:
         """How long `prompt` says that it lasts, if it does."""
-        return parse_laboratory(prompt).seconds
+        return parse_laboratory(prompt, self._objects).seconds
 
     def text(self, index: int = 0) -> str:
         """The sentence that world `index` started from, or one that tells what has happened in it so far."""
@@ -146,14 +152,16 @@ class LaboratoryWorld(ExactWorld):
         return bench.told_text()
 
 
-def told(rng: np.random.Generator, prompt: str, clock: Clock) -> LabScene:
-    """A scene in which what `prompt` tells does happen.
+def told(
+    rng: np.random.Generator, prompt: str, clock: Clock, objects: Mapping[str, MeshFile] | None = None
+) -> LabScene:
+    """A scene in which what `prompt` tells does happen. objects: see `LaboratoryWorld`.
 
     What happens is for physics to say, so scenes are set up and run without pictures until one does.
     UserError for a sentence that cannot be read, and where none of `TRIES` scenes shows what it tells: naming
     what.
     """
-    story = parse_laboratory(prompt)
+    story = parse_laboratory(prompt, objects)
     missing: Counter[str] = Counter()
     for _ in range(TRIES):
         staged = stage(rng, story)
@@ -318,7 +326,8 @@ class LaboratoryBench(Bench):
         return look | {name: make() for name, make in makers.items() if name in self._wanted}
 
     def _thing_names(self) -> Sequence[str]:
-        return numbered(f"{thing.colour} {thing.shape}" for thing in self.scene.things)
+        things = self.scene.things
+        return numbered(t.mesh.called if t.mesh else f"{t.colour} {t.shape}" for t in things)
 
     def _body_names(self) -> dict[str, str]:
         fixtures = numbered(fixture.name for fixture in self.scene.fixtures)

@@ -1,8 +1,7 @@
 """A mesh of one's own (GLB, OBJ, STL, PLY) as a body: to scale, upright, in convex parts, with its textures.
 
-What is drawn is the mesh; what collides and weighs are the convex parts that it is taken apart into (Wei et
-al. 2022, "Approximate convex decomposition for 3D meshes with collision-aware concavity and tree search",
-arXiv:2205.02961).
+What is drawn is the mesh; what collides and weighs are the convex parts that it is taken apart into
+(`convex_parts`).
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import coacd
 import mujoco
 import numpy as np
 import trimesh
@@ -23,14 +21,12 @@ from trimesh.visual.texture import TextureVisuals
 
 from orrery.errors import UserError
 from orrery.streams import Array
+from orrery.worlds.rigid_bodies.convex_parts import convex_parts
 from orrery.worlds.rigid_bodies.mesh_file import MeshFile
 
 __all__ = ["Mesh", "Piece", "add_mesh_body", "read_mesh"]
 
 MOST_FACES = 500_000
-MOST_PARTS = 32
-CONCAVITY = 0.05
-"""Of a part: how deep its hollows may be, of the mesh's size."""
 SHORTEST_M, LONGEST_M = 0.005, 2.0
 FLAT = 0.002
 """Thinnest over longest side of what can be a body."""
@@ -91,8 +87,9 @@ def read_mesh(file: MeshFile) -> Mesh:
     for geometry in loaded:
         vertices = (geometry.vertices @ turn.T - middle) * scale
         pieces.append(_piece(geometry, vertices, path.name, notes))
-    whole = trimesh.Trimesh(
-        np.concatenate([piece.vertices for piece in pieces]),
+    longest = float(sides.max())
+    whole = trimesh.Trimesh(  # of length 1, so that its parts are the same in every size
+        np.concatenate([(geometry.vertices @ turn.T - middle) / longest for geometry in loaded]),
         np.concatenate([
             piece.faces + start for piece, start in zip(pieces, _starts(pieces), strict=True)
         ]),
@@ -101,7 +98,8 @@ def read_mesh(file: MeshFile) -> Mesh:
     if not whole.is_watertight:
         notes.append(f"{path.name}: its surface has holes; it weighs and collides as its convex parts do")
     half = tuple(float(side) for side in sides * scale / 2)
-    return Mesh(tuple(pieces), _parts(path, whole), (half[0], half[1], half[2]), tuple(dict.fromkeys(notes)))
+    parts = tuple(part * longest * scale for part in convex_parts(path, whole))
+    return Mesh(tuple(pieces), parts, (half[0], half[1], half[2]), tuple(dict.fromkeys(notes)))
 
 
 def _loaded(path: Path, sha256: str) -> list[trimesh.Trimesh]:
@@ -197,22 +195,6 @@ def _corner_normals(vertices: Array, faces: Array) -> Array:
     np.add.at(total, mine[smooth], area[other[smooth] // 3])
     length = np.linalg.norm(total, axis=1, keepdims=True)
     return np.where(length > 0, total / np.maximum(length, 1e-20), [0.0, 0.0, 1.0])
-
-
-def _parts(path: Path, whole: trimesh.Trimesh) -> tuple[Array, ...]:
-    if whole.is_watertight and whole.is_convex:
-        return (np.asarray(whole.vertices),)
-    coacd.set_log_level("error")
-    try:
-        found = coacd.run_coacd(
-            coacd.Mesh(whole.vertices, whole.faces), threshold=CONCAVITY, max_convex_hull=MOST_PARTS, seed=0,
-            preprocess_resolution=25, mcts_iterations=60,
-        )  # fmt: skip
-        return tuple(np.asarray(trimesh.convex.convex_hull(v).vertices) for v, _ in found)
-    except Exception as error:  # the library's own kinds of failure are not listed anywhere
-        raise UserError(
-            f"{path}: cannot be taken apart into convex parts ({error}); close its holes, or simplify it"
-        ) from error
 
 
 def add_mesh_body(

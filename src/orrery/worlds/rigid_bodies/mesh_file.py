@@ -18,13 +18,19 @@ ENDINGS = (".glb", ".gltf", ".obj", ".stl", ".ply")
 class MeshFile:
     """Which mesh a thing is. path: of its file; sha256: of what was in it. longest_m: longest side, metres;
     None as the file has it. up: its axis that points up, `y` or `z`; None as its kind of file has it (glTF:
-    y). mass_kg: None for what its material weighs."""
+    y). mass_kg: None for what its material weighs. name: what it is called, if not as its file."""
 
     path: str
     sha256: str
     longest_m: float | None = None
     up: str | None = None
     mass_kg: float | None = None
+    name: str = ""
+
+    @property
+    def called(self) -> str:
+        """Its name, or its file's."""
+        return self.name or Path(self.path).stem
 
     @classmethod
     def of(cls, path: str | Path, **options: Any) -> MeshFile:

@@ -17,6 +17,7 @@ from orrery.errors import UserError
 from orrery.streams import Array
 from orrery.worlds.laboratory.drawing import NoRoom
 from orrery.worlds.laboratory.model import table_bounce, table_friction
+from orrery.worlds.laboratory.scene import MESH
 from orrery.worlds.laboratory.sentences.story import Deed
 from orrery.worlds.rigid_bodies.geometry import DIRECTIONS, lying, yawed
 from orrery.worlds.rigid_bodies.impacts import GRAVITY_M_S2
@@ -231,7 +232,7 @@ def _roll(layout: Layout, k: int, aim: Aim | None) -> None:
         return
     aim = aim or _anywhere(layout, k)
     kind, told, spot = layout.kinds[k], layout.plan.speed_m_s(k), layout.spots.get(k)
-    rolls = kind.shape != "box" and layout.plan.motion(k) != "slide"
+    rolls = kind.shape not in ("box", MESH) and layout.plan.motion(k) != "slide"
     height = kind.half_extents_m[0] if rolls else kind.rest_height_m
     start, way = np.array([*(aim.point[:2] - aim.run_m * aim.way), height]), aim.way
     if spot is not None:

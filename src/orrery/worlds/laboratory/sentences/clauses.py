@@ -10,8 +10,8 @@ from lark import Token, Tree
 from orrery.errors import UserError
 from orrery.worlds.laboratory.sentences.draft import EXAMPLE, SPEEDS, Draft, Phrase, Verb
 from orrery.worlds.laboratory.sentences.lexicon import LEXICON
-from orrery.worlds.laboratory.sentences.nouns import Nouns, amount, trees, value, words
-from orrery.worlds.laboratory.sentences.story import NOTHING_THERE, Story
+from orrery.worlds.laboratory.sentences.nouns import Nouns, Objects, amount, trees, value, words
+from orrery.worlds.laboratory.sentences.story import Story
 from orrery.worlds.laboratory.sentences.verbs import SOMEONE, act, stand
 
 __all__ = ["read_tree"]
@@ -19,19 +19,19 @@ __all__ = ["read_tree"]
 _MAX_SPEED_M_S = 3.0
 
 
-def read_tree(tree: Tree[Token], there: Story = NOTHING_THERE) -> Story:
-    """The story that a sentence's tree tells. there: things that are there already, the first of the story's,
-    and how they stand. UserError for what no scene can hold."""
-    reader = _Reader(there)
+def read_tree(tree: Tree[Token], objects: Objects, there: Story) -> Story:
+    """The story that a sentence's tree tells. objects: nouns of one's own. there: things that are there
+    already, the first of the story's, and how they stand. UserError for what no scene can hold."""
+    reader = _Reader(objects, there)
     for child in trees(tree):
         reader.piece(child)
     return reader.draft.story()
 
 
 class _Reader:
-    def __init__(self, there: Story) -> None:
+    def __init__(self, objects: Objects, there: Story) -> None:
         self.draft = Draft([*there.things], [*there.relations], num_there=len(there.things))
-        self.nouns = Nouns(self.draft)
+        self.nouns = Nouns(self.draft, objects)
 
     def piece(self, tree: Tree[Token]) -> None:
         getattr(self, f"_{tree.data}")(tree)

@@ -74,7 +74,7 @@ def asked_here(scene: LabScene, sentence: str) -> Story:
     """What a sentence asks of a scene, as things stand now: its things and fixtures come first. UserError for
     one that is not understood, asks for nothing, or for what cannot be here."""
     there = _there(scene)
-    story, num_there = parse_laboratory(sentence, there), len(there.things)
+    story, num_there = parse_laboratory(sentence, there=there), len(there.things)
     for was, wish in zip(there.things, story.things, strict=False):
         if was != wish and wish.hangs:
             raise UserError(f"{was.name} hangs on nothing here; it can roll, slide, fall, fly or spin")

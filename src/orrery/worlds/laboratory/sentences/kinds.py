@@ -11,8 +11,10 @@ from dataclasses import replace
 import numpy as np
 
 from orrery.worlds.laboratory.drawing import ANY, ROUND, Draw, Kind, LabRequest, ThingRequest
+from orrery.worlds.laboratory.scene import MESH, Vector
 from orrery.worlds.laboratory.sentences.plan import Plan
 from orrery.worlds.rigid_bodies.materials import ALL_MATERIALS
+from orrery.worlds.rigid_bodies.mesh_file import MeshFile
 
 __all__ = ["draw_kinds"]
 
@@ -54,6 +56,8 @@ _SHAPES: _Table = (
     ("", ANY),
 )
 _ROLES = {"roll": "roller", "slide": "roller", "fall": "faller", "fly": "flyer", "swing": "bob"}
+MESH_MATERIAL = "plastic"
+"""What a mesh of one's own is made of, where nothing is said."""
 _DOMINO_M, _BIG_DOMINO = (0.008, 0.024, 0.048), 1.7
 _SLIM = (("topples", 2.4), ("tall", 1.9))
 """How much taller than a cube of the same volume are those that are to tip over, and those that are tall."""
@@ -65,6 +69,10 @@ def draw_kinds(rng: np.random.Generator, plan: Plan) -> dict[int, Kind]:
     draw = Draw(rng, LabRequest(roles={str(k): (ThingRequest(colour=w.colour),) for k, w in wishes.items()}))
     kinds: dict[int, Kind] = {}
     for k, wish in wishes.items():
+        if wish.mesh is not None:
+            role = _ROLES.get(plan.motion(k) or "", "rester")
+            kinds[k] = Kind(role, MESH, "white", wish.material or MESH_MATERIAL, _half_extents(wish.mesh))
+            continue
         row, traits = plan.relation("row", k), plan.traits(k)
         twin = next((kinds[j] for j in (row.a if row else ()) if isinstance(j, int) and j in kinds), None)
         if wish.shape == "domino":
@@ -83,6 +91,12 @@ def draw_kinds(rng: np.random.Generator, plan: Plan) -> dict[int, Kind]:
             half = twin.half_extents_m
         kinds[k] = replace(kind, role=_ROLES.get(plan.motion(k) or "", "rester"), half_extents_m=half)
     return kinds
+
+
+def _half_extents(file: MeshFile) -> Vector:
+    from orrery.worlds.rigid_bodies.mesh import read_mesh  # of the studio extra
+
+    return read_mesh(file).half_extents_m
 
 
 def _drawn(draw: Draw, table: _Table, traits: frozenset[str]) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 from orrery.errors import UserError
 from orrery.streams import Array
 from orrery.worlds.laboratory.drawing import NoRoom, tilted
-from orrery.worlds.laboratory.scene import LAB_TRAY, UPRIGHT, FingerTask, Fixture, Hinge, Quaternion
+from orrery.worlds.laboratory.scene import LAB_TRAY, MESH, UPRIGHT, FingerTask, Fixture, Hinge, Quaternion
 from orrery.worlds.laboratory.sentences import fixtures
 from orrery.worlds.laboratory.sentences.kinds import draw_kinds
 from orrery.worlds.laboratory.sentences.plan import Plan, things
@@ -82,7 +82,7 @@ class Layout:
     def wide(self, k: int) -> float:
         """Half of a thing's greatest width, seen from above, as it stands."""
         x, y, z = self.kinds[k].half_extents_m
-        return {"box": math.hypot(x, y), "capsule": x + z}.get(self.kinds[k].shape, x)
+        return {"box": math.hypot(x, y), MESH: math.hypot(x, y), "capsule": x + z}.get(self.kinds[k].shape, x)
 
     def along(self, direction: tuple[float, float]) -> Array:
         """A direction of the world, `[2]`, as it lies along the main way."""

@@ -14,7 +14,7 @@ from orrery.worlds.laboratory.scene import SIDES
 from orrery.worlds.rigid_bodies.materials import ALL_COLOURS
 from orrery.worlds.rigid_bodies.words import HEADINGS
 
-__all__ = ["ACTIONS", "LEXICON", "MAX_WORDS", "NUMBERS", "PHRASES", "TOO_MANY"]
+__all__ = ["ACTIONS", "LEXICON", "MAX_WORDS", "NUMBERS", "PHRASES", "TOO_MANY", "plural"]
 
 NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight")
 TOO_MANY = (
@@ -191,7 +191,8 @@ _LEADS = (
 )
 
 
-def _plural(noun: str) -> str:
+def plural(noun: str) -> str:
+    """More than one of a noun."""
     if noun == "die":
         return "dice"
     if noun.endswith(("x", "ch", "sh", "s")):
@@ -246,12 +247,12 @@ def _verbs() -> dict[str, dict[str, str]]:
 
 def _nouns() -> tuple[dict[str, str], dict[str, str]]:
     one = {word: name for name, words in _NOUNS.items() for word in words.split()}
-    return one, {_plural(word): name for word, name in one.items()}
+    return one, {plural(word): name for word, name in one.items()}
 
 
 _VERBS = _verbs()
 _ONE, _MANY = _nouns()
-SINGULAR = {_plural(word): word for word in _ONE}
+SINGULAR = {plural(word): word for word in _ONE}
 """Plural to its noun."""
 _SETTINGS: dict[str, tuple[str, str]] = {
     phrase.removeprefix("while "): (kind, key)

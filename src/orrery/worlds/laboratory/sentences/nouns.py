@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from lark import Token, Tree
 
 from orrery.errors import UserError
-from orrery.worlds.laboratory.scene import MAX_THINGS
+from orrery.worlds.laboratory.scene import MAX_THINGS, MESH
 from orrery.worlds.laboratory.sentences.draft import (
     EXAMPLE,
     FIXTURES,
@@ -17,17 +18,20 @@ from orrery.worlds.laboratory.sentences.draft import (
     Phrase,
     together,
 )
-from orrery.worlds.laboratory.sentences.lexicon import LEXICON, SINGULAR, SMALL_NOUNS
+from orrery.worlds.laboratory.sentences.lexicon import LEXICON, SINGULAR, SMALL_NOUNS, plural
 from orrery.worlds.laboratory.sentences.story import Who, Wish
+from orrery.worlds.rigid_bodies.mesh_file import MeshFile
 
-__all__ = ["Nouns", "amount", "trees", "value", "words"]
+__all__ = ["Nouns", "Objects", "amount", "trees", "value", "words"]
 
 _SEPARATORS = ("comma", "stop", "and", "nothing", "lead", "of", "there", "which", "made")
 _PARTS = {"stand": "ramp", "post": "pendulum", "beam": "pendulum", "fulcrum": "seesaw"}
 _OPEN = {"domino": (5, 3), "block": (4, 2), "thing": (3, 2)}
 """How many there are where none is said, and how many of those are sure."""
 _PLACES = {"first": 0, "second": 1, "third": 2, "fourth": 3, "last": -1}
-_STATED = ("shape", "colour", "material", "size")
+_STATED = ("shape", "colour", "material", "size", "mesh")
+Objects = Mapping[str, MeshFile]
+"""Nouns of one's own, each in the singular, with its mesh."""
 
 
 def trees(tree: Tree[Token], *names: str) -> list[Tree[Token]]:
@@ -57,10 +61,12 @@ def _too_many(word: str) -> UserError:
 
 
 class Nouns:
-    """Reads noun phrases into a draft."""
+    """Reads noun phrases into a draft. objects: nouns of one's own, before those of the lexicon."""
 
-    def __init__(self, draft: Draft) -> None:
+    def __init__(self, draft: Draft, objects: Objects) -> None:
         self.draft = draft
+        self._objects = {**{plural(noun): (noun, mesh) for noun, mesh in objects.items()},
+                         **{noun: (noun, mesh) for noun, mesh in objects.items()}}  # fmt: skip
         self.is_subject = False
 
     def list(self, tree: Tree[Token]) -> Phrase:
@@ -122,8 +128,9 @@ class Nouns:
 
     def _noun(self, tree: Tree[Token], parts: dict[str, Tree[Token]]) -> Phrase:
         noun = parts.get("noun") or parts["nouns"]
-        kind, word, tail = value(noun), words(tree), parts.get("tail")
-        asked = self._asked(tree, kind, str(noun.children[0]))
+        said, word, tail = str(noun.children[0]), words(tree), parts.get("tail")
+        kind = MESH if said in self._objects else value(noun)
+        asked = self._asked(tree, kind, said)
         if tail is not None and trees(tail)[0].data == "material":
             made = value(trees(tail)[0])
             if asked.material not in (None, made):
@@ -134,7 +141,7 @@ class Nouns:
         ordinal = value(parts["ordinal"]) if "ordinal" in parts else None
         if kind in ("row", "stack"):
             phrase = self._row(kind, tail, det, word)
-        elif kind in (*SHAPES, "thing"):
+        elif kind in (*SHAPES, MESH, "thing"):
             if tail is not None:
                 raise UserError(f'"{word}": what it is of says nothing here')
             phrase = self._shaped(asked, kind, (det, ordinal, number), noun.data == "nouns", word)
@@ -170,12 +177,23 @@ class Nouns:
                 raise UserError(
                     f'"{words(tree)}" cannot be {stated[str(part.data)]} and {value(part)} at once'
                 )
+        if kind == MESH:
+            return self._own(stated, qualities, noun, words(tree))
         one = SINGULAR.get(noun, noun)
         if one in SMALL_NOUNS:
             stated.setdefault("size", "small")
         shape, fixture = (kind if kind in kinds else None for kinds in (SHAPES, FIXTURES))
         return Wish(shape, stated.get("colour"), stated.get("material"), stated.get("size"), fixture, one,
                     qualities=frozenset(qualities - {"plain", *SPEEDS}))  # fmt: skip
+
+    def _own(self, stated: dict[str, str], qualities: set[str], noun: str, word: str) -> Wish:
+        """A mesh of one's own: of what it is made is for the sentence to say, all else is in its file."""
+        for name, whose in (("colour", "the colours"), ("size", "the size")):
+            if name in stated:
+                raise UserError(f'"{word}": it has {whose} of its file; leave "{stated[name]}" out')
+        called, mesh = self._objects[noun]
+        more = frozenset(qualities - {"plain", *SPEEDS})
+        return Wish(MESH, material=stated.get("material"), noun=called, qualities=more, mesh=mesh)
 
     def _one(self, asked: Wish, kind: str, word: str, number: int | None) -> Phrase:
         """A fixture, or a pendulum: there is one of it."""

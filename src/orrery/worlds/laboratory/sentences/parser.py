@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
 from importlib.resources import files
 
@@ -22,7 +22,8 @@ from orrery.errors import UserError, nearest
 from orrery.worlds.laboratory.scene import MAX_THINGS
 from orrery.worlds.laboratory.sentences.clauses import read_tree
 from orrery.worlds.laboratory.sentences.draft import EXAMPLE
-from orrery.worlds.laboratory.sentences.lexicon import LEXICON, MAX_WORDS, PHRASES, TOO_MANY
+from orrery.worlds.laboratory.sentences.lexicon import LEXICON, MAX_WORDS, PHRASES, TOO_MANY, plural
+from orrery.worlds.laboratory.sentences.nouns import Objects
 from orrery.worlds.laboratory.sentences.story import NOTHING_THERE, Story
 from orrery.worlds.rigid_bodies.words import check_text
 
@@ -37,23 +38,30 @@ _DOES = "fall, roll, slide, fly, bounce, spin, swing, hit, miss, topple, stop, p
 _THINGS = "balls, boxes, cylinders, pills, dominoes, ramps, walls, screens, containers, pendulums and seesaws"
 
 
-def parse_laboratory(prompt: str, there: Story = NOTHING_THERE) -> Story:
+def parse_laboratory(prompt: str, objects: Objects | None = None, there: Story = NOTHING_THERE) -> Story:
     """What `prompt` asks of a laboratory scene; what it leaves open stays None.
 
-    there: things that are there already, where the sentence is said on the way, and how they stand. They come
-    first in what is asked; "the red ball" must be one of them, "a ball" is another one.
+    objects: nouns of one's own, each a mesh, which go before the nouns that there are. there: things that are
+    there already, where the sentence is said on the way, and how they stand. They come first in what is
+    asked; "the red ball" must be one of them, "a ball" is another one.
 
-    Raises UserError for text that is empty, too long or no text; for a word that no sentence has (naming the
-    nearest, or what can be done instead); for a sentence that the grammar does not fit; for more than
-    `MAX_THINGS` things; and for what this world cannot do.
+    Raises UserError for an object that the sentence does not name; for text that is empty, too long or no
+    text; for a word that no sentence has (naming the nearest, or what can be done instead); for a sentence
+    that the grammar does not fit; for more than `MAX_THINGS` things; and for what this world cannot do.
     """
     check_text(prompt)
-    words = _words(prompt)
+    objects = objects or {}
+    own = {noun: frozenset({"noun"}) for noun in objects}
+    own |= {plural(noun): frozenset({"nouns"}) for noun in objects if plural(noun) not in objects}
+    words = _words(prompt, own)
+    for noun in objects:
+        if noun not in words and plural(noun) not in words:
+            raise UserError(f'nothing in the sentence is called "{noun}", as its object is; name it there')
     if not any(word[0].isalnum() for word in words):
         raise UserError(f"the sentence is empty; {EXAMPLE}")
     if len(words) > MAX_WORDS:
         raise UserError(f"the sentence has {len(words)} words; {MAX_WORDS} is the limit")
-    classes = [_CLASSES.get(word) or _number(word) for word in words]
+    classes = [own.get(word) or _CLASSES.get(word) or _number(word) for word in words]
     unknown = [place for place, kinds in enumerate(classes) if kinds is None]
     for place in unknown:
         if words[place] in TOO_MANY:
@@ -61,19 +69,22 @@ def parse_laboratory(prompt: str, there: Story = NOTHING_THERE) -> Story:
     if unknown:
         raise _unknown(words, classes, unknown)
     try:
-        return read_tree(_parse(words, classes, "directed" if there.things else "start"), there)
+        return read_tree(_parse(words, classes, "directed" if there.things else "start"), objects, there)
     except UnexpectedInput as problem:
         raise UserError(_misfit(words, problem)) from None
 
 
-def _words(prompt: str) -> list[str]:
-    """The words of a sentence in lower case, phrases of the lexicon as one; commas and stops are words."""
+def _words(prompt: str, own: Collection[str]) -> list[str]:
+    """The words of a sentence in lower case, phrases of the lexicon as one; commas and stops are words. own:
+    words that are not in the lexicon."""
     text = unicodedata.normalize("NFKC", prompt).lower().replace("’", "'").strip()
     for short, long in _CONTRACTED.items():
         text = re.sub(rf"{short}\b", long, text)
     text = re.sub(r"(?<=\d),(?=\d)", ".", text)
     single = [word for word in _SPLIT.findall(text) if word[0].isalnum() or word in ",.;:"]
-    single = list(itertools.chain(*(word.split("-") if word not in _CLASSES else [word] for word in single)))
+    single = list(
+        itertools.chain(*([word] if word in _CLASSES or word in own else word.split("-") for word in single))
+    )
     words, place = [], 0
     while place < len(single):
         for phrase in _phrases_from(single[place]):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from functools import lru_cache
 
+from orrery.worlds.laboratory.scene import MESH
 from orrery.worlds.laboratory.sentences.deeds import DEEDS
 from orrery.worlds.laboratory.sentences.story import FINGER_DEEDS, Deed, Relation, Story, Who
 
@@ -65,7 +66,7 @@ class Plan:
             return "fall"
         motions = [DEEDS[deed.verb].motion for deed in own]
         first = next((motion for motion in motions if motion), "roll")
-        return "slide" if first == "roll" and wish.shape in ("box", "domino") else first
+        return "slide" if first == "roll" and wish.shape in ("box", "domino", MESH) else first
 
     def goal(self, k: int) -> Deed | None:
         """The first thing that it has to do besides moving."""

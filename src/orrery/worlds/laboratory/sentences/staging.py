@@ -187,7 +187,7 @@ def placed_thing(layout: Layout, k: int, turn: Quaternion) -> Thing:
     return Thing(
         kind.role, kind.shape, kind.colour, kind.material, kind.half_extents_m, turned(turn, spot.place),
         quaternion_product(turn, spot.turn), turned(turn, spot.velocity), turned(turn, spot.spin), hinge,
-        layout.way if is_taken else plan.heading(k),
+        layout.way if is_taken else plan.heading(k), plan.story.things[k].mesh,
     )  # fmt: skip
 
 

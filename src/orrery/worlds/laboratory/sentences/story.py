@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from orrery.worlds.rigid_bodies.mesh_file import MeshFile
+
 __all__ = ["FINGER_DEEDS", "NOTHING_THERE", "Deed", "Relation", "Story", "Who", "Wish"]
 
 Who = int | str
@@ -16,9 +18,10 @@ FINGER_DEEDS = ("pushes", "pokes", "lifts")
 class Wish:
     """What a sentence says of one thing; None where it leaves the choice open.
 
-    shape: `ball`, `box`, `cylinder`, `capsule` or `domino`. fixture: `ramp`, `wall`, `container`, `screen` or
-    `seesaw`, for what does not move; noun: the word for it. hangs: whether it is a pendulum's bob. qualities:
-    `heavy`, `light`, `tall`, `wobbly`. is_sure: False for one that there may be or not ("a row of dominoes").
+    shape: `ball`, `box`, `cylinder`, `capsule`, `domino`, or `mesh` of what has a mesh of one's own. fixture:
+    `ramp`, `wall`, `container`, `screen` or `seesaw`, for what does not move; noun: the word for it. hangs:
+    whether it is a pendulum's bob. qualities: `heavy`, `light`, `tall`, `wobbly`. is_sure: False for one that
+    there may be or not ("a row of dominoes").
     """
 
     shape: str | None = None
@@ -30,6 +33,7 @@ class Wish:
     hangs: bool = False
     qualities: frozenset[str] = frozenset()
     is_sure: bool = True
+    mesh: MeshFile | None = None
 
     @property
     def name(self) -> str:

@@ -151,8 +151,9 @@ def _move(draft: Draft, verb: Verb, who: Phrase, by: Phrase | None) -> None:
     who = _moved_by(draft, verb, who, by)
     row = ACTIONS[verb.action]
     wishes = [draft.things[k] for k in who.numbers]
-    if row.deed == "rolls" and {wish.shape for wish in wishes} <= {"box", "domino"}:
-        raise UserError(f'a box cannot "{verb.word}"; it can slide, and balls and cylinders roll')
+    if row.deed == "rolls" and {wish.shape for wish in wishes if not wish.mesh} <= {"box", "domino"}:
+        what = wishes[0].noun if wishes and wishes[0].mesh else "box"
+        raise UserError(f'a {what} cannot "{verb.word}"; it can slide, and balls and cylinders roll')
     if row.deed == "swings":
         _swing(draft, verb, who)
     elif row.deed in ("falls", "rolls") and any(wish.hangs for wish in wishes):
