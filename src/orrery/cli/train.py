@@ -47,6 +47,7 @@ def train(
     processes: int = 1,
     device: str = "cpu",
     restart: bool = False,
+    more_data: Path | None = None,
 ) -> int:
     """Train a world on a data set, or on any source, which is recorded first.
 
@@ -71,6 +72,9 @@ def train(
         processes: how many train together, one to a CPU core or to a CUDA device.
         device: what they train on: cpu, cuda or cuda:0.
         restart: lose the run that is there.
+        more_data: another data set of the same world, from which numbers and sentences are learned too. It
+            may lack streams: scenes without pictures are quickly recorded, and many are needed where
+            sentences tell scenes.
     """
     _check(minutes, seconds, steps=steps, episodes=episodes, seed=seed, processes=processes,
            sampling_steps=sampling_steps)  # fmt: skip
@@ -86,7 +90,7 @@ def train(
     started = time.monotonic()
     page = LivePage(out)
 
-    def prepared() -> tuple[Dataset, Recipe]:
+    def prepared() -> tuple[Dataset, Dataset | None, Recipe]:
         """The data, recorded first where they are a source, and the recipe that fits them."""
         folder = Path(source)
         if not folder.is_dir() and (out / "run.json").exists() and not restart:
@@ -94,17 +98,17 @@ def train(
         elif not folder.is_dir():
             request = Request(seed, seconds, image_size=image_size or 96, policy=policy)
             folder = _recorded(source, out, request, minutes, episodes, page, restart)
-        data = Dataset(folder)
+        data, more = Dataset(folder), None if more_data is None else Dataset(more_data)
         left = max(0.05, minutes - (time.monotonic() - started) / 60)
         kept = _kept_minutes(out, minutes, left, restart)
-        return data, sized_recipe(data.spec, kept, steps, streams or None, image_size, sampling_steps)
+        return data, more, sized_recipe(data.spec, kept, steps, streams or None, image_size, sampling_steps)
 
     parallel.check_device(device, processes)
     refuse_foreign(RunFolder(out))
     with parallel.joined():
-        data, recipe = parallel.from_rank_zero(prepared)
+        data, more, recipe = parallel.from_rank_zero(prepared)
         page.budgets = recipe.budgets
-        parallel.together(processes, run, data, recipe, out, seed, restart, device, page)
+        parallel.together(processes, run, data, recipe, out, seed, restart, device, page, more)
         if parallel.rank() == 0:
             _evaluate(data, recipe, out)
     return 0

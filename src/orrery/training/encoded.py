@@ -81,7 +81,10 @@ class EncodedEpisodes:
         return len(told) / len(self.lengths) if self.text_streams else 0.0
 
     def draw(self, rng: np.random.Generator, batch: int, ticks: int) -> Clip:
-        """Clips from anywhere, by how long each episode is; and some from their episode's start."""
+        """Clips from anywhere, by how long each episode is; and some from their episode's start. Where no
+        episode is as long as `ticks`, shorter clips, and more of them."""
+        longest = int(min(ticks, self.lengths.max()))
+        batch, ticks = batch * ticks // longest, longest
         episodes = rng.choice(len(self.lengths), batch, p=self.lengths / self.lengths.sum())
         latest = np.maximum(self.lengths[episodes] - ticks, 0)
         firsts = np.where(rng.random(batch) < START_SHARE, 0, rng.integers(0, latest + 1))

@@ -62,18 +62,42 @@ class Episodes:
                 )
         if not any(s.role == "observed" for s in spec.streams.values()):
             raise UserError(f"{data.path} has no stream to imagine: only {', '.join(spec.streams) or 'none'}")
-        good: list[int] = []
-        for index in data.readable:
-            problem = _problem(data, index, spec)
-            good.append(index) if problem is None else notes.append(f"episode {index} left out: {problem}")
-        if not good:
-            raise UserError(f"{data.path} has no episode to learn from: {'; '.join(notes)}")
+        good = _good(data, spec, notes)
         num = min(max(1, round(recipe.held_out * len(good))), 64) if len(good) > 1 else 0
         if not num:
             notes.append("one episode only: it is evaluated on what it was trained on")
-        return cls(
-            data, spec, tuple(good[: len(good) - num]), tuple(good[len(good) - num :] or good), tuple(notes)
-        )
+        return cls(data, spec, good[: len(good) - num], good[len(good) - num :] or good, tuple(notes))
+
+    @classmethod
+    def beside(cls, main: Episodes, more: Dataset) -> Episodes:
+        """All good episodes of a data set of the same world, which may lack streams; of what it has, those
+        that `main` has and that are no pictures. None is held out.
+
+        UserError where its rate or a stream is another, or where nothing is left to learn.
+        """
+        clock, own_clock = main.spec.clock, more.spec.clock
+        if clock != own_clock:
+            raise UserError(f"{more.path} has {own_clock}, and {main.data.path} {clock}: not one world's")
+        learned = [
+            name
+            for name in more.spec.streams
+            if name in main.spec.streams and main.spec.streams[name].kind != "video"
+        ]
+        for name in learned:
+            if more.spec.streams[name] != main.data.spec.streams[name]:
+                raise UserError(
+                    f"{name} of {more.path} is {more.spec.streams[name]}, and of {main.data.path} "
+                    f"{main.data.spec.streams[name]}: not one world's"
+                )
+        spec = more.spec.only(learned)
+        if not any(s.role == "observed" for s in spec.streams.values()):
+            raise UserError(f"{more.path} has nothing to learn beside {main.data.path}, pictures left out")
+        notes = list(more.problems)
+        left_out = [name for name in more.spec.streams if name not in learned]
+        if left_out:
+            notes.append(f"not learned of {more.path}: {', '.join(left_out)}")
+        good = _good(more, spec, notes)
+        return cls(more, spec, good, (), tuple(notes))
 
     def load(self, index: int, name: str, start: int = 0, num: int | None = None) -> Array:
         """Ticks of one stream of one episode, pictures at the size that is learned."""
@@ -84,6 +108,17 @@ class Episodes:
             height, width = spec.shape[1:3]
             return resized(flat, (height, width)).numpy().reshape(-1, *spec.shape)
         return value
+
+
+def _good(data: Dataset, spec: WorldSpec, notes: list[str]) -> tuple[int, ...]:
+    """The episodes that can be learned from; `notes` says why the others cannot. UserError for none."""
+    good: list[int] = []
+    for index in data.readable:
+        problem = _problem(data, index, spec)
+        good.append(index) if problem is None else notes.append(f"episode {index} left out: {problem}")
+    if not good:
+        raise UserError(f"{data.path} has no episode to learn from: {'; '.join(notes)}")
+    return tuple(good)
 
 
 def _problem(data: Dataset, index: int, spec: WorldSpec) -> str | None:
@@ -124,15 +159,17 @@ def _scaled(spec: WorldSpec, image_size: int) -> WorldSpec:
 # ---- tokenizers ------------------------------------------------------------------------------------------
 
 
-def fitted_tokenizers(episodes: Episodes) -> dict[str, Tokenizer]:
-    """A tokenizer for every stream: those of numbers fitted, those that learn untrained."""
+def fitted_tokenizers(episodes: Episodes, more: Episodes | None = None) -> dict[str, Tokenizer]:
+    """A tokenizer for every stream: those of numbers fitted, those that learn untrained. more: see
+    `Episodes.beside`; its words are known too."""
     tokenizers: dict[str, Tokenizer] = {}
     for name, stream in episodes.spec.streams.items():
         tokenizer = TOKENIZERS[stream.kind].for_stream(stream, episodes.spec.clock)
         if not tokenizer.learned:
             tokenizer.fit([torch.from_numpy(episodes.load(index, name)) for index in episodes.training])
         tokenizers[name] = tokenizer
-    sentences = [episodes.data.text(index) for index in episodes.data.readable]
+    told = [of.data for of in (episodes, more) if of is not None]
+    sentences = [data.text(index) for data in told for index in data.readable]
     if any(sentences):
         spec = StreamSpec(TEXT, "text", "given", (1,), "int64")
         text = TextTokenizer.of_sentences(spec, sentences)
@@ -179,7 +216,8 @@ def encode_episodes(
     folder: Path,
     watch: Watch | None = None,
 ) -> EncodedEpisodes:
-    """All ticks of some episodes as latents, kept in `folder` so that it is done once."""
+    """All ticks of some episodes as latents, kept in `folder` so that it is done once; of those streams that
+    they have."""
     folder.mkdir(parents=True, exist_ok=True)
     lengths = np.array([episodes.data.num_ticks(index) for index in indices])
     done_file = folder / "episodes.json"
@@ -194,13 +232,15 @@ def encode_episodes(
             numbers = torch.stack([tokenizer.numbers(episodes.data.text(index)) for index in indices])
             latents[name] = tokenizer.encode(numbers[:, None])[0][:, 0].numpy()
             continue
+        if name not in episodes.spec.streams:
+            continue
         file = folder / f"{name}.npy"
         if not file.exists():
             with progress(f"encoding {name}", watch) as on_step:
                 _encode_stream(episodes, indices, tokenizer, file, on_step)
         latents[name] = np.load(file, mmap_mode="r")
     text = tuple(name for name, t in tokenizers.items() if isinstance(t, TextTokenizer))
-    without_past = {name: t.without_past for name, t in tokenizers.items() if name not in text}
+    without_past = {name: tokenizers[name].without_past for name in latents if name not in text}
     return EncodedEpisodes(latents, lengths, episodes.spec.clock.tick_seconds, text, without_past)
 
 

@@ -39,8 +39,8 @@ class Recipe:
     (`video.<camera>`, `video.<camera> decoder`, `audio.<mic>`, `world`). batch, ticks: clips of a step
     with pictures; few_batch, few_ticks: of a step without, and few_share: how many of the steps those
     are, where there are numbers to learn beside pictures. start_share: of the steps, where
-    each episode has a sentence of its own, in which clips are the first ticks of episodes alone, and as many
-    as other clips have ticks: in the first tick it is seen what a sentence asks for; in start_absent_share of
+    each episode has a sentence of its own, in which clips are the first ticks of start_batch
+    episodes alone: in the first tick it is seen what a sentence asks for; in start_absent_share of
     them it is told from nothing but the sentence, and, without pictures, in start_first_share it is the first
     group, which the others follow from. own_from: share of the budget from which on part of the
     context is the model's own, in some steps. held_out: share of the episodes that are kept for evaluation.
@@ -57,6 +57,7 @@ class Recipe:
     few_ticks: int = 16
     few_share: float = 0.0
     start_share: float = 0.5
+    start_batch: int = 32
     start_absent_share: float = 0.9
     start_first_share: float = 0.95
     own_from: float = 0.05

@@ -17,10 +17,20 @@ from orrery.errors import UserError
 from orrery.models.tokenizers import Tokenizer
 from orrery.training.loop import LOG
 
-__all__ = ["RunFolder", "begin_run", "data_hash", "is_data_of", "keep_latents_of", "refuse_foreign"]
+__all__ = [
+    "MORE_DATA",
+    "RunFolder",
+    "begin_run",
+    "data_hash",
+    "described",
+    "is_data_of",
+    "keep_latents_of",
+    "refuse_foreign",
+]
 
 BEFORE_A_RUN = ("data", "minutes.json", "page.html")
 """What may lie in a run's folder before it begins."""
+MORE_DATA = "more data"
 OF_FILES = "files:"
 """Begins a hash of what is in a data set's files; one without it is of an older version, and covers its
 description and lengths."""
@@ -58,6 +68,10 @@ class RunFolder:
         all."""
         told = json.loads(self.settings.read_text())["data"]
         return {"hash": told} if isinstance(told, str) else told
+
+    def more_data(self) -> dict[str, Any] | None:
+        """The same of the data set that it learns from beside; None where there is none."""
+        return json.loads(self.settings.read_text()).get(MORE_DATA)
 
 
 def data_hash(data: Dataset) -> str:
@@ -99,8 +113,12 @@ def begin_run(run: RunFolder, data: Dataset, settings: dict[str, Any], restart: 
     for part in ("stages", "latents", "checkpoint"):
         shutil.rmtree(run.path / part, ignore_errors=True)
     run.path.mkdir(parents=True, exist_ok=True)
-    of = {"hash": data_hash(data), **_counts(data)}
-    write_atomically(run.settings, json.dumps({"data": of, **settings}, indent=2).encode())
+    write_atomically(run.settings, json.dumps({"data": described(data), **settings}, indent=2).encode())
+
+
+def described(data: Dataset) -> dict[str, Any]:
+    """What a run keeps of a data set: the hash of its files, and how many episodes and ticks it has."""
+    return {"hash": data_hash(data), **_counts(data)}
 
 
 def _counts(data: Dataset) -> dict[str, int]:
@@ -120,7 +138,11 @@ def _how_changed(before: dict[str, Any], data: Dataset) -> str:
 def keep_latents_of(run: RunFolder, tokenizers: Mapping[str, Tokenizer]) -> None:
     """Remove encoded episodes that other data or other tokenizers made."""
     folder = run.path / "latents"
-    made_from = {"data": run.data()["hash"], **{name: _hash(t) for name, t in tokenizers.items()}}
+    made_from = {
+        "data": run.data()["hash"],
+        "more": run.more_data(),
+        **{name: _hash(t) for name, t in tokenizers.items()},
+    }
     file = folder / "made_from.json"
     if not file.exists() or json.loads(file.read_text()) != made_from:
         shutil.rmtree(folder, ignore_errors=True)

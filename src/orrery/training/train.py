@@ -9,6 +9,7 @@ where it was.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ from orrery.training.loop import LOG, Stage, StepContext, train_stage
 from orrery.training.prepare import Episodes, encode_episodes, fitted_tokenizers
 from orrery.training.progress import Watch
 from orrery.training.recipe import Recipe
-from orrery.training.run import RunFolder, begin_run, keep_latents_of
+from orrery.training.run import MORE_DATA, RunFolder, begin_run, described, keep_latents_of
 from orrery.training.tokenizers import TOKENIZER_STAGES
 from orrery.training.world_loss import world_loss
 
@@ -51,21 +52,26 @@ def train(
     restart: bool = False,
     device: str = "cpu",
     watch: Watch | None = None,
+    more: Dataset | None = None,
 ) -> Path:
     """Train a world on a data set; returns the folder of its checkpoint.
 
     A run that is there goes on, if it was started with the same data, recipe and seed; UserError if not,
     unless `restart` says that it is to be lost. device: see `own_device`. watch: is told how far the run is.
+    more: a data set of the same world which may lack streams, such as scenes without pictures: the world
+    model's steps without pictures learn from it too.
     """
     run, on = RunFolder(out), parallel.own_device(device)
     episodes = Episodes.of(data, recipe)
+    beside = None if more is None else Episodes.beside(episodes, more)
     with parallel.rank_zero_first():
         if parallel.rank() == 0:
-            begin_run(run, data, {"recipe": recipe.to_json(), "seed": seed}, restart)
-    for note in episodes.notes if parallel.rank() == 0 else ():
+            told = None if more is None else described(more)
+            begin_run(run, data, {"recipe": recipe.to_json(), "seed": seed, MORE_DATA: told}, restart)
+    for note in (*episodes.notes, *(beside.notes if beside else ())) if parallel.rank() == 0 else ():
         print(note)
     torch.manual_seed(seed)
-    tokenizers = {name: tokenizer.to(on) for name, tokenizer in fitted_tokenizers(episodes).items()}
+    tokenizers = {name: tokenizer.to(on) for name, tokenizer in fitted_tokenizers(episodes, beside).items()}
     for name, tokenizer in tokenizers.items():
         if tokenizer.learned:
             for stage in TOKENIZER_STAGES[tokenizer.spec.kind](name, tokenizer, episodes, recipe, seed):
@@ -76,27 +82,32 @@ def train(
             keep_latents_of(run, tokenizers)
         training = encode_episodes(episodes, episodes.training, tokenizers, run.latents("training"), watch)
         encode_episodes(episodes, episodes.held_out, tokenizers, run.latents("held_out"), watch)
+        others = beside and encode_episodes(beside, beside.training, tokenizers, run.latents("more"), watch)
     for name, tokenizer in tokenizers.items():
         if not isinstance(tokenizer, TextTokenizer):
             tokenizer.note_range(torch.from_numpy(np.array(training.latents[name][::7], np.float32)))
     torch.manual_seed(seed)
     model = WorldModel(model_config(episodes, tokenizers, recipe)).to(on)
     place_located(model, tokenizers)
-    losses = train_stage(world_stage(model, training, recipe), run.stage("world"), seed, watch)
+    losses = train_stage(world_stage(model, training, recipe, others), run.stage("world"), seed, watch)
     if parallel.rank() == 0:  # the others may be here before the log's last line is written
         trained = TrainedWorld(
             episodes.spec,
             {name: tokenizer.cpu() for name, tokenizer in tokenizers.items()},
             model.cpu().eval(),
             starts_of(training),
-            _provenance(run, data, recipe, seed, losses, on),
+            _provenance(run, data, more, recipe, seed, losses, on),
         )
         save_world(run.checkpoint, trained)
     return run.checkpoint
 
 
-def world_stage(model: WorldModel, training: EncodedEpisodes, recipe: Recipe) -> Stage:
-    """The stage that teaches the world model itself."""
+def world_stage(
+    model: WorldModel, training: EncodedEpisodes, recipe: Recipe, more: EncodedEpisodes | None = None
+) -> Stage:
+    """The stage that teaches the world model itself. more: what steps without pictures learn from too, by how
+    many episodes (where first ticks are learned) or ticks it has."""
+    of_few = [training] if more is None else [training, more]
     pictures = [s.name for s in model.pictures]
     device = model.places.device
     start_share = recipe.start_share * training.sentence_share
@@ -107,13 +118,16 @@ def world_stage(model: WorldModel, training: EncodedEpisodes, recipe: Recipe) ->
         config = recipe.few_loss if without else recipe.loss
         own = context.progress >= recipe.own_from and context.shared.random() < config.own_chance
         batch, ticks = (recipe.few_batch, recipe.few_ticks) if without else (recipe.batch, recipe.ticks)
+        sources = of_few if without else [training]
         if model.texts and context.shared.random() < start_share:
             first_share = recipe.start_first_share if without else None
             own = False
             config = replace(config, absent_share=recipe.start_absent_share, first_share=first_share)
-            clip = training.draw_starts(context.rng, batch * ticks).to(device)
+            source = _one_of(sources, [len(s.lengths) for s in sources], context.shared)
+            clip = source.draw_starts(context.rng, recipe.start_batch).to(device)
         else:
-            clip = training.draw(context.rng, batch, ticks).to(device)
+            source = _one_of(sources, [int(s.lengths.sum()) for s in sources], context.shared)
+            clip = source.draw(context.rng, batch, ticks).to(device)
         if without:
             clip = clip.without(pictures)
         with mixed_precision(device, wanted=not without):
@@ -122,6 +136,13 @@ def world_stage(model: WorldModel, training: EncodedEpisodes, recipe: Recipe) ->
     return Stage(
         "world", model, losses, recipe.budgets["world"], _is_inner, recipe.lr_matrix, recipe.lr_other
     )
+
+
+def _one_of(
+    sources: Sequence[EncodedEpisodes], sizes: Sequence[int], rng: np.random.Generator
+) -> EncodedEpisodes:
+    """One of them by chance, by their sizes."""
+    return sources[int(rng.choice(len(sources), p=np.array(sizes) / sum(sizes)))]
 
 
 def model_config(episodes: Episodes, tokenizers: dict[str, Tokenizer], recipe: Recipe) -> WorldModelConfig:
@@ -183,6 +204,7 @@ def _is_inner(name: str, parameter: Tensor) -> bool:
 def _provenance(
     run: RunFolder,
     data: Dataset,
+    more: Dataset | None,
     recipe: Recipe,
     seed: int,
     losses: dict[str, float],
@@ -194,6 +216,7 @@ def _provenance(
     }
     return {
         "data": {"episodes": len(data.readable), **run.data(), "collect": data.settings},
+        "more_data": None if more is None else {**(run.more_data() or {}), "collect": more.settings},
         "recipe": recipe.to_json(), "seed": seed, "losses": losses,
         "minutes": {name: row["minutes"] for name, row in last.items()},
         "skipped": {name: row.get("skipped", 0) for name, row in last.items()},
