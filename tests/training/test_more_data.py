@@ -145,6 +145,7 @@ def test_a_run_keeps_which_it_learned_from_and_goes_on_with_no_other(
     beside = ["--more-data", str(more.path)]
     assert main([*command, *beside]) == 0
     kept = load_trained(tmp_path / "checkpoint").provenance["more_data"]
+    assert "also from 12 others (world tabletop, seed 7" in (tmp_path / "checkpoint/card.md").read_text()
     assert (kept["episodes"], kept["ticks"], kept["collect"]["seed"]) == (12, 24, 7)
     assert main([*command, *beside]) == 0
     capsys.readouterr()

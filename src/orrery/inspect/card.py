@@ -36,7 +36,7 @@ def card_text(world: TrainedWorld, rollouts: Rollouts, bars: Sequence[Mapping[st
     lines = [
         f"# A learned world of {name}", "",
         f"{num / 1e6:.1f} million parameters, learned from {made['data']['episodes']} episodes "
-        f"({_collected(made['data']['collect'])}).", "",
+        f"({_collected(made['data']['collect'])}){_more(made.get('more_data'))}.", "",
         "| stream | kind | role | a tick |", "|---|---|---|---|", *streams, "",
         f"One tick is {world.spec.clock.tick_seconds:.4g} s.", "",
         "## Measured", "",
@@ -70,6 +70,12 @@ def _skipped(stages: dict[str, int]) -> list[str]:
     """How many steps were not taken, where there are any."""
     told = ", ".join(f"{stage} {num}" for stage, num in stages.items() if num)
     return [f"Steps skipped, because their gradients were not finite: {told}.", ""] if told else []
+
+
+def _more(data: dict[str, Any] | None) -> str:
+    if data is None:
+        return ""
+    return f", and numbers and sentences also from {data['episodes']} others ({_collected(data['collect'])})"
 
 
 def _collected(settings: dict[str, Any]) -> str:
