@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The tabletop, seen from close by: 128 x 128 pixels, sound, touch, state, tracks and a sentence, two frames a tick (12 a second), 83
-# minutes in 1,000 scenes; recording takes about 2 s an episode and core. Beside them the first two ticks of 20,000
-# scenes, without pictures and sound (0.02 s each): a thousand sentences are too few to learn what words say.
+# The tabletop, seen from close by: 128 x 128 pixels, sound, touch, state, tracks and a sentence, two frames a tick
+# (12 a second), 83 minutes in 1,000 scenes; recording takes about 2 s an episode and core. Beside them the first two
+# ticks of 20,000 scenes, without pictures and sound (0.02 s each), for what their sentences say.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 make --no-print-directory .venv/.dev

@@ -72,7 +72,8 @@ def test_its_words_are_known(data: Dataset, more: Dataset, recipe: Recipe) -> No
 def test_pictures_are_learned_of_the_first_alone_and_that_is_told(data: Dataset, recipe: Recipe) -> None:
     beside = Episodes.beside(Episodes.of(data, recipe), data)
     assert not any(s.kind == "video" for s in beside.spec.streams.values())
-    assert [note for note in beside.notes if "video.main" in note]
+    (note,) = beside.notes
+    assert note == f"{data.path}: not learned: video.main"
 
 
 @pytest.mark.parametrize(
@@ -148,6 +149,7 @@ def test_a_run_keeps_which_it_learned_from_and_goes_on_with_no_other(
     assert "also from 12 others (world tabletop, seed 7" in (tmp_path / "checkpoint/card.md").read_text()
     assert (kept["episodes"], kept["ticks"], kept["collect"]["seed"]) == (12, 24, 7)
     assert main([*command, *beside]) == 0
+    assert f"{more.path}: " not in (tmp_path / "page.html").read_text()  # nothing of it was left out
     capsys.readouterr()
     assert main(command) == 1
     assert "other more data" in capsys.readouterr().err

@@ -73,8 +73,7 @@ def train(
         device: what they train on: cpu, cuda or cuda:0.
         restart: lose the run that is there.
         more_data: another data set of the same world, from which numbers and sentences are learned too. It
-            may lack streams: scenes without pictures are quickly recorded, and many are needed where
-            sentences tell scenes.
+            may lack streams: scenes without pictures are quickly recorded, and hold as many sentences.
     """
     _check(minutes, seconds, steps=steps, episodes=episodes, seed=seed, processes=processes,
            sampling_steps=sampling_steps)  # fmt: skip
@@ -110,7 +109,7 @@ def train(
         page.budgets = recipe.budgets
         parallel.together(processes, run, data, recipe, out, seed, restart, device, page, more)
         if parallel.rank() == 0:
-            _evaluate(data, recipe, out)
+            _evaluate(data, more, recipe, out)
     return 0
 
 
@@ -192,7 +191,7 @@ def _recorded(
         wanted *= 2
 
 
-def _evaluate(data: Dataset, recipe: Recipe, out: Path) -> None:
+def _evaluate(data: Dataset, more: Dataset | None, recipe: Recipe, out: Path) -> None:
     """Rollouts of held-out episodes, the run's page, and the card of its checkpoint."""
     from orrery.engines.torch_engine import TorchEngine
     from orrery.evaluation.rollout import Windows, measure_rollouts
@@ -211,7 +210,8 @@ def _evaluate(data: Dataset, recipe: Recipe, out: Path) -> None:
     windows = Windows.cut(lengths, names, episodes.load, data.text, NUM_WINDOWS, horizon)
     rollouts = measure_rollouts(ImaginedWorld(TorchEngine(trained), windows.num), windows)
     write_rollout_film(out / "rollouts.mp4", trained.spec, windows, rollouts)
-    page = write_run_page(out, episodes.notes, windows, rollouts)
+    notes = episodes.notes if more is None else (*episodes.notes, *Episodes.beside(episodes, more).notes)
+    page = write_run_page(out, notes, windows, rollouts)
     write_card(RunFolder(out).checkpoint, trained, rollouts)
     for row in figure_rows(rollouts):
         print("  ".join(cell for cell in row if cell))

@@ -95,9 +95,9 @@ class Episodes:
         notes = list(more.problems)
         left_out = [name for name in more.spec.streams if name not in learned]
         if left_out:
-            notes.append(f"not learned of {more.path}: {', '.join(left_out)}")
+            notes.append(f"not learned: {', '.join(left_out)}")
         good = _good(more, spec, notes)
-        return cls(more, spec, good, (), tuple(notes))
+        return cls(more, spec, good, (), tuple(f"{more.path}: {note}" for note in notes))
 
     def load(self, index: int, name: str, start: int = 0, num: int | None = None) -> Array:
         """Ticks of one stream of one episode, pictures at the size that is learned."""

@@ -140,7 +140,7 @@ def keep_latents_of(run: RunFolder, tokenizers: Mapping[str, Tokenizer]) -> None
     folder = run.path / "latents"
     made_from = {
         "data": run.data()["hash"],
-        "more": run.more_data(),
+        MORE_DATA: run.more_data(),
         **{name: _hash(t) for name, t in tokenizers.items()},
     }
     file = folder / "made_from.json"

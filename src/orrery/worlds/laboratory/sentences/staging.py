@@ -177,6 +177,7 @@ def _turned(layout: Layout) -> Staged:
 
 
 def placed_thing(layout: Layout, k: int, turn: Quaternion) -> Thing:
+    """Thing k where the layout has it, all turned about the table's middle. NoRoom off the table."""
     kind, spot, plan = layout.kinds[k], layout.spots[k], layout.plan
     if (np.abs(spot.place[:2]) > layout.half - 0.5 * min(kind.half_extents_m[:2])).any():
         raise NoRoom
@@ -192,6 +193,7 @@ def placed_thing(layout: Layout, k: int, turn: Quaternion) -> Thing:
 
 
 def turned(turn: Quaternion, vector: Array | Vector) -> Vector:
+    """A vector of the layout, in the scene's axes."""
     x, y, z = (float(v) for v in rotate(np.array(turn), np.asarray(vector, float)))
     return (x, y, z)
 
